@@ -1,0 +1,391 @@
+//! Estimate: the time of each op and of the whole graph on a device, what bounds it, and how sure that is.
+//!
+//! Two forms of one roofline. Without a calibration the two factors of the device's description scale its roofs; with one,
+//! the coefficients of [`crate::calibration`] *replace* those factors, they never multiply them. Ops run one after
+//! the other and each is one kernel, as in an eager runtime: the times add up.
+
+use crate::calibration::{Calibration, FRESH, GRAIN};
+use crate::error::Error;
+use crate::graph::{GraphView, Node};
+use crate::hardware::{Basis, ComputeUnit, Hardware, PrecisionFactors, ThermalProfile};
+use crate::residency::{Border, Residency, Transfer, ramp};
+use crate::roofline::{Bound, smooth_max};
+use crate::shape::Precision;
+use crate::units::{Bytes, Factor, FlopsPerSecond, Macs, Seconds, to_f32};
+use crate::work::{Class, Gemm, Work};
+
+/// How much an estimate can be trusted, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum Confidence {
+    /// A peak or a bandwidth of the description is an assumption.
+    Unknown,
+    /// From the description alone, or of a class of ops that the calibration never saw, or far outside what it saw.
+    Theoretical,
+    /// Just outside what the calibration was fitted on: by at most a factor of four in FLOPs or bytes.
+    Interpolated,
+    /// Within what the calibration was fitted on.
+    Calibrated,
+}
+
+impl Confidence {
+    /// Lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Theoretical => "theoretical",
+            Self::Interpolated => "interpolated",
+            Self::Calibrated => "calibrated",
+        }
+    }
+}
+
+/// Where a graph runs: a device in one of its power modes, and the calibration of a runtime on it, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The device.
+    pub hardware: &'a Hardware<'a>,
+    /// One of its thermal profiles.
+    pub thermal_profile: &'a ThermalProfile<'a>,
+    /// Coefficients fitted on the device, for the precision and runtime at hand.
+    pub calibration: Option<&'a Calibration>,
+}
+
+impl<'a> Target<'a> {
+    /// The device in its default power mode, uncalibrated.
+    ///
+    /// # Errors
+    /// [`Error::NoThermalProfile`], which a checked description does not lack.
+    pub fn new(hardware: &'a Hardware<'a>) -> Result<Self, Error> {
+        let thermal_profile = hardware.thermal_profiles().first().ok_or(Error::NoThermalProfile)?;
+        Ok(Self { hardware, thermal_profile, calibration: None })
+    }
+}
+
+/// Time of one op, and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct OpEstimate {
+    /// What the op computes and moves.
+    pub work: Work,
+    /// Time from its start to the start of the next op.
+    pub latency: Seconds,
+    /// Time of its arithmetic alone.
+    pub compute: Seconds,
+    /// Time of its traffic alone.
+    pub memory: Seconds,
+    /// Time beside arithmetic and traffic.
+    pub overhead: Seconds,
+    /// The longest of the three.
+    pub bound: Bound,
+    /// How sure the latency is.
+    pub confidence: Confidence,
+}
+
+/// Time of a whole graph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Estimate {
+    /// Sum of all counts of its ops.
+    pub work: Work,
+    /// Time of one run.
+    pub latency: Seconds,
+    /// Interval that holds 90 % of measurements; `None` without a calibration.
+    pub interval: Option<[Seconds; 2]>,
+    /// Time of the ops bound by arithmetic, by traffic, and by overhead.
+    pub share: [Seconds; 3],
+    /// The lowest confidence of any op that takes 5 % of the time or more.
+    pub confidence: Confidence,
+}
+
+impl Estimate {
+    /// Whether ops bound by arithmetic take more of the time than ops bound by traffic.
+    #[must_use]
+    pub fn compute_bound(&self) -> bool {
+        let [compute, memory, _] = self.share;
+        compute >= memory
+    }
+}
+
+/// Time of the whole graph on the target.
+///
+/// ```
+/// use derate_core::estimate::{Target, estimate};
+/// use derate_core::graph::{Build, Graph, Tables};
+/// use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
+/// use derate_core::op::{Linear, Op};
+/// use derate_core::shape::{DataType, PerPrecision, Precision};
+/// use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds};
+///
+/// // 100 MHz, one fp32 MAC a cycle: 200 MFLOP/s, of which software reaches a half; SRAM of 256 KiB at 400 MB/s.
+/// let compute = [ComputeUnit {
+///     name: "FPU", count: 1, clock: Hertz::new(100e6)?, basis: Basis::Spec,
+///     macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(MacsPerCycle::new(1.0)?)),
+/// }];
+/// let memory = [MemoryLevel {
+///     name: "SRAM", capacity: Bytes(256 << 10), bandwidth: BytesPerSecond::new(400e6)?, basis: Basis::Spec,
+/// }];
+/// let factors = PrecisionFactors {
+///     efficiency_factor: Factor::new(0.5)?, memory_bottleneck_factor: Factor::ONE,
+///     tile_utilization: Factor::ONE, native_acceleration: true,
+/// };
+/// let profiles = [ThermalProfile {
+///     name: "default", tdp: None, cooling_solution: "none",
+///     factors: PerPrecision::all(None).with(Precision::Fp32, Some(factors)),
+/// }];
+/// let hardware = Hardware::new("mcu", &compute, &memory, &profiles, Seconds::ZERO)?;
+///
+/// let mut graph = Graph::<2, 4>::new();
+/// let x = graph.input(&[10, 100], DataType::Fp32)?;
+/// graph.op(Op::Linear(Linear { in_features: 100, out_features: 100, bias: false }), &[x])?;
+///
+/// // Arithmetic: 2 · 10 · 100 · 100 FLOP at 100 MFLOP/s, 2.0 ms. Traffic: 48 kB at 400 MB/s, 0.12 ms, all but hidden.
+/// let estimate = estimate(graph.view(), &Target::new(&hardware)?)?;
+/// assert!((estimate.latency.0 - 2.0e-3).abs() < 1e-6);
+/// # Ok::<(), derate_core::Error>(())
+/// ```
+///
+/// # Errors
+/// What [`op_estimates`] gives for any op.
+pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
+    let mut sum = Estimate {
+        work: Work::none(Class::View),
+        latency: Seconds::ZERO,
+        interval: None,
+        share: [Seconds::ZERO; 3],
+        confidence: Confidence::Calibrated,
+    };
+    for op in op_estimates(graph, target)? {
+        let op = op?;
+        sum.work = sum.work.checked_add(&op.work)?;
+        sum.latency = sum.latency + op.latency;
+        let [compute, memory, overhead] = &mut sum.share;
+        let share = match op.bound {
+            Bound::Compute => compute,
+            Bound::Memory(_) => memory,
+            Bound::Overhead => overhead,
+        };
+        *share = *share + op.latency;
+    }
+    for op in op_estimates(graph, target)? {
+        let op = op?;
+        if op.latency.0 >= 0.05 * sum.latency.0 {
+            sum.confidence = sum.confidence.min(op.confidence);
+        }
+    }
+    sum.interval = target.calibration.map(|calibration| {
+        let [low, high] = calibration.interval;
+        [sum.latency * low, sum.latency * high]
+    });
+    Ok(sum)
+}
+
+/// Time of each op of the graph on the target, in execution order.
+///
+/// # Errors
+/// [`Error::CountOverflow`] where the graph's weights are above 2^64 − 1 bytes; for an op,
+/// [`Error::NoUnitForPrecision`], [`Error::NoFactorsForPrecision`] where the target does not work in its precision.
+pub fn op_estimates<'a>(
+    graph: GraphView<'a>,
+    target: &'a Target<'a>,
+) -> Result<impl Iterator<Item = Result<OpEstimate, Error>> + 'a, Error> {
+    let weights =
+        graph.nodes().iter().try_fold(Bytes::ZERO, |sum, node| sum.checked_add(graph.work(node)?.bytes_weight))?;
+    Ok(graph.nodes().iter().map(move |node| op_estimate(graph, node, weights, target)))
+}
+
+fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Target<'_>) -> Result<OpEstimate, Error> {
+    let work = graph.work(node)?;
+    let precision = graph.output(node)?.data_type.precision().ok_or(Error::NoUnitForPrecision)?;
+    let roofs = Roofs::of(target, precision)?;
+    let (compute, transfer, overhead) = match target.calibration {
+        Some(calibration) => calibrated(&work, weights, node.op.in_place(), target, &roofs, calibration)?,
+        None => described(&work, target, &roofs)?,
+    };
+    let memory = transfer.time;
+    let bound = if overhead.0 > compute.max(memory).0 {
+        Bound::Overhead
+    } else if compute.0 >= memory.0 {
+        Bound::Compute
+    } else {
+        Bound::Memory(transfer.level)
+    };
+    Ok(OpEstimate {
+        work,
+        latency: overhead + smooth_max(compute, memory),
+        compute,
+        memory,
+        overhead,
+        bound,
+        confidence: confidence(&work, target, &roofs)?,
+    })
+}
+
+/// The roof of arithmetic for one precision, and the factors of the description.
+struct Roofs<'a> {
+    unit: &'a ComputeUnit<'a>,
+    peak: FlopsPerSecond,
+    factors: PrecisionFactors,
+}
+
+impl<'a> Roofs<'a> {
+    fn of(target: &Target<'a>, precision: Precision) -> Result<Self, Error> {
+        let (unit, peak) = target.hardware.fastest(precision)?;
+        let factors = target.thermal_profile.factors.at(precision).ok_or(Error::NoFactorsForPrecision)?;
+        Ok(Self { unit, peak, factors })
+    }
+
+    /// Arithmetic at the description's share of the peak.
+    fn described(&self, work: &Work) -> Seconds {
+        work.flops / (self.peak * self.factors.efficiency_factor * self.factors.tile_utilization)
+    }
+}
+
+/// Times of arithmetic, traffic and overhead by the description's two factors.
+fn described(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<(Seconds, Transfer, Seconds), Error> {
+    let residency = Residency {
+        hardware: target.hardware,
+        border: Border::Sharp,
+        cache: roofs.factors.memory_bottleneck_factor,
+        backing: roofs.factors.memory_bottleneck_factor,
+    };
+    let footprint = work.compulsory_traffic()?;
+    let transfer = residency.transfer([(work.bytes_activation()?, footprint), (work.bytes_weight, footprint)]);
+    Ok((roofs.described(work), transfer, overhead_of(work, target.hardware.dispatch())))
+}
+
+/// Times of arithmetic, traffic and overhead by the coefficients of a calibration; the equations stand in its module.
+fn calibrated(
+    work: &Work,
+    weights: Bytes,
+    in_place: bool,
+    target: &Target<'_>,
+    roofs: &Roofs<'_>,
+    calibration: &Calibration,
+) -> Result<(Seconds, Transfer, Seconds), Error> {
+    let c = &calibration.coefficients;
+    let activations = work.bytes_activation()?;
+    let residency = Residency {
+        hardware: target.hardware,
+        border: Border::Smooth { capacity: Factor::new(c.cache_capacity_factor)? },
+        cache: Factor::new(c.cache_bandwidth_factor)?,
+        backing: Factor::new(c.memory_bottleneck_factor)?,
+    };
+    let mut transfer =
+        residency.transfer([(activations, activations), (work.bytes_weight, weights.checked_add(activations)?)]);
+    let mut overhead = overhead_of(work, Seconds(c.dispatch));
+
+    let compute = if let Some(gemm) = work.gemm {
+        let flops = work.flops.as_f32();
+        overhead = overhead + Seconds(c.fork * (flops / (flops + c.fork_work)));
+        if calibration.covers(work.class) {
+            let Gemm { m, n, k, .. } = gemm;
+            let saturation =
+                saturation(m, c.saturation_m) * saturation(n, c.saturation_n) * saturation(k, c.saturation_k);
+            work.flops / (roofs.peak * Factor::new(c.efficiency_factor * saturation)?)
+        } else {
+            roofs.described(work)
+        }
+    } else {
+        let serial = activations.as_f32() / c.serial_bandwidth / ramp(work.elements_out, GRAIN);
+        transfer.time = transfer.time + Seconds(serial);
+        work.flops / roofs.peak
+    };
+    if !in_place && work.bytes_out.0 > FRESH {
+        overhead = overhead + Seconds(work.bytes_out.as_f32() / c.fault_bandwidth);
+    }
+    Ok((compute, transfer, overhead))
+}
+
+/// Share of the peak at an extent, of which `half` reaches a half.
+fn saturation(extent: u64, half: f32) -> f32 {
+    let extent = to_f32(extent);
+    extent / (extent + half)
+}
+
+/// A view costs nothing but its dispatch, and only where the runtime dispatches it; without kernels, none.
+const fn overhead_of(work: &Work, dispatch: Seconds) -> Seconds {
+    if matches!(work.class, Class::View) { Seconds::ZERO } else { dispatch }
+}
+
+fn confidence(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<Confidence, Error> {
+    let assumed = |basis: Basis| basis == Basis::Assumed;
+    if assumed(roofs.unit.basis) || target.hardware.memory().iter().any(|level| assumed(level.basis)) {
+        return Ok(Confidence::Unknown);
+    }
+    let Some(calibration) = target.calibration else { return Ok(Confidence::Theoretical) };
+    Ok(if !calibration.covers(work.class) || work.macs == Macs::ZERO && work.class == Class::View {
+        Confidence::Theoretical
+    } else if calibration.hull.holds(work, 1.0)? {
+        Confidence::Calibrated
+    } else if calibration.hull.holds(work, 4.0)? {
+        Confidence::Interpolated
+    } else {
+        Confidence::Theoretical
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::{Coefficients, Hull, MODEL_VERSION};
+    use crate::graph::{Build, Graph, Tables};
+    use crate::hardware::tests::with_toy;
+    use crate::op::{Linear, Op};
+    use crate::shape::DataType;
+
+    fn layer(m: u32, features: u32) -> Result<Graph<1, 2>, Error> {
+        let mut graph = Graph::new();
+        let x = graph.input(&[m, features], DataType::Fp32)?;
+        graph.op(Op::Linear(Linear { in_features: features, out_features: features, bias: false }), &[x])?;
+        Ok(graph)
+    }
+
+    #[test]
+    fn the_description_by_hand() -> Result<(), Error> {
+        with_toy(|toy| {
+            let graph = layer(1000, 1000)?;
+            let got = estimate(graph.view(), &Target::new(toy)?)?;
+            // 2e9 FLOP at 32 GFLOP/s · 0.5: 125 ms. 12 MB from DRAM at 10 GB/s · 0.5: 2.4 ms. 1 µs dispatch.
+            let by_hand = 1e-6 + 0.125 * (1.0_f64 + (0.0024_f64 / 0.125).powi(3)).cbrt();
+            assert!((f64::from(got.latency.0) - by_hand).abs() < 1e-7, "{got:?}");
+            assert_eq!((got.compute_bound(), got.confidence), (true, Confidence::Theoretical));
+            Ok(())
+        })?
+    }
+
+    #[test]
+    fn coefficients_replace_the_factors() -> Result<(), Error> {
+        with_toy(|toy| {
+            let graph = layer(1000, 1000)?;
+            let mut calibration = Calibration {
+                model_version: MODEL_VERSION,
+                coefficients: Coefficients {
+                    efficiency_factor: 1.0,
+                    saturation_m: 1e-3,
+                    saturation_n: 1e-3,
+                    saturation_k: 1e-3,
+                    dispatch: 1e-8,
+                    fork: 1e-9,
+                    ..Coefficients::PRIOR
+                },
+                classes: Class::Linear.bit(),
+                hull: Hull::EMPTY,
+                interval: [0.5, 2.0],
+            };
+            calibration.hull.widen(&graph.view().total_work()?)?;
+            let target = Target { calibration: Some(&calibration), ..Target::new(toy)? };
+            let got = estimate(graph.view(), &target)?;
+            // The full peak, not the full peak times the description's 0.5: 62.5 ms and a little.
+            assert!((0.0625..0.0630).contains(&got.latency.0), "{got:?}");
+            assert_eq!(got.confidence, Confidence::Calibrated);
+            assert_eq!(got.interval, Some([got.latency * 0.5, got.latency * 2.0]));
+            // An op far smaller than the measured one is no longer calibrated.
+            let small = layer(1, 8)?;
+            assert_eq!(estimate(small.view(), &target)?.confidence, Confidence::Theoretical);
+            Ok(())
+        })?
+    }
+}

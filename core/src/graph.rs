@@ -1,0 +1,271 @@
+//! Graphs: ops in execution order, and the tensors between them.
+//!
+//! [`Graph`] owns a graph of fixed capacity; everything else takes a [`GraphView`], three slices, so that a host's growing
+//! buffer, a graph in flash and a graph on the stack look the same. Whoever owns the tables implements [`Tables`];
+//! checking and shape inference are written once, in [`Build`].
+
+use crate::error::{Error, Table};
+use crate::op::Op;
+use crate::shape::{DataType, Shape};
+use crate::tensor::{Operands, Tensor, TensorId};
+use crate::units::Bytes;
+use crate::work::{Class, Work};
+
+/// One op of a graph: what it computes, which operands it reads, which tensor it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Node {
+    /// The operation and its attributes.
+    pub op: Op,
+    /// First of its operands in the graph's table of operands.
+    first_operand: u32,
+    /// Number of its operands.
+    operand_count: u16,
+    /// The tensor it gives.
+    pub output: TensorId,
+}
+
+/// A graph as slices; `Copy`, wherever the tables lie.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphView<'a> {
+    nodes: &'a [Node],
+    tensors: &'a [Tensor],
+    operands: &'a [TensorId],
+}
+
+impl<'a> GraphView<'a> {
+    /// View of three tables that one [`Build`] filled.
+    #[must_use]
+    pub const fn new(nodes: &'a [Node], tensors: &'a [Tensor], operands: &'a [TensorId]) -> Self {
+        Self { nodes, tensors, operands }
+    }
+
+    /// Ops in execution order: an op reads only graph inputs and outputs of ops before it.
+    #[must_use]
+    pub const fn nodes(&self) -> &'a [Node] {
+        self.nodes
+    }
+
+    /// Tensors in order of definition.
+    #[must_use]
+    pub const fn tensors(&self) -> &'a [Tensor] {
+        self.tensors
+    }
+
+    /// What a node reads.
+    #[must_use]
+    pub fn operands(&self, node: &Node) -> Operands<'a> {
+        let first = usize::try_from(node.first_operand).unwrap_or(usize::MAX);
+        let ids = self.operands.get(first..first.saturating_add(usize::from(node.operand_count))).unwrap_or(&[]);
+        Operands { tensors: self.tensors, ids }
+    }
+
+    /// The tensor that a node gives.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTensor`] in a view of tables that do not belong together.
+    pub fn output(&self, node: &Node) -> Result<&'a Tensor, Error> {
+        self.tensors.get(node.output.index()).ok_or(Error::UnknownTensor { operand: 0 })
+    }
+
+    /// Exact work of one node.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn work(&self, node: &Node) -> Result<Work, Error> {
+        node.op.work(self.operands(node), self.output(node)?)
+    }
+
+    /// Exact work of all nodes.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn total_work(&self) -> Result<Work, Error> {
+        self.nodes.iter().try_fold(Work::none(Class::View), |sum, node| sum.checked_add(&self.work(node)?))
+    }
+
+    /// Bytes that the model itself must move, however it is executed: parameters once, inputs once, outputs once.
+    /// Activations between its ops may stay on chip and are not counted.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn compulsory_traffic(&self) -> Result<Bytes, Error> {
+        let mut bytes = self.total_work()?.bytes_weight;
+        for (index, tensor) in self.tensors.iter().enumerate() {
+            let written = self.nodes.iter().any(|node| node.output.index() == index);
+            let read = self.operands.iter().any(|id| id.index() == index);
+            if written != read {
+                bytes = bytes.checked_add(tensor.bytes()?)?;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Tables that a graph is built in: three growing lists. Implement it for a container of your own to build
+/// graphs in it with [`Build`].
+pub trait Tables {
+    /// What is there so far.
+    fn view(&self) -> GraphView<'_>;
+    /// Makes sure that so many more entries fit, or leaves all as it was.
+    ///
+    /// # Errors
+    /// [`Error::CapacityExceeded`] naming the first table that is too small.
+    fn reserve(&mut self, nodes: usize, tensors: usize, operands: usize) -> Result<(), Error>;
+    /// Appends a tensor, for which there is room.
+    fn push_tensor(&mut self, tensor: Tensor);
+    /// Appends an operand, for which there is room.
+    fn push_operand(&mut self, operand: TensorId);
+    /// Appends a node, for which there is room.
+    fn push_node(&mut self, node: Node);
+}
+
+/// Building a graph, op by op; each call checks operands and attributes and infers the shape of the result.
+pub trait Build: Tables {
+    /// Adds an input of the graph.
+    ///
+    /// # Errors
+    /// [`Error::CapacityExceeded`], [`Error::RankExceeded`], [`Error::CountOverflow`]; the graph is unchanged then.
+    fn input(&mut self, extents: &[u32], data_type: DataType) -> Result<TensorId, Error> {
+        let tensor = Tensor { shape: Shape::new(extents)?, data_type };
+        tensor.bytes()?;
+        let id = next(self.view().tensors.len(), Table::Tensors)?;
+        self.reserve(0, 1, 0)?;
+        self.push_tensor(tensor);
+        Ok(TensorId(id))
+    }
+
+    /// Adds an op that reads these tensors, and gives the tensor it computes.
+    ///
+    /// # Errors
+    /// What [`Op::output`] and [`Op::work`] refuse, and [`Error::CapacityExceeded`]; the graph is unchanged then.
+    fn op(&mut self, op: Op, operands: &[TensorId]) -> Result<TensorId, Error> {
+        let view = self.view();
+        let call = Operands { tensors: view.tensors, ids: operands };
+        let output = op.output(call)?;
+        op.work(call, &output)?;
+        let node = Node {
+            op,
+            first_operand: next(view.operands.len(), Table::Operands)?,
+            operand_count: u16::try_from(operands.len())
+                .map_err(|_| Error::CapacityExceeded { table: Table::Operands, capacity: u32::from(u16::MAX) })?,
+            output: TensorId(next(view.tensors.len(), Table::Tensors)?),
+        };
+        self.reserve(1, 1, operands.len())?;
+        self.push_tensor(output);
+        for &operand in operands {
+            self.push_operand(operand);
+        }
+        self.push_node(node);
+        Ok(node.output)
+    }
+}
+
+impl<T: Tables + ?Sized> Build for T {}
+
+fn next(len: usize, table: Table) -> Result<u32, Error> {
+    u32::try_from(len).map_err(|_| Error::CapacityExceeded { table, capacity: u32::MAX })
+}
+
+/// A graph of fixed capacity, without allocation: at most `OPS` ops, `TENSORS` tensors and as many references to them.
+///
+/// ```
+/// use derate_core::graph::{Build, Graph, Tables};
+/// use derate_core::op::{Linear, Op};
+/// use derate_core::shape::DataType;
+///
+/// let mut graph = Graph::<4, 8>::new();
+/// let x = graph.input(&[32, 512], DataType::Fp32)?;
+/// let y = graph.op(Op::Linear(Linear { in_features: 512, out_features: 128, bias: true }), &[x])?;
+/// assert_eq!(graph.view().tensors()[y.index()].shape.extents(), [32, 128]);
+/// assert_eq!(graph.view().total_work()?.macs.0, 32 * 512 * 128);
+/// # Ok::<(), derate_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Graph<const OPS: usize, const TENSORS: usize> {
+    nodes: heapless::Vec<Node, OPS>,
+    tensors: heapless::Vec<Tensor, TENSORS>,
+    operands: heapless::Vec<TensorId, TENSORS>,
+}
+
+impl<const OPS: usize, const TENSORS: usize> Graph<OPS, TENSORS> {
+    /// An empty graph.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { nodes: heapless::Vec::new(), tensors: heapless::Vec::new(), operands: heapless::Vec::new() }
+    }
+}
+
+impl<const OPS: usize, const TENSORS: usize> Tables for Graph<OPS, TENSORS> {
+    fn view(&self) -> GraphView<'_> {
+        GraphView::new(&self.nodes, &self.tensors, &self.operands)
+    }
+
+    fn reserve(&mut self, nodes: usize, tensors: usize, operands: usize) -> Result<(), Error> {
+        let room = |table, len: usize, more: usize, capacity: usize| {
+            if len.saturating_add(more) <= capacity {
+                Ok(())
+            } else {
+                Err(Error::CapacityExceeded { table, capacity: u32::try_from(capacity).unwrap_or(u32::MAX) })
+            }
+        };
+        room(Table::Ops, self.nodes.len(), nodes, OPS)?;
+        room(Table::Tensors, self.tensors.len(), tensors, TENSORS)?;
+        room(Table::Operands, self.operands.len(), operands, TENSORS)
+    }
+
+    // `reserve` came before, so that there is room and nothing is dropped here.
+    fn push_tensor(&mut self, tensor: Tensor) {
+        self.tensors.push(tensor).ok();
+    }
+
+    fn push_operand(&mut self, operand: TensorId) {
+        self.operands.push(operand).ok();
+    }
+
+    fn push_node(&mut self, node: Node) {
+        self.nodes.push(node).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Linear;
+
+    fn linear(in_features: u32, out_features: u32) -> Op {
+        Op::Linear(Linear { in_features, out_features, bias: true })
+    }
+
+    #[test]
+    fn a_full_table_is_named_and_nothing_changes() -> Result<(), Error> {
+        let mut graph = Graph::<1, 3>::new();
+        let x = graph.input(&[1, 8], DataType::Fp32)?;
+        let y = graph.op(linear(8, 4), &[x])?;
+        let full = Error::CapacityExceeded { table: Table::Ops, capacity: 1 };
+        assert_eq!(graph.op(linear(4, 2), &[y]), Err(full));
+        assert_eq!((graph.view().nodes().len(), graph.view().tensors().len()), (1, 2));
+        Ok(())
+    }
+
+    #[test]
+    fn operands_must_fit() -> Result<(), Error> {
+        let mut graph = Graph::<2, 4>::new();
+        let x = graph.input(&[1, 8], DataType::Fp32)?;
+        assert_eq!(graph.op(linear(9, 4), &[x]), Err(Error::ShapeMismatch { operand: 0, axis: 1 }));
+        assert_eq!(graph.op(linear(8, 4), &[]), Err(Error::OperandCount { expected: 1, found: 0 }));
+        assert_eq!(graph.op(linear(8, 4), &[TensorId(7)]), Err(Error::UnknownTensor { operand: 0 }));
+        Ok(())
+    }
+
+    #[test]
+    fn the_models_own_traffic_is_parameters_input_and_output() -> Result<(), Error> {
+        let mut graph = Graph::<2, 4>::new();
+        let x = graph.input(&[2, 8], DataType::Fp32)?;
+        let h = graph.op(linear(8, 4), &[x])?;
+        graph.op(linear(4, 3), &[h])?;
+        // Parameters 8·4 + 4 + 4·3 + 3 = 51, input 16, output 6 elements of 4 bytes.
+        assert_eq!(graph.view().compulsory_traffic()?, Bytes((51 + 16 + 6) * 4));
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Memory: how many bytes a graph holds at once when its ops run in order.
+//!
+//! A tensor lives from the op that writes it to the last op that reads it; inputs live from the start, outputs of the graph to
+//! the end. An op in place takes over the memory of its operand 0 where nobody reads that any more. Parameters are held throughout.
+
+use crate::error::Error;
+use crate::graph::GraphView;
+use crate::units::Bytes;
+
+/// What a graph holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Footprint {
+    /// Parameters and buffers of all ops.
+    pub weights: Bytes,
+    /// Most bytes of activations alive at the same time, while any one op runs.
+    pub peak_activations: Bytes,
+}
+
+impl Footprint {
+    /// Parameters and activations together.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub const fn total(&self) -> Result<Bytes, Error> {
+        self.weights.checked_add(self.peak_activations)
+    }
+}
+
+/// Bytes that the graph holds, by exact lifetimes. `last_use` is scratch of at least one entry for each tensor.
+///
+/// # Errors
+/// [`Error::ScratchTooSmall`], [`Error::CountOverflow`].
+pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint, Error> {
+    let count = graph.tensors().len();
+    let last_use =
+        last_use.get_mut(..count).ok_or(Error::ScratchTooSmall { needed: u32::try_from(count).unwrap_or(u32::MAX) })?;
+
+    // A tensor that nobody reads is an output of the graph: it lives to the end.
+    last_use.fill(u32::MAX);
+    for (step, node) in (0_u32..).zip(graph.nodes()) {
+        for id in graph.operands(node).ids() {
+            if let Some(last) = last_use.get_mut(id.index()) {
+                *last = step;
+            }
+        }
+    }
+
+    let mut weights = Bytes::ZERO;
+    let mut live = inputs(graph)?;
+    let mut peak = live;
+    for (step, node) in (0_u32..).zip(graph.nodes()) {
+        weights = weights.checked_add(graph.work(node)?.bytes_weight)?;
+        let operands = graph.operands(node);
+        let dies = |index: usize| last_use.get(index) == Some(&step);
+        let takes_over = node.op.in_place() && operands.ids().first().is_some_and(|id| dies(id.index()));
+        if !takes_over {
+            live = live.checked_add(graph.output(node)?.bytes()?)?;
+        }
+        peak = peak.max(live);
+        for (position, id) in operands.ids().iter().enumerate() {
+            let earlier = operands.ids().get(..position).unwrap_or(&[]);
+            let taken_over = takes_over && position == 0;
+            if dies(id.index()) && !earlier.contains(id) && !taken_over {
+                let bytes = operands.at(u16::try_from(position).unwrap_or(u16::MAX))?.bytes()?;
+                live = Bytes(live.0.saturating_sub(bytes.0));
+            }
+        }
+    }
+    Ok(Footprint { weights, peak_activations: peak })
+}
+
+/// Bytes of the tensors that no node writes: all of them less the outputs, of which each node has one of its own.
+fn inputs(graph: GraphView<'_>) -> Result<Bytes, Error> {
+    let mut bytes = Bytes::ZERO;
+    for tensor in graph.tensors() {
+        bytes = bytes.checked_add(tensor.bytes()?)?;
+    }
+    for node in graph.nodes() {
+        bytes = Bytes(bytes.0.saturating_sub(graph.output(node)?.bytes()?.0));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Build, Graph, Tables};
+    use crate::op::{Activation, ActivationKind, Binary, BinaryKind, Linear, Op};
+    use crate::shape::DataType;
+
+    fn relu(in_place: bool) -> Op {
+        Op::Activation(Activation { kind: ActivationKind::Relu, in_place })
+    }
+
+    /// Input of 10 elements; h = linear(10 → 20); r = relu(h); y = linear(20 → 5).
+    fn mlp(in_place: bool) -> Result<Footprint, Error> {
+        let mut graph = Graph::<4, 8>::new();
+        let x = graph.input(&[1, 10], DataType::Fp32)?;
+        let h = graph.op(Op::Linear(Linear { in_features: 10, out_features: 20, bias: true }), &[x])?;
+        let r = graph.op(relu(in_place), &[h])?;
+        graph.op(Op::Linear(Linear { in_features: 20, out_features: 5, bias: false }), &[r])?;
+        footprint(graph.view(), &mut [0; 8])
+    }
+
+    #[test]
+    fn lifetimes_by_hand() -> Result<(), Error> {
+        // Linear 1: 10 + 20; ReLU: 20 + 20, the input is dead; linear 2: 20 + 5. Peak 40 elements.
+        let weights = Bytes(4 * (10 * 20 + 20 + 20 * 5));
+        assert_eq!(mlp(false)?, Footprint { weights, peak_activations: Bytes(40 * 4) });
+        // In place the ReLU needs nothing: peak 30 at the first linear.
+        assert_eq!(mlp(true)?, Footprint { weights, peak_activations: Bytes(30 * 4) });
+        Ok(())
+    }
+
+    #[test]
+    fn a_skip_connection_keeps_its_tensor() -> Result<(), Error> {
+        let mut graph = Graph::<4, 8>::new();
+        let x = graph.input(&[1, 16], DataType::Fp32)?;
+        let a = graph.op(relu(false), &[x])?;
+        let b = graph.op(relu(false), &[a])?;
+        graph.op(Op::Binary(Binary { kind: BinaryKind::Add, in_place: false }), &[b, x])?;
+        // At the addition: x, b and the sum.
+        assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(3 * 16 * 4));
+        // An op in place on a tensor that is read later must not destroy it.
+        let mut graph = Graph::<4, 8>::new();
+        let x = graph.input(&[1, 16], DataType::Fp32)?;
+        let a = graph.op(relu(true), &[x])?;
+        graph.op(Op::Binary(Binary { kind: BinaryKind::Add, in_place: true }), &[a, x])?;
+        assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(2 * 16 * 4));
+        Ok(())
+    }
+
+    #[test]
+    fn scratch_is_checked() -> Result<(), Error> {
+        let mut graph = Graph::<1, 2>::new();
+        graph.input(&[1], DataType::Fp32)?;
+        assert_eq!(footprint(graph.view(), &mut []), Err(Error::ScratchTooSmall { needed: 1 }));
+        Ok(())
+    }
+}

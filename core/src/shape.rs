@@ -1,0 +1,256 @@
+//! Shapes and data types: how many elements a tensor has, and how many bytes.
+
+use crate::error::Error;
+use crate::units::Bytes;
+
+/// Most dimensions of a shape.
+pub const MAX_RANK: usize = 8;
+
+/// Extents of a tensor, outermost first; images are `[n, c, h, w]`. A scalar has rank 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Shape {
+    rank: u8,
+    extents: [u32; MAX_RANK],
+}
+
+impl Shape {
+    /// Shape with these extents.
+    ///
+    /// ```
+    /// # use derate_core::shape::Shape;
+    /// let image = Shape::new(&[1, 3, 224, 224])?;
+    /// assert_eq!(image.elements()?, 150_528);
+    /// # Ok::<(), derate_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::RankExceeded`] beyond eight dimensions.
+    pub fn new(extents: &[u32]) -> Result<Self, Error> {
+        let mut shape = Self { rank: u8::try_from(extents.len()).map_err(|_| Error::RankExceeded)?, ..Self::default() };
+        shape.extents.get_mut(..extents.len()).ok_or(Error::RankExceeded)?.copy_from_slice(extents);
+        Ok(shape)
+    }
+
+    /// Extents, outermost first.
+    #[must_use]
+    pub fn extents(&self) -> &[u32] {
+        self.extents.get(..usize::from(self.rank)).unwrap_or(&self.extents)
+    }
+
+    /// Number of dimensions, 0 to 8.
+    #[must_use]
+    pub const fn rank(&self) -> u8 {
+        self.rank
+    }
+
+    /// Extent of one dimension; `None` beyond the rank.
+    #[must_use]
+    pub fn extent(&self, axis: usize) -> Option<u32> {
+        self.extents().get(axis).copied()
+    }
+
+    /// Number of elements: the product of the extents; 1 for a scalar.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn elements(&self) -> Result<u64, Error> {
+        product(self.extents().iter().map(|&extent| u64::from(extent)))
+    }
+}
+
+impl core::fmt::Debug for Shape {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.extents()).finish()
+    }
+}
+
+/// Checked product of counts; 1 for none.
+///
+/// # Errors
+/// [`Error::CountOverflow`] above 2^64 − 1.
+pub(crate) fn product(factors: impl IntoIterator<Item = u64>) -> Result<u64, Error> {
+    factors.into_iter().try_fold(1_u64, |product, factor| product.checked_mul(factor)).ok_or(Error::CountOverflow)
+}
+
+/// How an element is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum DataType {
+    /// IEEE 754 binary64.
+    Fp64,
+    /// IEEE 754 binary32.
+    Fp32,
+    /// bfloat16: 8 bits of exponent, 7 of fraction.
+    Bf16,
+    /// IEEE 754 binary16.
+    Fp16,
+    /// Signed or unsigned 8-bit integer.
+    Int8,
+    /// Signed 32-bit integer, as biases and accumulators of int8 networks are.
+    Int32,
+    /// Signed 64-bit integer, as indices are.
+    Int64,
+}
+
+impl DataType {
+    /// Bytes of one element.
+    #[must_use]
+    pub const fn size(self) -> Bytes {
+        Bytes(match self {
+            Self::Fp64 | Self::Int64 => 8,
+            Self::Fp32 | Self::Int32 => 4,
+            Self::Bf16 | Self::Fp16 => 2,
+            Self::Int8 => 1,
+        })
+    }
+
+    /// The precision in which an op on such elements computes; `None` for index types, on which no network computes.
+    #[must_use]
+    pub const fn precision(self) -> Option<Precision> {
+        match self {
+            Self::Fp64 => Some(Precision::Fp64),
+            Self::Fp32 => Some(Precision::Fp32),
+            Self::Bf16 => Some(Precision::Bf16),
+            Self::Fp16 => Some(Precision::Fp16),
+            Self::Int8 => Some(Precision::Int8),
+            Self::Int32 | Self::Int64 => None,
+        }
+    }
+
+    /// Bytes of this many elements.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
+    pub const fn bytes(self, elements: u64) -> Result<Bytes, Error> {
+        match elements.checked_mul(self.size().0) {
+            Some(bytes) => Ok(Bytes(bytes)),
+            None => Err(Error::CountOverflow),
+        }
+    }
+}
+
+/// Arithmetic in which a compute unit works; the key of every per-precision table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Precision {
+    /// IEEE 754 binary64.
+    Fp64,
+    /// IEEE 754 binary32.
+    Fp32,
+    /// NVIDIA TensorFloat-32: fp32 storage, 10 bits of fraction in the multiplier.
+    Tf32,
+    /// bfloat16 products, fp32 sums.
+    Bf16,
+    /// IEEE 754 binary16 products.
+    Fp16,
+    /// 8-bit integer products, 32-bit sums.
+    Int8,
+}
+
+impl Precision {
+    /// Every precision, in the order of the per-precision tables.
+    pub const ALL: [Self; 6] = [Self::Fp64, Self::Fp32, Self::Tf32, Self::Bf16, Self::Fp16, Self::Int8];
+
+    /// The name used in files and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fp64 => "fp64",
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+            Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// The data type that tensors of this precision are stored in.
+    #[must_use]
+    pub const fn data_type(self) -> DataType {
+        match self {
+            Self::Fp64 => DataType::Fp64,
+            Self::Fp32 | Self::Tf32 => DataType::Fp32,
+            Self::Bf16 => DataType::Bf16,
+            Self::Fp16 => DataType::Fp16,
+            Self::Int8 => DataType::Int8,
+        }
+    }
+}
+
+/// One value for each precision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PerPrecision<T> {
+    /// In the order of [`Precision::ALL`].
+    values: [T; Precision::ALL.len()],
+}
+
+impl<T: Copy> PerPrecision<T> {
+    /// The same value for every precision.
+    #[must_use]
+    pub const fn all(value: T) -> Self {
+        Self { values: [value; Precision::ALL.len()] }
+    }
+
+    /// This table with one entry replaced.
+    #[must_use]
+    pub const fn with(mut self, precision: Precision, value: T) -> Self {
+        let [fp64, fp32, tf32, bf16, fp16, int8] = &mut self.values;
+        match precision {
+            Precision::Fp64 => *fp64 = value,
+            Precision::Fp32 => *fp32 = value,
+            Precision::Tf32 => *tf32 = value,
+            Precision::Bf16 => *bf16 = value,
+            Precision::Fp16 => *fp16 = value,
+            Precision::Int8 => *int8 = value,
+        }
+        self
+    }
+
+    /// The entry of one precision.
+    #[must_use]
+    pub const fn at(&self, precision: Precision) -> T {
+        let [fp64, fp32, tf32, bf16, fp16, int8] = self.values;
+        match precision {
+            Precision::Fp64 => fp64,
+            Precision::Fp32 => fp32,
+            Precision::Tf32 => tf32,
+            Precision::Bf16 => bf16,
+            Precision::Fp16 => fp16,
+            Precision::Int8 => int8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_dimensions_and_no_more() {
+        assert_eq!(Shape::new(&[2; 8]).and_then(|s| s.elements()), Ok(256));
+        assert_eq!(Shape::new(&[2; 9]), Err(Error::RankExceeded));
+        assert_eq!(Shape::new(&[]).and_then(|s| s.elements()), Ok(1));
+    }
+
+    #[test]
+    fn too_many_elements_are_an_error() {
+        assert_eq!(Shape::new(&[u32::MAX; 3]).and_then(|s| s.elements()), Err(Error::CountOverflow));
+    }
+
+    #[test]
+    fn a_table_holds_one_value_for_each_precision() {
+        let mut table = PerPrecision::all(0);
+        for (i, precision) in Precision::ALL.into_iter().enumerate() {
+            table = table.with(precision, i);
+        }
+        for (i, precision) in Precision::ALL.into_iter().enumerate() {
+            assert_eq!(table.at(precision), i);
+        }
+    }
+}

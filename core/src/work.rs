@@ -1,0 +1,168 @@
+//! Work: what an op computes and which bytes it must move, exact, independent of any device.
+
+use crate::error::Error;
+use crate::units::{Bytes, Flops, FlopsPerByte, Macs};
+
+/// How an op spends its time; the key of everything that is calibrated by kind of op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Class {
+    /// Convolution with more than one tap, all channels of a group mixed.
+    Conv,
+    /// Convolution of one tap.
+    Pointwise,
+    /// Convolution of one channel per group.
+    Depthwise,
+    /// Convolution of several groups of several channels.
+    GroupedConv,
+    /// Fully connected layer.
+    Linear,
+    /// One cheap operation per element.
+    Elementwise,
+    /// An exponential or its like per element.
+    Transcendental,
+    /// Sliding-window pooling.
+    Pooling,
+    /// A sum over an axis per output.
+    Reduction,
+    /// Bytes moved, nothing computed.
+    Copy,
+    /// Nothing runs: the output is the input under another shape.
+    View,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 11] = [
+        Self::Conv,
+        Self::Pointwise,
+        Self::Depthwise,
+        Self::GroupedConv,
+        Self::Linear,
+        Self::Elementwise,
+        Self::Transcendental,
+        Self::Pooling,
+        Self::Reduction,
+        Self::Copy,
+        Self::View,
+    ];
+
+    /// Bit of this class in a set of classes.
+    #[must_use]
+    pub const fn bit(self) -> u16 {
+        match self {
+            Self::Conv => 1,
+            Self::Pointwise => 1 << 1,
+            Self::Depthwise => 1 << 2,
+            Self::GroupedConv => 1 << 3,
+            Self::Linear => 1 << 4,
+            Self::Elementwise => 1 << 5,
+            Self::Transcendental => 1 << 6,
+            Self::Pooling => 1 << 7,
+            Self::Reduction => 1 << 8,
+            Self::Copy => 1 << 9,
+            Self::View => 1 << 10,
+        }
+    }
+}
+
+/// An op as `groups` matrix products C`[m × n]` = A`[m × k]` · B`[k × n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gemm {
+    /// Rows of the output: batch times positions.
+    pub m: u64,
+    /// Columns of the output: output channels or features of one group.
+    pub n: u64,
+    /// Length of each sum: taps times input channels of one group, or input features.
+    pub k: u64,
+    /// Independent products.
+    pub groups: u64,
+}
+
+/// Exact work of one op on its shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Work {
+    /// How the op spends its time.
+    pub class: Class,
+    /// The op as a matrix product, if it is one.
+    pub gemm: Option<Gemm>,
+    /// Multiply-accumulates; padded taps count, as published figures count them.
+    pub macs: Macs,
+    /// All arithmetic: two for each MAC, and what the op's documentation counts beside.
+    pub flops: Flops,
+    /// Learned parameters, in elements.
+    pub params: u64,
+    /// Bytes of the activations read, each operand once.
+    pub bytes_in: Bytes,
+    /// Bytes of parameters and buffers read.
+    pub bytes_weight: Bytes,
+    /// Bytes of the activation written.
+    pub bytes_out: Bytes,
+    /// Elements of the output.
+    pub elements_out: u64,
+}
+
+impl Work {
+    /// Work of nothing, of this class.
+    #[must_use]
+    pub const fn none(class: Class) -> Self {
+        Self {
+            class,
+            gemm: None,
+            macs: Macs::ZERO,
+            flops: Flops::ZERO,
+            params: 0,
+            bytes_in: Bytes::ZERO,
+            bytes_weight: Bytes::ZERO,
+            bytes_out: Bytes::ZERO,
+            elements_out: 0,
+        }
+    }
+
+    /// Bytes of activations: read and written.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub const fn bytes_activation(&self) -> Result<Bytes, Error> {
+        self.bytes_in.checked_add(self.bytes_out)
+    }
+
+    /// Compulsory traffic: every operand read once, the output written once.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn compulsory_traffic(&self) -> Result<Bytes, Error> {
+        self.bytes_activation()?.checked_add(self.bytes_weight)
+    }
+
+    /// FLOPs per compulsory byte.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
+    pub fn operational_intensity(&self) -> Result<FlopsPerByte, Error> {
+        Ok(self.flops / self.compulsory_traffic()?)
+    }
+
+    /// Sum of all counts; the class is this one's, and there is no single matrix product any more.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn checked_add(&self, other: &Self) -> Result<Self, Error> {
+        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
+        Ok(Self {
+            class: self.class,
+            gemm: None,
+            macs: self.macs.checked_add(other.macs)?,
+            flops: self.flops.checked_add(other.flops)?,
+            params: sum(self.params, other.params)?,
+            bytes_in: self.bytes_in.checked_add(other.bytes_in)?,
+            bytes_weight: self.bytes_weight.checked_add(other.bytes_weight)?,
+            bytes_out: self.bytes_out.checked_add(other.bytes_out)?,
+            elements_out: sum(self.elements_out, other.elements_out)?,
+        })
+    }
+}
