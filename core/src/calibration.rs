@@ -7,6 +7,7 @@
 //! ```text
 //! matrix products   t = dispatch + fork · F/(F + fork_work) + smooth_max(F / (P · efficiency · u), traffic) + fault
 //!                   u = m/(m + saturation_m) · n/(n + saturation_n) · k/(k + saturation_k)
+//! (of a class that was never measured, F / (P · efficiency) of the description)
 //! all else          t = dispatch + smooth_max(F / P, traffic + serial) + fault
 //! traffic           [`crate::residency`], smooth borders: activations at the distance of the op's own activations (the op
 //!                   before wrote them), weights at the distance of all weights of the network (each is used once a run)
@@ -117,7 +118,7 @@ coefficients! {
         "Rate at which fresh pages come from the system.";
 }
 
-/// Region of measured ops, as ranges of natural logarithms: inside it an estimate interpolates.
+/// Region of measured ops, as ranges of their FLOPs and bytes: inside it an estimate interpolates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
@@ -181,10 +182,18 @@ impl Calibration {
     /// Checks version and ranges, as whoever reads a calibration from outside must.
     ///
     /// # Errors
-    /// [`Error::ModelVersion`] of another version; [`Error::CoefficientOutOfRange`].
+    /// [`Error::ModelVersion`] of another version; [`Error::CoefficientOutOfRange`]; [`Error::InvalidCalibration`] where interval
+    /// or hull hold no numbers, or the interval does not lie around 1.
     pub fn check(&self) -> Result<(), Error> {
         if self.model_version != MODEL_VERSION {
             return Err(Error::ModelVersion { found: self.model_version, expected: MODEL_VERSION });
+        }
+        let [low, high] = self.interval;
+        let interval = low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high);
+        let hull =
+            [self.hull.flops, self.hull.bytes].into_iter().flatten().all(|bound| (0.0..f32::INFINITY).contains(&bound));
+        if !interval || !hull {
+            return Err(Error::InvalidCalibration);
         }
         Coefficients::from_values(self.coefficients.values()).map(|_| ())
     }

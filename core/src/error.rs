@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// An op was given the wrong number of operands.
     OperandCount {
-        /// The least number it takes.
+        /// The number it takes; of a concatenation the least.
         expected: u16,
         /// The number it was given.
         found: u16,
@@ -46,6 +46,15 @@ pub enum Error {
     },
     /// An attribute of an op is out of range.
     InvalidAttribute(Attribute),
+    /// An extent of an input is zero: nothing would be computed.
+    ZeroExtent {
+        /// Which dimension, from 0.
+        axis: u8,
+    },
+    /// A time that must be finite and not negative is neither.
+    InvalidTime,
+    /// Part of a calibration beside its coefficients makes no sense.
+    InvalidCalibration,
     /// A quantity that must be positive and finite is not.
     NotPositive(Quantity),
     /// Memory levels are not ordered from the smallest to the largest, or there is none.
@@ -141,7 +150,7 @@ impl fmt::Display for Error {
                 write!(f, "operand {operand} is a tensor that the graph does not hold")
             }
             Self::OperandCount { expected, found } => {
-                write!(f, "the op takes {expected} operands or more and was given {found}")
+                write!(f, "the op takes {expected} operands and was given {found}")
             }
             Self::ShapeMismatch { operand, axis } => {
                 write!(f, "dimension {axis} of operand {operand} does not fit the op")
@@ -152,6 +161,9 @@ impl fmt::Display for Error {
             Self::InvalidAttribute(attribute) => {
                 write!(f, "attribute {attribute:?} of the op is out of range")
             }
+            Self::ZeroExtent { axis } => write!(f, "dimension {axis} of an input is 0"),
+            Self::InvalidTime => f.write_str("a time must be finite and not negative"),
+            Self::InvalidCalibration => f.write_str("the interval or the region of a calibration makes no sense"),
             Self::NotPositive(quantity) => {
                 write!(f, "{quantity:?} must be positive and finite")
             }

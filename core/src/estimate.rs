@@ -94,18 +94,21 @@ pub struct Estimate {
     pub latency: Seconds,
     /// Interval that holds 90 % of measurements; `None` without a calibration.
     pub interval: Option<[Seconds; 2]>,
-    /// Time of the ops bound by arithmetic, by traffic, and by overhead.
-    pub share: [Seconds; 3],
-    /// The lowest confidence of any op that takes 5 % of the time or more.
+    /// Sum of the times of arithmetic alone.
+    pub compute: Seconds,
+    /// Sum of the times of traffic alone.
+    pub memory: Seconds,
+    /// Sum of the times beside both.
+    pub overhead: Seconds,
+    /// The lowest confidence of any op that takes 5 % of the time or more; of a graph without ops, theoretical.
     pub confidence: Confidence,
 }
 
 impl Estimate {
-    /// Whether ops bound by arithmetic take more of the time than ops bound by traffic.
+    /// Whether arithmetic takes more of the time than traffic.
     #[must_use]
     pub fn compute_bound(&self) -> bool {
-        let [compute, memory, _] = self.share;
-        compute >= memory
+        self.compute.0 > self.memory.0
     }
 }
 
@@ -148,26 +151,27 @@ impl Estimate {
 /// ```
 ///
 /// # Errors
-/// What [`op_estimates`] gives for any op.
+/// What [`op_estimates`] gives for any op; [`Error::InvalidTime`] where rates are so small that the time is not finite.
 pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
     let mut sum = Estimate {
         work: Work::none(Class::View),
         latency: Seconds::ZERO,
         interval: None,
-        share: [Seconds::ZERO; 3],
-        confidence: Confidence::Calibrated,
+        compute: Seconds::ZERO,
+        memory: Seconds::ZERO,
+        overhead: Seconds::ZERO,
+        confidence: if graph.nodes().is_empty() { Confidence::Theoretical } else { Confidence::Calibrated },
     };
     for op in op_estimates(graph, target)? {
         let op = op?;
         sum.work = sum.work.checked_add(&op.work)?;
         sum.latency = sum.latency + op.latency;
-        let [compute, memory, overhead] = &mut sum.share;
-        let share = match op.bound {
-            Bound::Compute => compute,
-            Bound::Memory(_) => memory,
-            Bound::Overhead => overhead,
-        };
-        *share = *share + op.latency;
+        sum.compute = sum.compute + op.compute;
+        sum.memory = sum.memory + op.memory;
+        sum.overhead = sum.overhead + op.overhead;
+    }
+    if !sum.latency.0.is_finite() {
+        return Err(Error::InvalidTime);
     }
     for op in op_estimates(graph, target)? {
         let op = op?;

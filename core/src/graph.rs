@@ -125,9 +125,13 @@ pub trait Build: Tables {
     /// Adds an input of the graph.
     ///
     /// # Errors
-    /// [`Error::CapacityExceeded`], [`Error::RankExceeded`], [`Error::CountOverflow`]; the graph is unchanged then.
+    /// [`Error::CapacityExceeded`], [`Error::RankExceeded`], [`Error::ZeroExtent`], [`Error::CountOverflow`]; the graph is
+    /// unchanged then.
     fn input(&mut self, extents: &[u32], data_type: DataType) -> Result<TensorId, Error> {
         let tensor = Tensor { shape: Shape::new(extents)?, data_type };
+        if let Some((axis, _)) = (0..u8::MAX).zip(extents).find(|(_, extent)| **extent == 0) {
+            return Err(Error::ZeroExtent { axis });
+        }
         tensor.bytes()?;
         let id = next(self.view().tensors.len(), Table::Tensors)?;
         self.reserve(0, 1, 0)?;

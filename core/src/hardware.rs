@@ -109,7 +109,7 @@ impl<'a> Hardware<'a> {
     ///
     /// # Errors
     /// [`Error::NoComputeUnit`], [`Error::MemoryLevels`], [`Error::NoThermalProfile`] where a table is empty or out of order;
-    /// [`Error::NotPositive`] where `dispatch` is negative or not a number.
+    /// [`Error::InvalidTime`] where `dispatch` is negative, infinite or not a number.
     pub const fn new(
         name: &'a str,
         compute: &'a [ComputeUnit<'a>],
@@ -143,7 +143,7 @@ impl<'a> Hardware<'a> {
             return Err(Error::NoThermalProfile);
         }
         if !(dispatch.0 >= 0.0 && dispatch.0 < f32::INFINITY) {
-            return Err(Error::NotPositive(crate::error::Quantity::Clock));
+            return Err(Error::InvalidTime);
         }
         Ok(Self { name, compute, memory, thermal_profiles, dispatch })
     }

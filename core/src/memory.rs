@@ -38,7 +38,7 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
 
     // A tensor that nobody reads is an output of the graph: it lives to the end.
     last_use.fill(u32::MAX);
-    for (step, node) in (0_u32..).zip(graph.nodes()) {
+    for (step, node) in (0..u32::MAX).zip(graph.nodes()) {
         for id in graph.operands(node).ids() {
             if let Some(last) = last_use.get_mut(id.index()) {
                 *last = step;
@@ -49,7 +49,7 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
     let mut weights = Bytes::ZERO;
     let mut live = inputs(graph)?;
     let mut peak = live;
-    for (step, node) in (0_u32..).zip(graph.nodes()) {
+    for (step, node) in (0..u32::MAX).zip(graph.nodes()) {
         weights = weights.checked_add(graph.work(node)?.bytes_weight)?;
         let operands = graph.operands(node);
         let dies = |index: usize| last_use.get(index) == Some(&step);

@@ -82,6 +82,15 @@ impl Op {
     /// [`Error::OperandCount`], [`Error::ShapeMismatch`], [`Error::DataTypeMismatch`], [`Error::InvalidAttribute`]
     /// where operands and attributes do not go together.
     pub fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        let found = operands.len();
+        let (expected, fits) = match self {
+            Self::Binary(_) => (2, found == 2),
+            Self::Concat(_) => (1, found >= 1),
+            _ => (1, found == 1),
+        };
+        if !fits {
+            return Err(Error::OperandCount { expected, found: u16::try_from(found).unwrap_or(u16::MAX) });
+        }
         self.describe().output(operands)
     }
 

@@ -55,8 +55,8 @@ impl Residency<'_> {
             }
             Border::Smooth { capacity } => {
                 let x = distance.as_f32() / (level.capacity.as_f32() * capacity.get());
-                // 1 − 1/(1 + x²) is x²/(1 + x²) without ∞/∞.
-                1.0 - 1.0 / (1.0 + x * x)
+                // x²/(1 + x²), written so that neither end loses digits: 0 at x = 0, 1 at x = ∞.
+                1.0 / (1.0 + 1.0 / (x * x))
             }
         }
     }
@@ -87,13 +87,13 @@ impl Residency<'_> {
         let mut transfer = Transfer { time: Seconds::ZERO, level: 0 };
         let mut longest = Seconds::ZERO;
         let shares = self.share(distance_a).zip(self.share(distance_b));
-        for ((index, level), (share_a, share_b)) in (0_u8..).zip(levels).zip(shares) {
-            let factor = if usize::from(index) == last { self.backing } else { self.cache };
+        for ((index, level), (share_a, share_b)) in levels.iter().enumerate().zip(shares) {
+            let factor = if index == last { self.backing } else { self.cache };
             let bytes = bytes_a.as_f32() * share_a + bytes_b.as_f32() * share_b;
             let time = Seconds(bytes / (level.bandwidth * factor).get());
             if time.0 > longest.0 {
                 longest = time;
-                transfer.level = index;
+                transfer.level = u8::try_from(index).unwrap_or(u8::MAX);
             }
             transfer.time = transfer.time + time;
         }
@@ -101,7 +101,7 @@ impl Residency<'_> {
     }
 }
 
-/// Bytes of a stream of `elements` per second handled by one thread alone; see [`crate::calibration`].
+/// Threads among which an elementwise op of so many elements is divided, as a factor from 1 on; see [`crate::calibration`].
 pub(crate) fn ramp(elements: u64, grain: f32) -> f32 {
     1.0 + to_f32(elements) / grain
 }

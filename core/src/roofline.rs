@@ -16,7 +16,7 @@ pub enum Bound {
     Overhead,
 }
 
-/// Attainable throughput at operational intensity `i`, in FLOP/s.
+/// Attainable throughput at operational intensity `i`, in FLOP/s; `None` at intensity 0, where nothing is computed.
 ///
 /// ```text
 /// attainable = min(peak, i · bandwidth)          [FLOP/s] = min([FLOP/s], [FLOP/B] · [B/s])
@@ -29,7 +29,7 @@ pub enum Bound {
 /// // 0.5 FLOP/B · 100 MB/s = 50 MFLOP/s, below the peak of 168: memory-bound.
 /// let peak = FlopsPerSecond::new(168e6)?;
 /// let got = attainable_throughput(FlopsPerByte(0.5), peak, BytesPerSecond::new(100e6)?);
-/// assert_eq!(got, FlopsPerSecond::new(50e6)?);
+/// assert_eq!(got, Some(FlopsPerSecond::new(50e6)?));
 /// # Ok::<(), derate_core::Error>(())
 /// ```
 #[must_use]
@@ -37,9 +37,9 @@ pub fn attainable_throughput(
     intensity: FlopsPerByte,
     peak: FlopsPerSecond,
     bandwidth: BytesPerSecond,
-) -> FlopsPerSecond {
-    FlopsPerSecond::new(intensity.0 * bandwidth.get())
-        .map_or(peak, |memory| if memory.get() < peak.get() { memory } else { peak })
+) -> Option<FlopsPerSecond> {
+    let memory = intensity.0 * bandwidth.get();
+    FlopsPerSecond::new(if memory > peak.get() { peak.get() } else { memory }).ok()
 }
 
 /// Operational intensity at which arithmetic and traffic take the same time, in FLOP/B.

@@ -96,7 +96,7 @@ pub struct Work {
     pub flops: Flops,
     /// Learned parameters, in elements.
     pub params: u64,
-    /// Bytes of the activations read, each operand once.
+    /// Bytes of the activations read; an operand that stands twice is read twice.
     pub bytes_in: Bytes,
     /// Bytes of parameters and buffers read.
     pub bytes_weight: Bytes,

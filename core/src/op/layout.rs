@@ -27,9 +27,9 @@ impl Describe for Concat {
             if tensor.shape.rank() != first.shape.rank() {
                 return Err(Error::ShapeMismatch { operand: position, axis: tensor.shape.rank() });
             }
-            for (at, (x, y)) in tensor.shape.extents().iter().zip(first.shape.extents()).enumerate() {
-                if at != axis && x != y {
-                    return Err(Error::ShapeMismatch { operand: position, axis: u8::try_from(at).unwrap_or(u8::MAX) });
+            for (at, (x, y)) in (0..u8::MAX).zip(tensor.shape.extents().iter().zip(first.shape.extents())) {
+                if at != self.axis && x != y {
+                    return Err(Error::ShapeMismatch { operand: position, axis: at });
                 }
             }
             let extent = tensor.shape.extent(axis).ok_or(Error::InvalidAttribute(Attribute::Axis))?;

@@ -44,7 +44,7 @@ pub struct Pool2d {
     pub kernel: [u32; 2],
     /// Step of the window, `[h, w]`.
     pub stride: [u32; 2],
-    /// Padding, `[[top, bottom], [left, right]]`.
+    /// Padding, `[[top, bottom], [left, right]]`, at most half of the window.
     pub padding: [[u32; 2]; 2],
     /// Distance of the taps, `[h, w]`.
     pub dilation: [u32; 2],
@@ -63,6 +63,12 @@ impl Describe for Pool2d {
         let [s_h, s_w] = self.stride;
         let [p_h, p_w] = self.padding;
         let [d_h, d_w] = self.dilation;
+        for (padding, kernel) in [(p_h, k_h), (p_w, k_w)] {
+            // A window that lies in the padding alone has no maximum; every runtime refuses it.
+            if padding.into_iter().any(|side| side > kernel / 2) {
+                return Err(Error::InvalidAttribute(Attribute::Padding));
+            }
+        }
         let h = window(h, k_h, s_h, p_h, d_h, self.ceil_mode)?;
         let w = window(w, k_w, s_w, p_w, d_w, self.ceil_mode)?;
         Ok(Tensor { shape: Shape::new(&[n, c, h, w])?, ..*input })

@@ -1,0 +1,276 @@
+//! Held-out error: each configuration is predicted by a fit that never saw it.
+
+use derate_core::calibration::{Calibration, Coefficients, Hull, MODEL_VERSION};
+use derate_core::estimate::Target;
+use derate_core::shape::Precision;
+
+use super::dataset::Row;
+use super::fit::fit;
+use super::metrics::{ErrorSummary, percentile};
+use super::model::{Model, Sample, coefficients, coverage};
+use crate::graph_buf::GraphError;
+
+/// Folds of the cross-validation; fewer rows are held out one by one.
+pub const FOLDS: usize = 5;
+
+/// One model, fitted on all rows, and how it does.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// Which model.
+    pub model: Model,
+    /// Its values, fitted on all rows.
+    pub values: Vec<f64>,
+    /// Predictions of the fit on all rows, in seconds.
+    pub in_sample: Vec<f64>,
+    /// Predictions of fits that did not see the row, in seconds.
+    pub held_out: Vec<f64>,
+    /// Error of the first, beside which it is printed.
+    pub in_sample_error: ErrorSummary,
+    /// Error of the second: the one to quote.
+    pub held_out_error: ErrorSummary,
+}
+
+/// All models on the rows of one precision.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// The precision.
+    pub precision: Precision,
+    /// Indices of its rows in the dataset.
+    pub rows: Vec<usize>,
+    /// Estimates of the description as it is, in seconds.
+    pub before: Vec<f64>,
+    /// Their error.
+    pub before_error: ErrorSummary,
+    /// The models of [`Model::ALL`], in that order.
+    pub fitted: Vec<Fitted>,
+    /// What core takes: coefficients, coverage, interval.
+    pub calibration: Calibration,
+    /// Number of folds.
+    pub folds: usize,
+}
+
+impl Study {
+    /// One of the models.
+    #[must_use]
+    pub fn of(&self, model: Model) -> Option<&Fitted> {
+        self.fitted.iter().find(|fitted| fitted.model == model)
+    }
+}
+
+/// Why rows cannot be studied.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// A row that is no network.
+    #[error("{place}: {source}")]
+    Graph {
+        /// File and line.
+        place: String,
+        /// What is wrong.
+        source: GraphError,
+    },
+    /// A row that cannot be estimated on the hardware.
+    #[error("{place}: {precision} on {hardware}: {source}")]
+    Estimate {
+        /// File and line.
+        place: String,
+        /// Its precision.
+        precision: &'static str,
+        /// Name of the hardware.
+        hardware: String,
+        /// What is wrong.
+        source: derate_core::Error,
+    },
+    /// Fewer rows than a fit can be held out on.
+    #[error("{rows} rows of {precision}: at least 3 are needed to hold one out")]
+    TooFew {
+        /// Rows there are.
+        rows: usize,
+        /// Their precision.
+        precision: &'static str,
+    },
+}
+
+/// Fits all models on the rows of one precision, and holds each row out once.
+///
+/// # Errors
+/// [`StudyError`] naming the row that no model can take.
+pub fn study(
+    rows: &[Row],
+    precision: Precision,
+    target: &Target<'_>,
+    mut progress: impl FnMut(&str),
+) -> Result<Study, StudyError> {
+    let indices: Vec<usize> = (0..rows.len()).filter(|&index| rows[index].precision == precision).collect();
+    if indices.len() < 3 {
+        return Err(StudyError::TooFew { rows: indices.len(), precision: precision.name() });
+    }
+    let mut samples = Vec::new();
+    let mut before = Vec::new();
+    for &index in &indices {
+        let row = &rows[index];
+        let graph = row
+            .mlp
+            .graph(precision.data_type())
+            .map_err(|source| StudyError::Graph { place: row.place.clone(), source })?;
+        let described = Target { calibration: None, ..*target };
+        let got = derate_core::estimate(derate_core::graph::Tables::view(&graph), &described).map_err(|source| {
+            let hardware = target.hardware.name().to_owned();
+            StudyError::Estimate { place: row.place.clone(), precision: precision.name(), hardware, source }
+        })?;
+        before.push(f64::from(got.latency.0));
+        samples.push(Sample { graph, seconds: row.seconds });
+    }
+    let folds = FOLDS.min(samples.len());
+    let fold = folds_of(rows, &indices, folds);
+    let mut fitted = Vec::new();
+    for model in Model::ALL {
+        progress(model.name());
+        fitted.push(cross_validate(model, &samples, &fold, folds, target, precision));
+    }
+    let measured: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
+    let ours = &fitted[0];
+    let (classes, hull) = coverage(&samples).unwrap_or((0, Hull::EMPTY));
+    let calibration = Calibration {
+        model_version: MODEL_VERSION,
+        coefficients: coefficients(&ours.values).unwrap_or(Coefficients::PRIOR),
+        classes,
+        hull,
+        interval: interval(&ours.held_out, &measured),
+    };
+    let before_error = summary(&before, &measured);
+    Ok(Study { precision, rows: indices, before, before_error, fitted, calibration, folds })
+}
+
+/// The fold of each row, from 0. Rows of one network in several batch sizes may fall into different folds: what is held out is the
+/// configuration. Rows are dealt out in order of their time, so that every fold has all sizes; equal data give equal folds.
+fn folds_of(rows: &[Row], indices: &[usize], folds: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..indices.len()).collect();
+    order.sort_by(|&a, &b| rows[indices[a]].seconds.total_cmp(&rows[indices[b]].seconds));
+    let mut fold = vec![0; indices.len()];
+    for (rank, &at) in order.iter().enumerate() {
+        fold[at] = rank % folds;
+    }
+    fold
+}
+
+fn cross_validate(
+    model: Model,
+    samples: &[Sample],
+    fold: &[usize],
+    folds: usize,
+    target: &Target<'_>,
+    precision: Precision,
+) -> Fitted {
+    let parameters = model.parameters();
+    let predict = |keep: &dyn Fn(usize) -> bool, values: &[f64]| -> Option<Vec<f64>> {
+        let kept = samples.iter().enumerate().filter(|(index, _)| keep(*index));
+        kept.map(|(_, sample)| model.predict(&sample.graph, values, target, precision)).collect()
+    };
+    let fit_on = |keep: &dyn Fn(usize) -> bool| {
+        let kept = samples.iter().enumerate().filter(|(index, _)| keep(*index));
+        let measured: Vec<f64> = kept.map(|(_, sample)| sample.seconds).collect();
+        fit(&parameters, &measured, |values| predict(keep, values))
+    };
+    let values = fit_on(&|_| true);
+    let in_sample = predict(&|_| true, &values).unwrap_or_default();
+    let mut held_out = vec![f64::NAN; samples.len()];
+    for this in 0..folds {
+        let values = fit_on(&|index| fold[index] != this);
+        for index in (0..samples.len()).filter(|&index| fold[index] == this) {
+            held_out[index] = model.predict(&samples[index].graph, &values, target, precision).unwrap_or(f64::NAN);
+        }
+    }
+    let measured: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
+    let in_sample_error = summary(&in_sample, &measured);
+    let held_out_error = summary(&held_out, &measured);
+    Fitted { model, values, in_sample, held_out, in_sample_error, held_out_error }
+}
+
+fn summary(estimated: &[f64], measured: &[f64]) -> ErrorSummary {
+    let pairs: Vec<(f64, f64)> = estimated.iter().copied().zip(measured.iter().copied()).collect();
+    ErrorSummary::of(&pairs).unwrap_or(ErrorSummary {
+        n: 0,
+        mape_pct: f64::NAN,
+        median_pct: f64::NAN,
+        r2: None,
+        bias_pct: f64::NAN,
+        min_pct: f64::NAN,
+        max_pct: f64::NAN,
+        std_pct: f64::NAN,
+        within_10_pct: 0.0,
+    })
+}
+
+/// The range of measured over held-out time that holds 90 % of the rows: the 5th and 95th percentile, for few rows the extremes.
+fn interval(held_out: &[f64], measured: &[f64]) -> [f32; 2] {
+    let mut ratios: Vec<f64> = held_out.iter().zip(measured).map(|(estimated, measured)| measured / estimated).collect();
+    ratios.sort_by(f64::total_cmp);
+    let n = ratios.len() as f64;
+    // Split-conformal ranks (Vovk et al. 2005): the percentile of n values that covers 95 % of the next one.
+    let percent = (95.0 * (n + 1.0) / n).min(100.0);
+    let [low, high] = [percentile(&ratios, 100.0 - percent), percentile(&ratios, percent)];
+    [low.min(1.0) as f32, high.max(1.0) as f32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::tests::with_two_core_cpu;
+    use crate::zoo::Mlp;
+
+    fn rows(target: &Target<'_>, values: &[f64]) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for width in [64, 200, 512, 1024, 2048] {
+            for batch in [1, 8, 64, 256] {
+                let mlp = Mlp { input_dim: width, hidden_dims: vec![width, width], output_dim: width, batch };
+                let graph = mlp.graph(Precision::Fp32.data_type()).expect("valid");
+                let seconds = Model::Calibrated.predict(&graph, values, target, Precision::Fp32).expect("finite");
+                let place = format!("row {}", rows.len());
+                rows.push(Row { place, mlp, precision: Precision::Fp32, seconds, memory: None, disturbed: false });
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn a_device_that_follows_the_model_is_found_and_baselines_are_not() {
+        with_two_core_cpu(|hardware| {
+            let target = Target::new(hardware).expect("valid");
+            let mut truth: Vec<f64> = Coefficients::PRIOR.values().map(f64::from).to_vec();
+            truth[0] = 0.55;
+            truth[4] = 6e-6;
+            let rows = rows(&target, &truth);
+            let study = study(&rows, Precision::Fp32, &target, |_| ()).expect("fits");
+            let ours = study.of(Model::Calibrated).expect("fitted");
+            assert!(ours.held_out_error.mape_pct < 2.0, "{:?}", ours.held_out_error);
+            assert!((study.calibration.coefficients.efficiency_factor - 0.55).abs() < 0.05);
+            assert!(study.of(Model::MacOnly).expect("fitted").held_out_error.mape_pct > 20.0);
+            // The held-out error is not the in-sample one under another name.
+            assert_ne!(ours.held_out, ours.in_sample);
+            let [low, high] = study.calibration.interval;
+            assert!(low <= 1.0 && high >= 1.0);
+        });
+    }
+
+    #[test]
+    fn every_row_is_held_out_once_and_folds_have_all_sizes() {
+        with_two_core_cpu(|hardware| {
+            let target = Target::new(hardware).expect("valid");
+            let rows = rows(&target, &Coefficients::PRIOR.values().map(f64::from));
+            let indices: Vec<usize> = (0..rows.len()).collect();
+            let fold = folds_of(&rows, &indices, FOLDS);
+            for this in 0..FOLDS {
+                assert_eq!(fold.iter().filter(|&&fold| fold == this).count(), rows.len() / FOLDS);
+            }
+        });
+    }
+
+    #[test]
+    fn two_rows_are_too_few() {
+        with_two_core_cpu(|hardware| {
+            let target = Target::new(hardware).expect("valid");
+            let rows = &rows(&target, &Coefficients::PRIOR.values().map(f64::from))[..2];
+            assert!(matches!(study(rows, Precision::Fp32, &target, |_| ()), Err(StudyError::TooFew { rows: 2, .. })));
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! The verbs: each takes its arguments, does its work, prints its result, and says how it ended.
+
+mod apply;
+mod calibrate;
+mod hardware;
+mod sweep;
+mod verify;
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use derate_core::estimate::Target;
+use derate_core::hardware::Hardware;
+
+use crate::cli::{Cli, Format, Verb};
+use crate::hardware_file::HardwareFile;
+
+/// How a verb ended, as an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 0.
+    Done,
+    /// 1: a check failed.
+    CheckFailed,
+    /// 2: bad input, or something that the system refused.
+    BadInput,
+    /// 3: done, with rows skipped.
+    Skipped,
+    /// 130: interrupted.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::CheckFailed => 1,
+            Outcome::BadInput => 2,
+            Outcome::Skipped => 3,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// Runs a verb.
+///
+/// # Errors
+/// Bad input, with the file, key, value and what was allowed.
+pub fn run(cli: &Cli) -> Result<Outcome> {
+    let format = cli.format;
+    match &cli.verb {
+        Verb::Hardware(verb) => hardware::run(verb, format),
+        Verb::Sweep(crate::cli::SweepVerb::Mlp(args)) => sweep::run(args, format),
+        Verb::Calibrate(args) => calibrate::run(args, format),
+        Verb::Apply(args) => apply::run(args, format),
+        Verb::Verify(args) => verify::run(args, format),
+        Verb::MeasureMemory(args) => sweep::measure_memory(args),
+    }
+}
+
+/// The description that verbs use when they are given none: of this CPU, in the user's cache.
+fn detected_path() -> Result<PathBuf> {
+    let cache = match (std::env::var_os("DERATE_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => Path::new(&home).join(".cache/derate"),
+        (None, None) => bail!("neither DERATE_CACHE nor HOME is set: name the description with --hardware FILE"),
+    };
+    Ok(cache.join("hardware/this-cpu.toml"))
+}
+
+/// A description given by its file, or the detected one.
+fn hardware_file(given: Option<&Path>) -> Result<(PathBuf, HardwareFile)> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => {
+            let path = detected_path()?;
+            if !path.exists() {
+                bail!(
+                    "no hardware description: run `derate hardware detect` first (it writes {}), or name one with --hardware FILE",
+                    path.display()
+                );
+            }
+            path
+        }
+    };
+    let file = HardwareFile::read(&path)?;
+    Ok((path, file))
+}
+
+/// The description as a number of threads sees it.
+fn with_threads(file: &HardwareFile, threads: u32) -> Result<HardwareFile> {
+    Ok(file.with_threads(NonZeroU32::new(threads).context("--threads must be 1 or more")?))
+}
+
+/// Cores of the description: the threads that a runtime uses unless told otherwise.
+fn cores(file: &HardwareFile) -> u32 {
+    file.compute.iter().map(|unit| unit.count.value).max().unwrap_or(1)
+}
+
+/// Clock of the description's first compute unit, in Hz.
+fn clock(file: &HardwareFile) -> f64 {
+    file.compute.first().map_or(0.0, |unit| unit.clock_hz.value)
+}
+
+/// The hardware in one of its thermal profiles; the default one where none is named.
+fn target<'a>(hardware: &'a Hardware<'a>, thermal_profile: Option<&str>) -> Result<Target<'a>> {
+    let target = Target::new(hardware)?;
+    let Some(name) = thermal_profile else { return Ok(target) };
+    let profiles = hardware.thermal_profiles();
+    match profiles.iter().find(|profile| profile.name == name) {
+        Some(thermal_profile) => Ok(Target { thermal_profile, ..target }),
+        None => {
+            let has = profiles.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ");
+            bail!("{} has no thermal profile {name:?}; it has {has}", hardware.name())
+        }
+    }
+}
+
+/// Prints a JSON document on standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Now, as RFC 3339, UTC, whole seconds.
+fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    now.replace_nanosecond(0)
+        .unwrap_or(now)
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
+}
+
+/// Whether the output is for programs.
+const fn json(format: Format) -> bool {
+    matches!(format, Format::Json)
+}

@@ -1,0 +1,171 @@
+//! `derate hardware detect | list | show | schema | check`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use derate_core::shape::Precision;
+use serde::Serialize;
+
+use super::{Outcome, detected_path, json, print_json};
+use crate::cli::{Format, HardwareVerb};
+use crate::describe::describe;
+use crate::detect::{DetectOptions, detect, preflight};
+use crate::hardware_file::{HardwareFile, check, json_schema, write_atomic};
+
+pub(super) fn run(verb: &HardwareVerb, format: Format) -> Result<Outcome> {
+    match verb {
+        HardwareVerb::Detect { output } => {
+            let path = output.clone().map_or_else(detected_path, Ok)?;
+            detect_into(&path)?;
+            let file = HardwareFile::read(&path)?;
+            if json(format) { print_json(&file)? } else { show(&path.display().to_string(), &file)? }
+            Ok(Outcome::Done)
+        }
+        HardwareVerb::List => list(format),
+        HardwareVerb::Show { hardware } => {
+            let (place, file) = find(hardware)?;
+            if json(format) { print_json(&file)? } else { show(&place, &file)? }
+            Ok(Outcome::Done)
+        }
+        HardwareVerb::Schema => {
+            println!("{}", json_schema().trim_end());
+            Ok(Outcome::Done)
+        }
+        HardwareVerb::Check { files } => check_all(files, format),
+    }
+}
+
+/// Describes this CPU into a file.
+pub(super) fn detect_into(path: &Path) -> Result<()> {
+    warn_if_disturbed();
+    let cpu = detect(&DetectOptions::default(), &mut |line| eprintln!("{line}"))?;
+    for note in &cpu.notes {
+        eprintln!("note: {note}");
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    write_atomic(path, &describe(&cpu)?.to_toml())?;
+    Ok(())
+}
+
+/// Says on standard error what would disturb a measurement, and what helps.
+pub(super) fn warn_if_disturbed() {
+    for warning in preflight() {
+        eprintln!("warning: {}: {}. {}", warning.what, warning.value, warning.advice);
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    kind: &'static str,
+    description: String,
+    place: String,
+}
+
+fn list(format: Format) -> Result<Outcome> {
+    let mut all = Vec::new();
+    let mut add = |place: String, file: &HardwareFile| {
+        all.push(Listed { name: file.name.clone(), kind: file.kind.name(), description: file.description.clone(), place });
+    };
+    for (name, text) in derate_hw_specs::DEVICES {
+        add("shipped".to_owned(), &HardwareFile::parse(text, format!("shipped {name}"))?);
+    }
+    let detected = detected_path()?;
+    if detected.exists() {
+        add(detected.display().to_string(), &HardwareFile::read(&detected)?);
+    }
+    if json(format) {
+        print_json(&all)?;
+    } else {
+        for Listed { name, kind, description, place } in &all {
+            println!("{name:<28} {kind:<5} {description} ({place})");
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// A shipped description by its name, or a file by its path.
+fn find(hardware: &str) -> Result<(String, HardwareFile)> {
+    if let Some((name, text)) = derate_hw_specs::DEVICES.iter().find(|(name, _)| *name == hardware) {
+        return Ok((format!("shipped {name}"), HardwareFile::parse(text, name)?));
+    }
+    let path = PathBuf::from(hardware);
+    if !path.exists() {
+        let names = derate_hw_specs::DEVICES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        bail!("{hardware}: no such file, and no shipped description of this name; shipped are {names}");
+    }
+    Ok((hardware.to_owned(), HardwareFile::read(&path)?))
+}
+
+fn show(place: &str, file: &HardwareFile) -> Result<()> {
+    println!("{} ({})\n  {}\n", file.name, place, file.description);
+    let parts = file.parts()?;
+    let hardware = parts.hardware()?;
+    for unit in hardware.compute() {
+        println!("  {} × {} at {:.2} GHz ({:?})", unit.count, unit.name, unit.clock.get() / 1e9, unit.basis);
+        for precision in Precision::ALL {
+            if let Some(peak) = unit.peak_throughput(precision) {
+                println!("    {:<5} {:>9.1} GFLOP/s", precision.name(), peak.get() / 1e9);
+            }
+        }
+    }
+    println!();
+    for level in hardware.memory() {
+        let (capacity, unit) = match level.capacity.0 {
+            bytes if bytes >= 1 << 30 => (bytes as f64 / f64::from(1 << 30), "GiB"),
+            bytes if bytes >= 1 << 20 => (bytes as f64 / f64::from(1 << 20), "MiB"),
+            bytes => (bytes as f64 / 1024.0, "KiB"),
+        };
+        println!(
+            "  {:<5} {capacity:>7.1} {unit} {:>9.1} GB/s ({:?})",
+            level.name,
+            level.bandwidth.get() / 1e9,
+            level.basis
+        );
+    }
+    println!();
+    for profile in hardware.thermal_profiles() {
+        println!("  thermal profile {}", profile.name);
+        for precision in Precision::ALL {
+            if let Some(factors) = profile.factors.at(precision) {
+                println!(
+                    "    {:<5} efficiency_factor {:.3}, memory_bottleneck_factor {:.3}",
+                    precision.name(),
+                    factors.efficiency_factor.get(),
+                    factors.memory_bottleneck_factor.get()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Checked {
+    file: String,
+    problems: Vec<String>,
+}
+
+fn check_all(files: &[PathBuf], format: Format) -> Result<Outcome> {
+    let mut all = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let problems: Vec<String> = check(&text, path).iter().map(ToString::to_string).collect();
+        all.push(Checked { file: path.display().to_string(), problems });
+    }
+    if json(format) {
+        print_json(&all)?;
+    } else {
+        for Checked { file, problems } in &all {
+            if problems.is_empty() {
+                println!("{file}: ok");
+            }
+            for problem in problems {
+                println!("{problem}");
+            }
+        }
+    }
+    Ok(if all.iter().all(|checked| checked.problems.is_empty()) { Outcome::Done } else { Outcome::BadInput })
+}

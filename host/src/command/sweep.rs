@@ -1,0 +1,193 @@
+//! `derate sweep mlp`, and the process that measures the memory of one network.
+
+use anyhow::{Result, bail};
+
+use super::Outcome;
+use crate::cli::{DeviceArg, Format, MeasureMemory, SweepMlp};
+
+/// Without libtorch nothing can be measured.
+#[cfg(not(feature = "torch"))]
+pub(super) const NO_TORCH: &str =
+    "this derate was built without libtorch and cannot measure; build it with `cargo xtask build`";
+
+#[cfg(not(feature = "torch"))]
+pub(super) fn run(_args: &SweepMlp, _format: Format) -> Result<Outcome> {
+    bail!(NO_TORCH)
+}
+
+#[cfg(not(feature = "torch"))]
+pub(super) fn measure_memory(_args: &MeasureMemory) -> Result<Outcome> {
+    bail!(NO_TORCH)
+}
+
+#[cfg(feature = "torch")]
+pub(super) use measuring::{interrupt_flag, measure_memory, precisions, run};
+
+#[cfg(feature = "torch")]
+mod measuring {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use derate_core::shape::Precision;
+    use serde::Serialize;
+
+    use super::super::{cores, detected_path, hardware, hardware_file, json, print_json, target, with_threads};
+    use super::{DeviceArg, Format, MeasureMemory, Outcome, Result, SweepMlp, bail};
+    use crate::cli::ScopeArgs;
+    use crate::hardware_file::HardwareFile;
+    use crate::measure::{Comparison, End, Settings};
+    use crate::sweep::run::{Options, run as run_sweep};
+    use crate::sweep::{Plan, Scope, row::Conditions};
+    use crate::torch;
+    use crate::zoo::Mlp;
+
+    /// What a sweep prints for programs.
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        /// The CSV.
+        output: String,
+        /// Configurations of the plan.
+        configurations: usize,
+        /// Rows that were there before.
+        resumed: usize,
+        /// Rows written now.
+        rows: usize,
+        /// Of these, skipped.
+        skipped: usize,
+        /// Of these, disturbed.
+        disturbed: usize,
+        /// Whether it was interrupted.
+        interrupted: bool,
+        /// Against the sweep of the same plan that was there before.
+        comparison: Option<&'a Comparison>,
+    }
+
+    pub(in super::super) fn run(args: &SweepMlp, format: Format) -> Result<Outcome> {
+        // Whatever cannot work is said before any work.
+        if args.device == DeviceArg::Cuda {
+            if !torch::has_cuda() {
+                bail!(
+                    "--device cuda: no CUDA device can be used here. It needs an NVIDIA GPU with its driver, and a libtorch \
+                     with CUDA (set LIBTORCH to it and build again); this build has {}",
+                    torch::runtime()
+                );
+            }
+            bail!("--device cuda: MLP sweeps run on the CPU in this version");
+        }
+        let runtime = torch::runtime();
+        let scope = scope(&args.scope);
+        let wanted = match (&args.precision[..], scope) {
+            ([], Scope::Spec(path)) => Plan::precisions_of(path)?.unwrap_or(vec![Precision::Fp32]),
+            ([], _) => vec![Precision::Fp32],
+            (given, _) => given.to_vec(),
+        };
+        if args.hardware.is_none() && !detected_path()?.exists() {
+            eprintln!("this CPU is not described yet: detecting it");
+            hardware::detect_into(&detected_path()?)?;
+        }
+        let (_, file) = hardware_file(args.hardware.as_deref())?;
+        let threads = args.threads.unwrap_or_else(|| cores(&file));
+        precisions(&wanted, &file)?;
+        torch::set_threads(threads);
+        let file = with_threads(&file, threads)?;
+        let parts = file.parts()?;
+        let device = parts.hardware()?;
+        let plan = Plan::new(scope, &device, &wanted, args.batch.as_deref())?;
+        hardware::warn_if_disturbed();
+
+        let output = args
+            .output
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
+        let conditions =
+            Conditions { target: target(&device, None)?, device: "cpu", runtime: &runtime, threads };
+        let block_time = args.block_time.unwrap_or(if args.scope.quick { 30.0 } else { 24.0 });
+        let settings = Settings {
+            warmup_runs: args.warmup,
+            min_runs: args.runs,
+            max_runs: Settings::default().max_runs.max(args.runs),
+            time_cap_s: args.time_cap,
+            min_block_time_s: block_time,
+            ..Settings::default()
+        };
+        let stop = interrupt_flag()?;
+        let finished = run_sweep(&plan, &conditions, &Options { output: &output, settings, stop })?;
+
+        let interrupted = finished.finish.end == End::Interrupted;
+        if json(format) {
+            print_json(&Summary {
+                output: output.display().to_string(),
+                configurations: plan.configurations.len(),
+                resumed: finished.resumed,
+                rows: finished.finish.rows,
+                skipped: finished.finish.skipped,
+                disturbed: finished.finish.disturbed,
+                interrupted,
+                comparison: finished.comparison.as_ref().map(|(_, comparison)| comparison),
+            })?;
+        } else {
+            let (rows, disturbed, skipped) = (finished.finish.rows, finished.finish.disturbed, finished.finish.skipped);
+            println!("{}: {rows} rows written, {disturbed} marked as disturbed, {skipped} skipped", output.display());
+            if let Some((earlier, comparison)) = &finished.comparison {
+                println!("\nagainst {}:\n{comparison}", earlier.display());
+            }
+        }
+        if interrupted {
+            eprintln!("interrupted: the rows so far are kept; the same command resumes");
+            return Ok(Outcome::Interrupted);
+        }
+        Ok(if finished.finish.skipped > 0 { Outcome::Skipped } else { Outcome::Done })
+    }
+
+    fn scope(args: &ScopeArgs) -> Scope<'_> {
+        match args {
+            ScopeArgs { scenario: Some(scenario), .. } => Scope::Scenario(*scenario),
+            ScopeArgs { spec: Some(path), .. } => Scope::Spec(path),
+            ScopeArgs { full: true, .. } => Scope::Full,
+            _ => Scope::Quick,
+        }
+    }
+
+    /// Refuses a precision in which no op really runs here, or for which the description has no unit.
+    pub(in super::super) fn precisions(wanted: &[Precision], file: &HardwareFile) -> Result<()> {
+        let runs = torch::precisions();
+        let described = |precision: &Precision| file.compute.iter().any(|unit| unit.macs_per_cycle.contains_key(precision));
+        let usable: Vec<Precision> = runs.into_iter().filter(described).collect();
+        for precision in wanted {
+            if !usable.contains(precision) {
+                let names = usable.iter().map(|precision| precision.name()).collect::<Vec<_>>().join(", ");
+                bail!(
+                    "--precision {}: no linear layer runs natively in it on {} with {}; {names} do",
+                    precision.name(),
+                    file.name,
+                    torch::runtime()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A flag that Ctrl-C and SIGTERM set; the second one ends the process at once.
+    pub(in super::super) fn interrupt_flag() -> Result<&'static AtomicBool> {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        ctrlc::set_handler(|| {
+            if STOP.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            eprintln!("\nstopping after the current runs; once more to stop at once");
+        })?;
+        Ok(&STOP)
+    }
+
+    pub(in super::super) fn measure_memory(args: &MeasureMemory) -> Result<Outcome> {
+        torch::set_threads(args.threads);
+        let mlp = Mlp {
+            input_dim: args.input_dim,
+            hidden_dims: args.hidden_dims.clone(),
+            output_dim: args.output_dim,
+            batch: args.batch,
+        };
+        println!("{}", torch::measure_memory(&mlp.graph(args.precision.data_type())?)?);
+        Ok(Outcome::Done)
+    }
+}

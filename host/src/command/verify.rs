@@ -1,0 +1,408 @@
+//! `derate verify`: estimates against fresh measurements of networks that no sweep holds.
+
+#[cfg(not(feature = "torch"))]
+pub(super) fn run(_args: &crate::cli::Verify, _format: crate::cli::Format) -> anyhow::Result<super::Outcome> {
+    anyhow::bail!(super::sweep::NO_TORCH)
+}
+
+#[cfg(feature = "torch")]
+pub(super) use measuring::run;
+
+#[cfg(feature = "torch")]
+mod measuring {
+    use std::path::Path;
+
+    use anyhow::{Context, Result, bail};
+    use derate_core::estimate::{Target, estimate};
+    use derate_core::graph::Tables;
+    use serde::{Deserialize, Serialize};
+
+    use super::super::sweep::{interrupt_flag, precisions};
+    use super::super::{Outcome, cores, hardware, hardware_file, json, print_json, target, with_threads};
+    use crate::calibrate::{ErrorSummary, model::Model};
+    use crate::cli::{Format, Verify};
+    use crate::graph_buf::GraphBuf;
+    use crate::hardware_file::write_atomic;
+    use crate::measure::{
+        Chunk, End, Outcome as Measurement, Plan as Schedule, Progress, Record, ReferenceLevels, ReferenceSample,
+        Settings, Sink, SystemSurroundings, run as measure,
+    };
+    use crate::process_memory;
+    use crate::profile::{Belonging, PrecisionFit, Profile};
+    use crate::report::Table;
+    use crate::report::table::Column::{Left, Right};
+    use crate::torch::{self, GraphExecutor};
+    use crate::zoo::{self, Mlp};
+
+    /// How much worse than a baseline the error may be, in percentage points: what two runs on a quiet machine differ by.
+    const BASELINE_SLACK: f64 = 5.0;
+
+    /// MLPs that are in no plan of `derate sweep mlp` (a test checks it).
+    pub(super) fn unseen_mlps() -> Vec<Mlp> {
+        let mlp = |input_dim, hidden_dims: &[u32], output_dim, batch| Mlp {
+            input_dim,
+            hidden_dims: hidden_dims.to_vec(),
+            output_dim,
+            batch,
+        };
+        vec![
+            mlp(384, &[640], 96, 8),
+            mlp(900, &[1800, 600], 50, 48),
+            mlp(1536, &[768, 768], 200, 24),
+            mlp(192, &[320, 320, 320], 64, 2),
+            mlp(2500, &[1200, 1200, 400], 150, 160),
+        ]
+    }
+
+    /// Everything `verify` says; `--format json`, and the file of `--baseline`.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Verdict {
+        /// Name of the hardware description.
+        hardware: String,
+        /// Name and version of the runtime.
+        runtime: String,
+        /// Threads of every op.
+        threads: u32,
+        /// Precision of the tensors.
+        precision: String,
+        /// One for each network.
+        rows: Vec<Row>,
+        /// Mean absolute percentage error over all networks, of what the estimate is: calibrated where a profile is given.
+        mape_pct: f64,
+        /// The same over the MLPs.
+        mlp_mape_pct: Option<f64>,
+        /// The same over all other networks.
+        others_mape_pct: Option<f64>,
+        /// Error over all networks of the description's two factors.
+        described_mape_pct: f64,
+        /// Error over all networks of the MAC-only baseline, with a profile.
+        mac_only_mape_pct: Option<f64>,
+        /// Error over all networks of the plain-roofline baseline, with a profile.
+        plain_roofline_mape_pct: Option<f64>,
+        /// Checks that failed, in words.
+        failed: Vec<String>,
+    }
+
+    /// One network. Times in milliseconds.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Row {
+        /// Name of the network, with its batch.
+        network: String,
+        /// Measured 10th percentile.
+        measured_ms: f64,
+        /// Measured median.
+        median_ms: f64,
+        /// `ok` or `disturbed`.
+        status: String,
+        /// The estimate.
+        estimated_ms: f64,
+        /// (estimated − measured) / measured, in percent.
+        error_pct: f64,
+        /// Interval of the estimate that holds 90 % of measurements, with a profile.
+        interval_ms: Option<[f64; 2]>,
+        /// How sure the estimate says it is.
+        confidence: String,
+        /// Estimate by the description's two factors.
+        described_ms: f64,
+        /// Estimate by the MAC-only baseline, with a profile.
+        mac_only_ms: Option<f64>,
+        /// Estimate by the plain-roofline baseline, with a profile.
+        plain_roofline_ms: Option<f64>,
+    }
+
+    /// Keeps the rows, forgets the samples.
+    #[derive(Default)]
+    struct Kept {
+        records: Vec<Record>,
+    }
+
+    impl Sink for Kept {
+        type Error = std::convert::Infallible;
+        fn chunk(&mut self, _chunk: &Chunk<'_>) -> Result<(), Self::Error> {
+            Ok(())
+        }
+        fn reference(&mut self, _sample: &ReferenceSample) -> Result<(), Self::Error> {
+            Ok(())
+        }
+        fn row(&mut self, record: &Record) -> Result<(), Self::Error> {
+            self.records.push(record.clone());
+            Ok(())
+        }
+        fn progress(&mut self, _progress: &Progress) {}
+    }
+
+    pub(in super::super) fn run(args: &Verify, format: Format) -> Result<Outcome> {
+        let runtime = torch::runtime();
+        let (_, file) = hardware_file(args.hardware.as_deref())?;
+        let profile = args.profile.as_deref().map(|path| Profile::read(path).map(|profile| (path, profile))).transpose()?;
+        let threads =
+            args.threads.or(profile.as_ref().map(|(_, profile)| profile.threads)).unwrap_or_else(|| cores(&file));
+        let fit = match &profile {
+            None => None,
+            Some((path, profile)) => {
+                profile.belongs(
+                    path,
+                    &Belonging {
+                        hardware: &file.name,
+                        runtime: Some(&runtime),
+                        device: Some("cpu"),
+                        threads: Some(threads),
+                    },
+                )?;
+                Some(*profile.fit(args.precision, path)?)
+            }
+        };
+        let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+        precisions(&[args.precision], &file)?;
+        let networks = networks(args)?;
+        let file = with_threads(&file, threads)?;
+        let parts = file.parts()?;
+        let device = parts.hardware()?;
+        let target = target(&device, None)?;
+
+        torch::set_threads(threads);
+        hardware::warn_if_disturbed();
+        eprintln!("measuring {} networks, interleaved", networks.len());
+        let Some(records) = measure_all(&networks)? else { return Ok(Outcome::Interrupted) };
+
+        let mut rows = Vec::new();
+        let mut skipped = false;
+        for record in &records {
+            let graph = &networks[record.idx];
+            match &record.outcome {
+                Measurement::Measured(measured) => {
+                    let (p10, median) = (measured.summary.p10_ns / 1e6, measured.summary.median_ns / 1e6);
+                    rows.push(row(graph, [p10, median], measured.status.word(), &target, fit.as_ref(), args)?);
+                }
+                Measurement::Skipped { reason } => {
+                    skipped = true;
+                    eprintln!("{} skipped: {reason}", graph.name());
+                }
+            }
+        }
+        if rows.is_empty() {
+            bail!("no network could be measured");
+        }
+        let mut verdict = verdict(rows, file.name.clone(), runtime, threads, args);
+        if let Some(limit) = args.max_mape
+            && verdict.mape_pct > limit
+        {
+            verdict.failed.push(format!("the error is {:.1} %, --max-mape allows {limit} %", verdict.mape_pct));
+        }
+        if let Some(baseline) = baseline
+            && verdict.mape_pct > baseline + BASELINE_SLACK
+        {
+            verdict.failed.push(format!(
+                "the error is {:.1} %, the baseline's was {baseline:.1} %: more than {BASELINE_SLACK} points above",
+                verdict.mape_pct
+            ));
+        }
+
+        let text = describe(&verdict, fit.is_some());
+        if let Some(output) = &args.output {
+            write_atomic(output, &text)?;
+            write_atomic(output.with_extension("json"), &serde_json::to_string_pretty(&verdict)?)?;
+        }
+        if json(format) { print_json(&verdict)? } else { print!("{text}") }
+        Ok(match (verdict.failed.is_empty(), skipped) {
+            (false, _) => Outcome::CheckFailed,
+            (true, true) => Outcome::Skipped,
+            (true, false) => Outcome::Done,
+        })
+    }
+
+    fn read_baseline(path: &Path) -> Result<f64> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let verdict: Verdict = serde_json::from_str(&text)
+            .with_context(|| format!("{}: not the output of `derate verify --format json`", path.display()))?;
+        Ok(verdict.mape_pct)
+    }
+
+    fn networks(args: &Verify) -> Result<Vec<GraphBuf>> {
+        let data_type = args.precision.data_type();
+        let mut networks = Vec::new();
+        for model in &args.models {
+            if model == "mlp" {
+                for mlp in unseen_mlps() {
+                    networks.push(mlp.graph(data_type)?);
+                }
+            } else if let Some(graph) = zoo::network(model, 1, data_type) {
+                networks.push(graph?);
+            } else {
+                bail!("--models {model}: it must be mlp, {}", zoo::NETWORKS.join(", "));
+            }
+        }
+        Ok(networks)
+    }
+
+    /// Rows of all networks in one interleaved block; `None` where interrupted.
+    fn measure_all(networks: &[GraphBuf]) -> Result<Option<Vec<Record>>> {
+        let settings = Settings {
+            block_size: networks.len().clamp(1, 64),
+            warmup_runs: 10,
+            min_block_time_s: 30.0,
+            ..Settings::default()
+        };
+        let mut kept = Kept::default();
+        let todo: Vec<usize> = (0..networks.len()).collect();
+        let schedule = Schedule { todo: &todo, total: todo.len(), first_block: 0, best: ReferenceLevels::default() };
+        let mut executor = GraphExecutor::new(networks.to_vec(), process_memory::available() / 2)?;
+        let finish = measure(
+            &mut executor,
+            &mut SystemSurroundings::new(),
+            &mut kept,
+            schedule,
+            &settings,
+            interrupt_flag()?,
+        )?;
+        Ok((finish.end == End::Complete).then_some(kept.records))
+    }
+
+    fn row(
+        graph: &GraphBuf,
+        [measured_ms, median_ms]: [f64; 2],
+        status: &str,
+        target: &Target<'_>,
+        fit: Option<&PrecisionFit>,
+        args: &Verify,
+    ) -> Result<Row> {
+        let view = graph.view();
+        let described = estimate(view, target)?;
+        let calibration = fit.map(|fit| fit.calibration);
+        let got = estimate(view, &Target { calibration: calibration.as_ref(), ..*target })?;
+        let baseline = |model: Model, values: Option<Vec<f64>>| {
+            values.and_then(|values| model.predict(graph, &values, target, args.precision)).map(|seconds| seconds * 1e3)
+        };
+        let estimated_ms = f64::from(got.latency.0) * 1e3;
+        let batch = view.tensors().first().and_then(|tensor| tensor.shape.extent(0)).unwrap_or(1);
+        let shape = || {
+            let dims = view.tensors().iter().filter_map(|tensor| tensor.shape.extent(1)).map(|extent| extent.to_string());
+            let mut dims: Vec<String> = dims.collect();
+            dims.dedup();
+            dims.join("-")
+        };
+        let network = if graph.name().starts_with("mlp") {
+            format!("mlp {} @{batch}", shape())
+        } else {
+            format!("{} @{batch}", graph.name())
+        };
+        Ok(Row {
+            network,
+            measured_ms,
+            median_ms,
+            status: status.to_owned(),
+            estimated_ms,
+            error_pct: (estimated_ms - measured_ms) / measured_ms * 100.0,
+            interval_ms: got.interval.map(|interval| interval.map(|time| f64::from(time.0) * 1e3)),
+            confidence: got.confidence.name().to_owned(),
+            described_ms: f64::from(described.latency.0) * 1e3,
+            mac_only_ms: baseline(Model::MacOnly, fit.map(|fit| vec![fit.mac_only_s_per_mac])),
+            plain_roofline_ms: baseline(
+                Model::PlainRoofline,
+                fit.map(|fit| vec![fit.roofline_flops_per_s, fit.roofline_bytes_per_s]),
+            ),
+        })
+    }
+
+    fn verdict(rows: Vec<Row>, hardware: String, runtime: String, threads: u32, args: &Verify) -> Verdict {
+        let mape = |estimated: &dyn Fn(&Row) -> Option<f64>, keep: &dyn Fn(&Row) -> bool| {
+            let pairs: Vec<(f64, f64)> = rows
+                .iter()
+                .filter(|row| keep(row))
+                .filter_map(|row| Some((estimated(row)?, row.measured_ms)))
+                .collect();
+            ErrorSummary::of(&pairs).map(|summary| summary.mape_pct)
+        };
+        let is_mlp = |row: &Row| row.network.starts_with("mlp");
+        let ours = |row: &Row| Some(row.estimated_ms);
+        Verdict {
+            mape_pct: mape(&ours, &|_| true).unwrap_or(f64::NAN),
+            mlp_mape_pct: mape(&ours, &is_mlp),
+            others_mape_pct: mape(&ours, &|row| !is_mlp(row)),
+            described_mape_pct: mape(&|row| Some(row.described_ms), &|_| true).unwrap_or(f64::NAN),
+            mac_only_mape_pct: mape(&|row| row.mac_only_ms, &|_| true),
+            plain_roofline_mape_pct: mape(&|row| row.plain_roofline_ms, &|_| true),
+            hardware,
+            runtime,
+            threads,
+            precision: args.precision.name().to_owned(),
+            rows,
+            failed: Vec::new(),
+        }
+    }
+
+    fn describe(verdict: &Verdict, calibrated: bool) -> String {
+        let mut table = Table::new([
+            Left("network"),
+            Right("measured ms"),
+            Right("estimated ms"),
+            Right("error %"),
+            Left("confidence"),
+            Right("two factors ms"),
+            Right("MAC-only ms"),
+            Right("plain roofline ms"),
+            Left("status"),
+        ]);
+        let ms = |value: f64| format!("{value:.3}");
+        let maybe = |value: Option<f64>| value.map_or("-".to_owned(), ms);
+        for row in &verdict.rows {
+            table.row([
+                row.network.clone(),
+                ms(row.measured_ms),
+                ms(row.estimated_ms),
+                format!("{:+.1}", row.error_pct),
+                row.confidence.clone(),
+                ms(row.described_ms),
+                maybe(row.mac_only_ms),
+                maybe(row.plain_roofline_ms),
+                row.status.clone(),
+            ]);
+        }
+        let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1} %"));
+        let mut text = format!(
+            "# Verification on {}, {}, {} threads, {}\n\n{}\nmeasured: 10th percentile of interleaved runs. ",
+            verdict.hardware,
+            verdict.runtime,
+            verdict.threads,
+            verdict.precision,
+            table.markdown()
+        );
+        text += if calibrated { "estimated: by the profile.\n\n" } else { "estimated: by the description's two factors.\n\n" };
+        text += &format!(
+            "mean absolute error: **{:.1} %** (MLPs {}, other networks {}); two factors {:.1} %, MAC-only {}, plain roofline {}\n",
+            verdict.mape_pct,
+            percent(verdict.mlp_mape_pct),
+            percent(verdict.others_mape_pct),
+            verdict.described_mape_pct,
+            percent(verdict.mac_only_mape_pct),
+            percent(verdict.plain_roofline_mape_pct),
+        );
+        if verdict.rows.iter().any(|row| row.confidence == "theoretical") {
+            text += "\nConfidence `theoretical`: most of the time is in kinds of ops, or sizes, that the calibration never saw.\n";
+        }
+        for failed in &verdict.failed {
+            text += &format!("\nFAILED: {failed}\n");
+        }
+        text
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::calibrate::tests::with_two_core_cpu;
+        use crate::sweep::{Plan, Scope};
+        use derate_core::shape::Precision;
+
+        #[test]
+        fn no_sweep_holds_what_is_verified() {
+            with_two_core_cpu(|hardware| {
+                for scope in [Scope::Quick, Scope::Full] {
+                    let plan = Plan::new(scope, hardware, &[Precision::Fp32], None).expect("a plan");
+                    for mlp in unseen_mlps() {
+                        assert!(plan.configurations.iter().all(|configuration| configuration.mlp != mlp), "{mlp:?}");
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! `derate` on the host: measures networks through libtorch, fits the coefficients of [`derate_core`], reports, applies and verifies them.
+
+pub mod calibrate;
+pub mod cli;
+pub mod command;
+pub mod describe;
+pub mod detect;
+pub mod graph_buf;
+pub mod hardware_file;
+pub mod measure;
+pub mod process_memory;
+pub mod profile;
+pub mod report;
+pub mod sweep;
+#[cfg(feature = "torch")]
+pub mod torch;
+pub mod zoo;

@@ -1,0 +1,317 @@
+//! A sweep that runs: rows into the CSV, raw samples into the journal beside it, progress to the terminal.
+//!
+//! The CSV decides what is done: a configuration with a row is never measured again, one without is. Killed at any point, a
+//! sweep repeats at most the open block. A sweep of which every row is there is kept under another name, and measured anew.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::plan::{Configuration, Plan};
+use super::row::{Conditions, fields, header, key_of};
+use crate::graph_buf::{GraphBuf, GraphError};
+use crate::measure::compare::AGREEMENT_LIMIT;
+use crate::measure::journal::{self, FORMAT};
+use crate::measure::{
+    Chunk, Comparison, End, Entry, Finish, FinishedRun, Header, Journal, JournalError, Outcome, Plan as Schedule,
+    Progress, Record, ReferenceLevels, ReferenceSample, RowFile, RowFileError, RunError, Settings, Sink,
+    SystemSurroundings, compare, run as measure,
+};
+use crate::process_memory;
+use crate::torch::{GraphExecutor, TorchError};
+
+/// Share of the available memory that networks prepared at once may take.
+const MEMORY_SHARE: f64 = 0.6;
+
+/// How a sweep is run.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The CSV.
+    pub output: &'a Path,
+    /// Repetition, blocks and caps.
+    pub settings: Settings,
+    /// Set from outside to end the sweep.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a sweep did.
+#[derive(Debug)]
+pub struct Finished {
+    /// Counts of rows, and whether it was interrupted.
+    pub finish: Finish,
+    /// Rows that were there before.
+    pub resumed: usize,
+    /// Against the sweep of the same plan that was there before, if there was one.
+    pub comparison: Option<(PathBuf, Comparison)>,
+}
+
+/// Why a sweep cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The CSV.
+    #[error(transparent)]
+    Rows(#[from] RowFileError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The CSV holds a row that the plan does not.
+    #[error("{path}: the row {key} is not in this plan; choose another --output")]
+    ForeignRow {
+        /// The file.
+        path: String,
+        /// Key of the row.
+        key: String,
+    },
+    /// A file or folder that cannot be made or moved.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A configuration that is no network.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// libtorch.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// The measuring loop.
+    #[error(transparent)]
+    Measure(#[from] Box<RunError<TorchError, SinkError>>),
+}
+
+/// Why a row could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The CSV.
+    #[error(transparent)]
+    Rows(#[from] RowFileError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The estimate beside the measurement.
+    #[error("no estimate: {0}")]
+    Estimate(#[from] derate_core::Error),
+}
+
+/// Measures what the CSV does not hold yet.
+///
+/// # Errors
+/// [`SweepError`]; rows written so far stay.
+pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> Result<Finished, SweepError> {
+    let csv = options.output;
+    let io = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| SweepError::Io { path, source }
+    };
+    if let Some(folder) = csv.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+    }
+    let threads = conditions.threads.to_string();
+    let settings = serde_json::to_value(&options.settings).unwrap_or_default();
+    let hash = plan.hash(&[
+        conditions.target.hardware.name(),
+        conditions.device,
+        conditions.runtime,
+        &threads,
+        &settings.to_string(),
+    ]);
+    let header_line =
+        Header { format: FORMAT, tool: concat!("derate ", env!("CARGO_PKG_VERSION")).to_owned(), plan: hash, settings };
+    let mut opened = open(csv, &header_line, plan)?;
+    // The sweep that was complete before, if there was one: its path, and what it measured.
+    let mut earlier = None;
+    if opened.todo.is_empty() && !plan.configurations.is_empty() {
+        drop(opened);
+        let kept = keep(csv).map_err(io(csv))?;
+        eprintln!("the sweep in {} was complete: kept as {}, measuring anew", csv.display(), kept.display());
+        opened = open(csv, &header_line, plan)?;
+        if let Some(finished) = finished_run(&kept) {
+            opened.best = finished.references;
+            earlier = Some((kept, finished));
+        }
+    }
+    let resumed = plan.configurations.len() - opened.todo.len();
+    if resumed > 0 {
+        eprintln!("resuming {}: {resumed} of {} rows are there", csv.display(), plan.configurations.len());
+    }
+
+    let graphs = plan
+        .configurations
+        .iter()
+        .map(|c| c.mlp.graph(c.precision.data_type()))
+        .collect::<Result<Vec<_>, GraphError>>()?;
+    let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
+    let mut executor = GraphExecutor::new(graphs.clone(), budget)?;
+    let Opened { rows, journal, todo, first_block, best } = opened;
+    let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, bar: bar(plan, resumed), said: None };
+    let schedule = Schedule { todo: &todo, total: plan.configurations.len(), first_block, best };
+    let finish = measure(
+        &mut executor,
+        &mut SystemSurroundings::new(),
+        &mut sink,
+        schedule,
+        &options.settings,
+        options.stop,
+    )
+    .map_err(Box::new)?;
+    if let Some(bar) = &sink.bar {
+        bar.finish_and_clear();
+    }
+    let comparison = earlier.filter(|_| finish.end == End::Complete).and_then(|(path, first)| {
+        let comparison = compare(&first, &finished_run(csv)?, AGREEMENT_LIMIT).ok()?;
+        Some((path, comparison))
+    });
+    Ok(Finished { finish, resumed, comparison })
+}
+
+/// The files of a sweep, and what they leave to do.
+struct Opened {
+    rows: RowFile,
+    journal: Journal,
+    todo: Vec<usize>,
+    first_block: u32,
+    best: ReferenceLevels,
+}
+
+fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepError> {
+    // The journal first: it refuses another plan before anything is written.
+    let (journal, contents) = Journal::open(&journal::beside(csv), header_line)?;
+    let (rows, existing) = RowFile::open(csv, &header(), key_of)?;
+    if let Some(cut) = &existing.cut {
+        eprintln!("{}: line {} was half-written and is measured again", csv.display(), cut.line);
+    }
+    let keys: Vec<String> = plan.configurations.iter().map(Configuration::key).collect();
+    for key in &existing.keys {
+        if !keys.contains(key) {
+            return Err(SweepError::ForeignRow { path: csv.display().to_string(), key: key.clone() });
+        }
+    }
+    let todo = (0..keys.len()).filter(|&index| !existing.keys.contains(&keys[index])).collect();
+    let best = contents.best_references();
+    Ok(Opened { rows, journal, todo, first_block: contents.next_block(), best })
+}
+
+/// Renames a finished CSV and its journal to the first free number, and gives the new path.
+fn keep(csv: &Path) -> std::io::Result<PathBuf> {
+    let stem = csv.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut number = 1;
+    let kept = loop {
+        let candidate = csv.with_file_name(format!("{stem}.{number}.csv"));
+        if !candidate.exists() {
+            break candidate;
+        }
+        number += 1;
+    };
+    std::fs::rename(csv, &kept)?;
+    std::fs::rename(journal::beside(csv), journal::beside(&kept))?;
+    Ok(kept)
+}
+
+/// 10th percentiles and reference levels of a finished sweep; `None` where the file does not tell.
+fn finished_run(csv: &Path) -> Option<FinishedRun> {
+    let mut reader = csv::Reader::from_path(csv).ok()?;
+    let column = header().iter().position(|name| *name == "p10_ms")?;
+    let mut p10_ns = Vec::new();
+    for record in reader.records() {
+        let record = record.ok()?;
+        if let Ok(ms) = record.get(column)?.parse::<f64>() {
+            p10_ns.push((key_of(&record).ok()?, ms * 1e6));
+        }
+    }
+    let references = journal::read(&journal::beside(csv)).ok()?.best_references();
+    Some(FinishedRun { p10_ns, references })
+}
+
+/// Rows and samples to their files.
+struct Files<'a> {
+    rows: RowFile,
+    journal: Journal,
+    plan: &'a Plan,
+    graphs: &'a [GraphBuf],
+    conditions: &'a Conditions<'a>,
+    bar: Option<ProgressBar>,
+    /// When a plain line was last printed, where there is no terminal.
+    said: Option<Instant>,
+}
+
+fn bar(plan: &Plan, done: usize) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} configurations, {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(plan.configurations.len() as u64).with_style(style);
+    bar.set_position(done as u64);
+    Some(bar)
+}
+
+impl Files<'_> {
+    fn key(&self, idx: usize) -> String {
+        self.plan.configurations[idx].key()
+    }
+}
+
+impl Sink for Files<'_> {
+    type Error = SinkError;
+
+    fn chunk(&mut self, chunk: &Chunk<'_>) -> Result<(), SinkError> {
+        Ok(self.journal.append(&Entry::of_chunk(&self.key(chunk.idx), chunk))?)
+    }
+
+    fn reference(&mut self, sample: &ReferenceSample) -> Result<(), SinkError> {
+        Ok(self.journal.append(&Entry::of_reference(sample))?)
+    }
+
+    fn row(&mut self, record: &Record) -> Result<(), SinkError> {
+        let configuration = &self.plan.configurations[record.idx];
+        let memory = match &record.outcome {
+            Outcome::Measured(_) => memory_in_child(configuration, self.conditions.threads),
+            Outcome::Skipped { .. } => None,
+        };
+        let row = fields(configuration, &self.graphs[record.idx], record, memory, self.conditions)?;
+        self.rows.append(&row)?;
+        let at_unix_ms = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        Ok(self.journal.append(&Entry::Row { key: configuration.key(), block: record.block, at_unix_ms })?)
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let left = Duration::from_secs(progress.seconds_left.max(0.0) as u64);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(progress.done as u64);
+                bar.set_message(format!("{} left", HumanDuration(left)));
+            }
+            None if self.said.is_none_or(|at| at.elapsed() > Duration::from_secs(10)) => {
+                self.said = Some(Instant::now());
+                let Progress { done, total, .. } = progress;
+                // A closed stderr is no reason to stop measuring.
+                writeln!(std::io::stderr(), "{done}/{total} configurations, {} left", HumanDuration(left)).ok();
+            }
+            None => {}
+        }
+    }
+}
+
+/// Growth of the peak resident memory of a process of its own that runs the network; `None` where it could not be measured.
+fn memory_in_child(configuration: &Configuration, threads: u32) -> Option<u64> {
+    let mlp = &configuration.mlp;
+    let list = |values: &[u32]| values.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let output = Command::new(std::env::current_exe().ok()?)
+        .arg("measure-memory")
+        .args(["--input-dim", &mlp.input_dim.to_string(), "--hidden-dims", &list(&mlp.hidden_dims)])
+        .args(["--output-dim", &mlp.output_dim.to_string(), "--batch", &mlp.batch.to_string()])
+        .args(["--precision", configuration.precision.name(), "--threads", &threads.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().parse().ok())?
+}

@@ -1,0 +1,66 @@
+//! Multi-layer perceptrons: linear layers with bias, ReLU between them.
+
+use derate_core::op::{Activation, ActivationKind, Linear, Op};
+use derate_core::shape::DataType;
+
+use crate::graph_buf::{GraphBuf, GraphError};
+
+/// Shape of an MLP: input → h1 → … → hN → output, N + 1 linear layers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mlp {
+    /// Features of the input.
+    pub input_dim: u32,
+    /// Features of each hidden layer, at least one.
+    pub hidden_dims: Vec<u32>,
+    /// Features of the output.
+    pub output_dim: u32,
+    /// Rows of the input.
+    pub batch: u32,
+}
+
+impl Mlp {
+    /// `mlp_Nlayer`, N the number of hidden dimensions.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("mlp_{}layer", self.hidden_dims.len())
+    }
+
+    /// The network as a graph; ReLU gives a new tensor, as `nn.ReLU()` does.
+    ///
+    /// # Errors
+    /// [`GraphError`] for a dimension of zero, or counts that overflow.
+    pub fn graph(&self, data_type: DataType) -> Result<GraphBuf, GraphError> {
+        let mut graph = GraphBuf::new(self.name());
+        let mut at = graph.add_input(&[self.batch, self.input_dim], data_type)?;
+        let mut in_features = self.input_dim;
+        let relu = Op::Activation(Activation { kind: ActivationKind::Relu, in_place: false });
+        for (index, &out_features) in self.hidden_dims.iter().enumerate() {
+            let linear = Linear { in_features, out_features, bias: true };
+            at = graph.add(format!("linear{index}"), Op::Linear(linear), &[at])?;
+            at = graph.add(format!("relu{index}"), relu, &[at])?;
+            in_features = out_features;
+        }
+        let linear = Linear { in_features, out_features: self.output_dim, bias: true };
+        graph.add(format!("linear{}", self.hidden_dims.len()), Op::Linear(linear), &[at])?;
+        Ok(graph)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use derate_core::graph::Tables;
+
+    #[test]
+    fn counts_by_hand() {
+        let mlp = Mlp { input_dim: 512, hidden_dims: vec![512, 512], output_dim: 128, batch: 32 };
+        let graph = mlp.graph(DataType::Fp32).expect("valid");
+        let work = graph.view().total_work().expect("small");
+        // Rows × (512·512 + 512·512 + 512·128).
+        assert_eq!(work.macs.0, 32 * (2 * 512 * 512 + 512 * 128));
+        // Two for each MAC; a bias for each of 512 + 512 + 128 outputs; a ReLU for each of 512 + 512.
+        assert_eq!(work.flops.0, 2 * work.macs.0 + 32 * (512 + 512 + 128) + 32 * (512 + 512));
+        assert_eq!(work.params, 2 * (512 * 512 + 512) + 512 * 128 + 128);
+        assert_eq!((mlp.name().as_str(), graph.names().len()), ("mlp_2layer", 5));
+    }
+}

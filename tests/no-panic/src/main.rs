@@ -1,0 +1,254 @@
+//! Proof that no function of derate-core can panic: this program links only where none can.
+//!
+//! Its panic handler calls a function that no library defines. As long as the optimiser finds a path from
+//! any call below to a panic, the handler is needed and the linker reports `derate_core_can_panic` as undefined; where no
+//! such path is left, the handler is dropped and the program links. Every public function is called with
+//! inputs that the optimiser knows nothing about ([`opaque`]), so that a path is removed only where the code rules it out.
+//!
+//! ```text
+//! cargo build --release                       must link: no panic path
+//! cargo build --release --features control    must fail to link: the proof can fail
+//! ```
+//! Only the release profile proves anything: without optimisation the standard library's own, unreachable panics stay.
+//! **Not covered**: `Debug`, whose formatting of structs, strings and floats keeps assertions of `core::fmt`; and the
+//! features `serde` and `defmt`, whose derived code is theirs.
+//! That no public function is missing here is checked by `tests/tests/tidy.rs`.
+#![no_std]
+#![no_main]
+
+use core::fmt::{self, Write};
+use core::hint::black_box as opaque;
+
+use derate_core::Error;
+use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
+use derate_core::error::{Attribute, Quantity, Table};
+use derate_core::estimate::{Confidence, Estimate, Target, estimate, op_estimates};
+use derate_core::graph::{Build, Graph, GraphView, Tables};
+use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
+use derate_core::memory::{Footprint, footprint};
+use derate_core::op::{Activation, ActivationKind, Binary, BinaryKind, Flatten, Op, PoolKind};
+use derate_core::residency::{Border, Residency};
+use derate_core::roofline::{attainable_throughput, ridge_point, smooth_max};
+use derate_core::shape::{DataType, PerPrecision, Precision, Shape};
+use derate_core::tensor::{Operands, Tensor, TensorId};
+use derate_core::units::{
+    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, Macs, MacsPerCycle, Seconds, Watts,
+};
+use derate_core::work::{Class, Work};
+
+// The C library, for the code that runs before `main`.
+#[link(name = "c")]
+unsafe extern "C" {}
+
+unsafe extern "C" {
+    /// Defined nowhere.
+    fn derate_core_can_panic() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: never called: where this handler is reachable, the program does not link.
+    unsafe { derate_core_can_panic() }
+}
+
+/// Entry point, called by the C library's start-up code.
+// SAFETY: the name is the C entry point's and nothing else in the program has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn main() -> i32 {
+    #[cfg(feature = "control")]
+    keep(control(opaque(&[1, 2, 3][..]), opaque(1)));
+    i32::from(opaque(run()).is_err())
+}
+
+/// A bare index, which panics out of bounds.
+#[cfg(feature = "control")]
+fn control(slice: &[u32], index: usize) -> u32 {
+    slice[index]
+}
+
+/// Makes sure that a result is computed, and drops it.
+fn keep<T>(result: T) {
+    opaque(result);
+}
+
+fn run() -> Result<(), Error> {
+    counts()?;
+    rates()?;
+    shapes()?;
+    names();
+    messages().map_err(|_| Error::CountOverflow)?;
+    let mut graph = Graph::<8, 16>::new();
+    let id = build(opaque(&mut graph))?;
+    let view = opaque(&graph).view();
+    on_graph(view)?;
+    // Three tables of any content, such as may not belong together.
+    on_graph(GraphView::new(opaque(view.nodes()), opaque(view.tensors()), opaque(&[id][..])))
+}
+
+fn counts() -> Result<(), Error> {
+    let (macs, flops, bytes) = (opaque(Macs(1)), opaque(Flops(1)), opaque(Bytes(1)));
+    keep((macs.checked_add(opaque(Macs::ZERO)), macs.as_f32(), macs.flops()));
+    keep((flops.checked_add(opaque(Flops::ZERO)), flops.as_f32()));
+    keep((bytes.checked_add(opaque(Bytes::ZERO)), bytes.as_f32()));
+    keep((bytes / BytesPerSecond::new(opaque(1.0))?, flops / FlopsPerSecond::new(opaque(1.0))?, flops / bytes));
+    let time = opaque(Seconds(1.0));
+    keep((time.max(opaque(Seconds::ZERO)), time + time, time * opaque(2.0)));
+    keep(opaque(&[time][..]).iter().copied().sum::<Seconds>());
+    Ok(())
+}
+
+fn rates() -> Result<(), Error> {
+    let number = opaque(1.0_f32);
+    keep([
+        BytesPerSecond::new(number)?.get(),
+        FlopsPerSecond::new(number)?.get(),
+        Hertz::new(number)?.get(),
+        Watts::new(number)?.get(),
+        MacsPerCycle::new(number)?.get(),
+        Factor::new(number)?.get(),
+        f32::from(Factor::try_from(number)?),
+    ]);
+    let (bandwidth, peak, factor) = (BytesPerSecond::new(number)?, FlopsPerSecond::new(number)?, Factor::new(number)?);
+    keep((bandwidth * factor, peak * factor));
+    keep((attainable_throughput(opaque(FlopsPerByte(1.0)), peak, bandwidth), ridge_point(peak, bandwidth)));
+    keep(smooth_max(opaque(Seconds(1.0)), opaque(Seconds(2.0))));
+    Ok(())
+}
+
+fn shapes() -> Result<(), Error> {
+    let shape = opaque(Shape::new(opaque(&[1, 3, 8, 8][..]))?);
+    keep((shape.extents(), shape.rank(), shape.extent(opaque(2)), shape.elements(), shape == Shape::default()));
+    let data_type = opaque(DataType::Fp32);
+    keep((data_type.size(), data_type.precision(), data_type.bytes(opaque(7))));
+    let precision = opaque(Precision::Fp32);
+    keep((precision.name(), precision.data_type()));
+    let table = PerPrecision::all(opaque(0_u32)).with(precision, opaque(1));
+    keep((table.at(opaque(Precision::Int8)), opaque(Tensor { shape, data_type }).bytes()));
+    Ok(())
+}
+
+fn names() {
+    keep((opaque(ActivationKind::Relu).name(), opaque(ActivationKind::Gelu).flops(), opaque(BinaryKind::Add).name()));
+    keep((opaque(PoolKind::Max).name(), opaque(Confidence::Unknown).name(), opaque(Class::Conv).bit()));
+}
+
+/// Somewhere to write that never refuses, and about which nothing is known.
+struct Sink;
+
+impl Write for Sink {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        keep(text);
+        opaque(Ok(()))
+    }
+}
+
+/// Text of every error, whatever it holds.
+fn messages() -> fmt::Result {
+    let error = opaque(Error::InvalidAttribute(opaque(Attribute::Axis)));
+    write!(Sink, "{error}")?;
+    keep((Error::CapacityExceeded { table: Table::Ops, capacity: 1 }, Error::NotPositive(Quantity::Clock)));
+    write!(Sink, "{} {} {}", opaque(Macs(1)), opaque(Flops(1)), opaque(Bytes(1)))
+}
+
+/// Any op on any operands: which of the variants it is, and with what attributes, is not known.
+fn build<const OPS: usize, const TENSORS: usize>(graph: &mut Graph<OPS, TENSORS>) -> Result<TensorId, Error> {
+    let id = graph.input(opaque(&[1, 8][..]), opaque(DataType::Fp32))?;
+    let op = opaque(Op::Flatten(Flatten { start_axis: 1 }));
+    let other = Op::Activation(Activation { kind: opaque(ActivationKind::Relu), in_place: opaque(true) });
+    let third = Op::Binary(Binary { kind: opaque(BinaryKind::Add), in_place: opaque(true) });
+    keep((op.name(), op.in_place(), opaque(other).name(), opaque(third).name()));
+    graph.op(op, opaque(&[id][..]))?;
+    let graph = opaque(graph);
+    graph.reserve(opaque(1), opaque(1), opaque(1))?;
+    let node = opaque(graph.view().nodes()).first().copied();
+    if let Some(node) = node {
+        graph.push_node(node);
+        graph.push_operand(opaque(node.output));
+    }
+    graph.push_tensor(opaque(Tensor { shape: Shape::default(), data_type: DataType::Int8 }));
+    graph.op(opaque(op), opaque(&[id][..]))
+}
+
+fn on_graph(view: GraphView<'_>) -> Result<(), Error> {
+    for node in view.nodes() {
+        let operands: Operands<'_> = view.operands(node);
+        keep((operands.len(), operands.is_empty(), operands.ids(), operands.bytes(), node.output.index()));
+        keep(operands.at(opaque(0))?);
+        for operand in operands.iter() {
+            keep(operand?);
+        }
+        let output = view.output(node)?;
+        keep((node.op.output(operands)?, node.op.work(operands, opaque(output))?));
+        on_work(&view.work(node)?)?;
+    }
+    on_work(&view.total_work()?)?;
+    let mut scratch = [0; 16];
+    let footprint: Footprint = footprint(view, opaque(&mut scratch[..]))?;
+    keep((view.compulsory_traffic()?, footprint.total()?));
+    on_hardware(view)
+}
+
+fn on_work(work: &Work) -> Result<(), Error> {
+    keep((work.bytes_activation()?, work.compulsory_traffic()?, work.operational_intensity()?));
+    keep(work.checked_add(opaque(&Work::none(Class::Copy)))?);
+    Ok(())
+}
+
+fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
+    let compute = [ComputeUnit {
+        name: "unit",
+        count: opaque(1),
+        clock: Hertz::new(opaque(1e9))?,
+        macs_per_cycle: PerPrecision::all(Some(MacsPerCycle::new(opaque(1.0))?)),
+        basis: opaque(Basis::Spec),
+    }];
+    let memory = [MemoryLevel {
+        name: "level",
+        capacity: opaque(Bytes(1)),
+        bandwidth: BytesPerSecond::new(opaque(1.0))?,
+        basis: opaque(Basis::Spec),
+    }];
+    let factor = Factor::new(opaque(0.5))?;
+    let factors = PrecisionFactors {
+        efficiency_factor: factor,
+        memory_bottleneck_factor: factor,
+        tile_utilization: factor,
+        native_acceleration: opaque(true),
+    };
+    let profiles = [ThermalProfile {
+        name: "profile",
+        tdp: None,
+        cooling_solution: "",
+        factors: PerPrecision::all(opaque(Some(factors))),
+    }];
+    let hardware =
+        Hardware::new("", opaque(&compute[..]), opaque(&memory[..]), opaque(&profiles[..]), opaque(Seconds(1e-6)))?;
+    keep((hardware.name(), hardware.compute(), hardware.memory(), hardware.thermal_profiles(), hardware.dispatch()));
+    keep(hardware.fastest(opaque(Precision::Fp32))?);
+    for unit in opaque(hardware.compute()) {
+        keep(unit.peak_throughput(opaque(Precision::Fp64)));
+    }
+    for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
+        let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
+        keep(residency.share(opaque(Bytes(1))).sum::<f32>());
+        keep(residency.transfer(opaque([(Bytes(1), Bytes(1)); 2])));
+    }
+    let calibration = on_calibration(&view.total_work()?)?;
+    let target = Target { calibration: opaque(Some(&calibration)), ..Target::new(&hardware)? };
+    let estimate: Estimate = estimate(view, opaque(&target))?;
+    keep((estimate, estimate.compute_bound()));
+    for op in op_estimates(view, opaque(&target))? {
+        keep(op?);
+    }
+    Ok(())
+}
+
+fn on_calibration(work: &Work) -> Result<Calibration, Error> {
+    let coefficients = Coefficients::from_values(opaque(Coefficients::PRIOR.values()))?;
+    keep((coefficients.values(), &COEFFICIENTS));
+    let mut calibration =
+        opaque(Calibration { model_version: 1, coefficients, classes: 1, hull: Hull::EMPTY, interval: [0.5, 2.0] });
+    calibration.hull.widen(work)?;
+    keep((calibration.hull.holds(work, opaque(4.0))?, calibration.covers(opaque(Class::Linear)), calibration.check()));
+    Ok(opaque(calibration))
+}

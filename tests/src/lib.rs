@@ -1,0 +1,9 @@
+//! What the tests share: strategies for random graphs, devices and calibrations, oracles, and the tolerances of comparisons.
+//!
+//! A strategy gives a *recipe*, plain owned data, from which the same graph is built in any owner and at any batch size.
+
+pub mod device;
+pub mod network;
+pub mod oracle;
+pub mod source;
+pub mod tolerance;

@@ -1,0 +1,286 @@
+//! Laws: what must hold of every estimate, whatever the network and the device.
+//!
+//! A law says nothing about the right number; it catches a wrong model that a few numbers by hand would not.
+
+use derate_core::Error;
+use derate_core::calibration::{Calibration, Coefficients};
+use derate_core::estimate::{Target, estimate, op_estimates};
+use derate_core::graph::{Build, Graph, GraphView, Tables};
+use derate_core::hardware::Hardware;
+use derate_core::memory::footprint;
+use derate_core::op::{BatchNorm, Flatten, Op};
+use derate_core::residency::{Border, Residency};
+use derate_core::roofline::smooth_max;
+use derate_core::shape::DataType;
+use derate_core::units::{Bytes, Factor, Seconds};
+use derate_tests::device::{Device, calibration, device};
+use derate_tests::network::{Network, STEPS, Step, batch, network};
+use derate_tests::tolerance;
+use proptest::prelude::*;
+
+/// Latency in seconds of a graph on a device, by its description or by a calibration.
+fn latency(graph: GraphView<'_>, device: &Device, calibration: Option<&Calibration>) -> Result<f32, Error> {
+    device.with(|hardware| Ok(estimate(graph, &Target { calibration, ..Target::new(hardware)? })?.latency.0))?
+}
+
+/// Whether the first of two latencies is at most the second, up to rounding.
+fn at_most(a: f32, b: f32) -> bool {
+    a <= b * (1.0 + tolerance::ORDER)
+}
+
+/// Latency of the same graph on a device and on a changed one.
+fn before_and_after(network: &Network, device: &Device, change: impl Fn(&mut Device)) -> Result<[f32; 2], Error> {
+    let graph = network.build(1)?;
+    let mut changed = device.clone();
+    change(&mut changed);
+    Ok([latency(graph.view(), device, None)?, latency(graph.view(), &changed, None)?])
+}
+
+/// Checks each op and the whole against its roofs.
+fn above_the_roofs(
+    graph: GraphView<'_>,
+    hardware: &Hardware<'_>,
+    calibration: Option<&Calibration>,
+) -> Result<(), Error> {
+    let target = Target { calibration, ..Target::new(hardware)? };
+    let mut sum = Seconds::ZERO;
+    let mut parts = [Seconds::ZERO; 3];
+    for op in op_estimates(graph, &target)? {
+        let op = op?;
+        assert!(op.latency.0.is_finite() && op.latency.0 >= 0.0, "{op:?}");
+        assert!(op.latency.0 >= op.compute.max(op.memory).0 && op.latency.0 >= op.overhead.0, "{op:?}");
+        let roofs = op.overhead.0 + op.compute.0 + op.memory.0;
+        assert!(at_most(op.latency.0, roofs), "at most one after the other: {op:?}");
+        sum = sum + op.latency;
+        for (part, time) in parts.iter_mut().zip([op.compute, op.memory, op.overhead]) {
+            *part = *part + time;
+        }
+    }
+    let whole = estimate(graph, &target)?;
+    assert_eq!(whole.latency, sum, "ops run one after the other");
+    assert_eq!([whole.compute, whole.memory, whole.overhead], parts, "each part is the sum of its ops'");
+    assert_eq!(whole.work, graph.total_work()?);
+    if let Some([low, high]) = whole.interval {
+        assert!(low.0 <= sum.0 && sum.0 <= high.0, "{whole:?}");
+    }
+    assert_eq!(whole.interval.is_some(), calibration.is_some());
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_latency_is_finite_and_above_each_roof(
+        network in network(), batch in batch(), device in device(), calibration in calibration(),
+    ) {
+        let graph = network.build(batch)?;
+        device.with(|hardware| above_the_roofs(graph.view(), hardware, None))??;
+        device.with(|hardware| above_the_roofs(graph.view(), hardware, Some(&calibration)))??;
+    }
+
+    #[test]
+    fn more_bandwidth_is_never_slower(
+        network in network(), device in device(), level in any::<prop::sample::Index>(), factor in 1.0_f32..10.0,
+    ) {
+        let level = level.index(device.levels.len());
+        let [before, after] = before_and_after(&network, &device, |device| device.levels[level].1 *= factor)?;
+        prop_assert!(at_most(after, before), "{before} {after}");
+    }
+
+    #[test]
+    fn a_higher_clock_is_never_slower(network in network(), device in device(), factor in 1.0_f32..10.0) {
+        let [before, after] = before_and_after(&network, &device, |device| device.clock *= factor)?;
+        prop_assert!(at_most(after, before), "{before} {after}");
+    }
+
+    #[test]
+    fn more_units_are_never_slower(network in network(), device in device(), more in 0_u32..100) {
+        let [before, after] = before_and_after(&network, &device, |device| device.count += more)?;
+        prop_assert!(at_most(after, before), "{before} {after}");
+    }
+
+    /// Levels stay in their order: a level grows up to the next one.
+    #[test]
+    fn more_capacity_is_never_slower(
+        network in network(), device in device(), level in any::<prop::sample::Index>(), share in 0.0_f64..1.0,
+    ) {
+        let level = level.index(device.levels.len());
+        let capacity = device.levels[level].0;
+        let limit = device.levels.get(level + 1).map_or(capacity * 64, |next| next.0 - 1);
+        let larger = capacity + ((limit - capacity) as f64 * share) as u64;
+        let [before, after] = before_and_after(&network, &device, |device| device.levels[level].0 = larger)?;
+        prop_assert!(at_most(after, before), "{before} {after}");
+    }
+
+    #[test]
+    fn two_images_are_never_faster_than_one(network in network(), device in device(), batch in 1_u32..8) {
+        let one = latency(network.build(batch)?.view(), &device, None)?;
+        let two = latency(network.build(2 * batch)?.view(), &device, None)?;
+        prop_assert!(at_most(one, two), "{one} {two}");
+        // Nor slower than one after the other, as long as the second does not push the first out of a level: on one level.
+        let flat = Device { levels: device.levels[..1].to_vec(), ..device };
+        let one = latency(network.build(batch)?.view(), &flat, None)?;
+        let two = latency(network.build(2 * batch)?.view(), &flat, None)?;
+        prop_assert!(at_most(two, 2.0 * one), "{one} {two}");
+    }
+
+    #[test]
+    fn work_is_linear_in_the_batch_and_parameters_are_not(network in network(), batch in 1_u32..1000) {
+        let one = network.build(1)?.view().total_work()?;
+        let many = network.build(batch)?.view().total_work()?;
+        let batch = u64::from(batch);
+        prop_assert_eq!(many.macs.0, one.macs.0 * batch);
+        prop_assert_eq!(many.flops.0, one.flops.0 * batch);
+        prop_assert_eq!(many.bytes_in.0, one.bytes_in.0 * batch);
+        prop_assert_eq!(many.bytes_out.0, one.bytes_out.0 * batch);
+        prop_assert_eq!((many.bytes_weight, many.params), (one.bytes_weight, one.params));
+    }
+
+    #[test]
+    fn a_matrix_product_counts_the_macs(network in network(), batch in 1_u32..9) {
+        let graph = network.build(batch)?;
+        for node in graph.view().nodes() {
+            let work = graph.view().work(node)?;
+            let product = work.gemm.map_or(0, |gemm| gemm.m * gemm.n * gemm.k * gemm.groups);
+            prop_assert_eq!(product, work.macs.0);
+            prop_assert!(work.flops.0 >= 2 * work.macs.0);
+        }
+    }
+
+    #[test]
+    fn the_peak_holds_every_op(network in network()) {
+        let graph = network.build(1)?;
+        let view = graph.view();
+        let peak = footprint(view, &mut [0; 2 * STEPS])?.peak_activations.0;
+        for node in view.nodes() {
+            let mut ids = view.operands(node).ids().to_vec();
+            ids.sort_unstable();
+            ids.dedup();
+            let mut bytes = if node.op.in_place() { 0 } else { view.output(node)?.bytes()?.0 };
+            for id in ids {
+                bytes += view.tensors()[id.index()].bytes()?.0;
+            }
+            prop_assert!(bytes <= peak, "{node:?}: {bytes} > {peak}");
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_graph_changes_nothing(network in network(), device in device(), calibration in calibration()) {
+        let (mut small, mut large) = (Graph::<64, 64>::new(), Graph::<256, 512>::new());
+        network.build_in(3, &mut small)?;
+        network.build_in(3, &mut large)?;
+        for calibration in [None, Some(&calibration)] {
+            let [a, b] = [
+                latency(small.view(), &device, calibration)?.to_bits(),
+                latency(large.view(), &device, calibration)?.to_bits(),
+            ];
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    fn a_failed_insertion_leaves_the_graph_as_it_was(network in network()) {
+        // Too small for most networks, in any of the three tables.
+        let mut graph = Graph::<3, 5>::new();
+        let built = network.build_in(1, &mut graph);
+        prop_assert!(matches!(built, Ok(()) | Err(Error::CapacityExceeded { .. })), "{:?}", built);
+
+        // What is there is what the steps that did fit build; `Debug` shows all three tables.
+        let fitting = graph.view().nodes().len();
+        prop_assert_eq!(built.is_err(), fitting < network.steps.len());
+        let mut expected = Graph::<3, 5>::new();
+        Network { steps: network.steps[..fitting].to_vec(), ..network }.build_in(1, &mut expected)?;
+        let expected = format!("{:?}", expected.view());
+        prop_assert_eq!(format!("{:?}", graph.view()), &expected[..]);
+
+        // What does not fit for another reason changes as little.
+        prop_assert!(graph.input(&[1; 9], DataType::Fp32).is_err());
+        if let Some(last) = graph.view().nodes().last().map(|node| node.output) {
+            let (attribute, operand) = (Op::BatchNorm(BatchNorm { features: 0 }), Op::Flatten(Flatten { start_axis: 1 }));
+            prop_assert!(graph.op(attribute, &[last]).is_err() && graph.op(operand, &[]).is_err());
+        }
+        prop_assert_eq!(format!("{:?}", graph.view()), &expected[..]);
+    }
+
+    #[test]
+    fn a_smooth_maximum_is_above_the_maximum_by_at_most_26_percent(a in 0.0_f32..1e6, b in 0.0_f32..1e6, more in 0.0_f32..1e6) {
+        let smooth = |a: f32, b: f32| smooth_max(Seconds(a), Seconds(b)).0;
+        prop_assert!(smooth(a, b) >= a.max(b));
+        prop_assert!(smooth(a, b) <= 1.26 * a.max(b));
+        prop_assert_eq!(smooth(a, b), smooth(b, a));
+        prop_assert!(at_most(smooth(a, b), smooth(a + more, b)));
+    }
+
+    #[test]
+    fn shares_of_a_stream_add_up_to_it(device in device(), distance in any::<u64>(), shift in 0_u32..64, factor in 0.2_f32..2.0) {
+        // Distances of every order of magnitude, not just the largest.
+        let distance = Bytes(distance >> shift);
+        device.with(|hardware| -> Result<(), Error> {
+            for border in [Border::Sharp, Border::Smooth { capacity: Factor::new(factor)? }] {
+                let residency = Residency { hardware, border, cache: Factor::ONE, backing: Factor::ONE };
+                let shares: Vec<f32> = residency.share(distance).collect();
+                assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+                assert!((shares.iter().sum::<f32>() - 1.0).abs() <= tolerance::SHARES, "{shares:?}");
+                assert_eq!(shares.len(), hardware.memory().len());
+            }
+            Ok(())
+        })??;
+    }
+
+    #[test]
+    fn each_coefficient_pulls_its_way(
+        network in network(), batch in batch(), device in device(), calibration in calibration(), factor in 1.0_f32..3.0,
+    ) {
+        let graph = network.build(batch)?;
+        let slower = |change: &dyn Fn(&mut Coefficients)| -> Result<[f32; 2], Error> {
+            let mut changed = calibration;
+            change(&mut changed.coefficients);
+            Ok([latency(graph.view(), &device, Some(&calibration))?, latency(graph.view(), &device, Some(&changed))?])
+        };
+        type Field = fn(&mut Coefficients) -> &mut f32;
+        let costs: [(&str, Field); 5] = [
+            ("dispatch", |c| &mut c.dispatch),
+            ("fork", |c| &mut c.fork),
+            ("saturation_m", |c| &mut c.saturation_m),
+            ("saturation_n", |c| &mut c.saturation_n),
+            ("saturation_k", |c| &mut c.saturation_k),
+        ];
+        for (name, field) in costs {
+            let [before, after] = slower(&|c| *field(c) *= factor)?;
+            prop_assert!(at_most(before, after), "{}: {} {}", name, before, after);
+        }
+        let gains: [(&str, Field); 6] = [
+            ("efficiency_factor", |c| &mut c.efficiency_factor),
+            ("memory_bottleneck_factor", |c| &mut c.memory_bottleneck_factor),
+            ("cache_bandwidth_factor", |c| &mut c.cache_bandwidth_factor),
+            ("fork_work", |c| &mut c.fork_work),
+            ("serial_bandwidth", |c| &mut c.serial_bandwidth),
+            ("fault_bandwidth", |c| &mut c.fault_bandwidth),
+        ];
+        for (name, field) in gains {
+            let [before, after] = slower(&|c| *field(c) *= factor)?;
+            prop_assert!(at_most(after, before), "{}: {} {}", name, before, after);
+        }
+        // A larger share of the caches helps only where the last cache is faster than what lies behind it.
+        let c = &calibration.coefficients;
+        if let [.., (_, cache), (_, backing)] = device.levels[..]
+            && cache * c.cache_bandwidth_factor >= backing * c.memory_bottleneck_factor
+        {
+            let [before, after] = slower(&|c| c.cache_capacity_factor *= factor)?;
+            prop_assert!(at_most(after, before), "cache_capacity_factor: {} {}", before, after);
+        }
+    }
+}
+
+/// More levels than an index of one byte tells apart: an unlikely device, but no reason to panic.
+#[test]
+fn three_hundred_levels_are_estimated() -> Result<(), Error> {
+    let levels = (0..300_u16).map(|level| (1 << 10 | u64::from(level), 1e9 - f32::from(level))).collect();
+    let device =
+        Device { count: 1, clock: 1e9, macs_per_cycle: 1.0, levels, efficiency: 1.0, memory: 1.0, dispatch: 0.0 };
+    let step = Step { kind: 8, back: 0, width: 1, kernel: 1, stride: 1, in_place: false };
+    let graph = Network { image: [1, 64, 64], steps: vec![step] }.build(1)?;
+    // 2 · 16 KiB (32.8 µs) at the last level's 1 GB/s (bandwidths differ by less than a millionth).
+    let got = latency(graph.view(), &device, None)?;
+    assert!((32.7e-6..33.3e-6).contains(&got), "{got} s");
+    Ok(())
+}
