@@ -5,9 +5,13 @@
 //! stores those beside it. Time of one op, with F its FLOPs and n the elements of its output:
 //!
 //! ```text
-//! matrix products   t = dispatch + fork · F/(F + fork_work) + smooth_max(F / (P · efficiency · u), traffic) + fault
-//!                   u = m/(m + saturation_m) · n/(n + saturation_n) · k/(k + saturation_k)
-//! (of a class that was never measured, F / (P · efficiency) of the description)
+//! matrix · matrix   t = dispatch + fork · F/(F + fork_work) + pack + smooth_max(F / (P · efficiency_factor · u), traffic) + fault
+//!                   u = k/(k + saturation_k)
+//!                   pack = weights / packing_bandwidth: a matrix library copies the weights into the layout of its register tiles
+//!                   on every call, before the product starts
+//! matrix · vector   t = dispatch + fork · F/(F + fork_work) + smooth_max(F / (P · vector_efficiency), traffic) + fault
+//!                   a product with m or n of 1 streams the weights as they lie: one MAC for each load, no register tiles
+//! never measured    a product of a class without a measurement: F / (P · efficiency_factor of the description), no pack
 //! all else          t = dispatch + smooth_max(F / P, traffic + serial) + fault
 //! traffic           [`crate::residency`], smooth borders: activations at the distance of the op's own activations (the op
 //!                   before wrote them), weights at the distance of all weights of the network (each is used once a run)
@@ -92,11 +96,13 @@ macro_rules! coefficients {
 }
 
 coefficients! {
-    efficiency_factor: "1", 0.7 sd 0.5 in [0.05, 1.3],
+    efficiency_factor: "1", 0.5 sd 0.5 in [0.02, 1.3],
         "Share of the peak throughput that large matrix products reach.";
-    memory_bottleneck_factor: "1", 0.8 sd 0.4 in [0.1, 2.0],
+    vector_efficiency: "1", 0.1 sd 0.7 in [1e-3, 1.3],
+        "Share of the peak throughput that products of a matrix and a vector reach.";
+    memory_bottleneck_factor: "1", 0.5 sd 0.5 in [0.02, 2.0],
         "Share of the bandwidth of the backing store that ops reach.";
-    cache_bandwidth_factor: "1", 0.5 sd 0.7 in [0.02, 2.0],
+    cache_bandwidth_factor: "1", 0.7 sd 0.5 in [0.02, 2.0],
         "Share of the bandwidth of the caches that ops reach.";
     cache_capacity_factor: "1", 0.8 sd 0.4 in [0.2, 2.0],
         "Share of the capacity of the caches that is effective.";
@@ -106,10 +112,8 @@ coefficients! {
         "Time to start and join the threads of a parallel matrix product.";
     fork_work: "FLOP", 1e5 sd 1.5 in [1e2, 1e8],
         "FLOPs of the matrix product at which half of that time is paid; smaller ones run on one thread.";
-    saturation_m: "1", 2.0 sd 1.0 in [1e-3, 1e3],
-        "Rows of a matrix product at which half of the peak is reached.";
-    saturation_n: "1", 4.0 sd 1.0 in [1e-3, 1e3],
-        "Columns of a matrix product at which half of the peak is reached.";
+    packing_bandwidth: "B/s", 3e10 sd 0.7 in [1e8, 1e13],
+        "Rate at which the weights of a matrix product are packed.";
     saturation_k: "1", 8.0 sd 1.0 in [1e-3, 1e3],
         "Length of the sums of a matrix product at which half of the peak is reached.";
     serial_bandwidth: "B/s", 2e10 sd 1.0 in [1e8, 1e13],
@@ -213,7 +217,7 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_named() {
         let mut values = Coefficients::PRIOR.values();
-        values[4] = f32::NAN;
-        assert_eq!(Coefficients::from_values(values), Err(Error::CoefficientOutOfRange { index: 4 }));
+        values[5] = f32::NAN;
+        assert_eq!(Coefficients::from_values(values), Err(Error::CoefficientOutOfRange { index: 5 }));
     }
 }

@@ -256,7 +256,7 @@ fn described(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<(Sec
         backing: roofs.factors.memory_bottleneck_factor,
     };
     let footprint = work.compulsory_traffic()?;
-    let transfer = residency.transfer([(work.bytes_activation()?, footprint), (work.bytes_weight, footprint)]);
+    let transfer = residency.transfer(footprint, footprint);
     Ok((roofs.described(work), transfer, overhead_of(work, target.hardware.dispatch())))
 }
 
@@ -277,20 +277,21 @@ fn calibrated(
         cache: Factor::new(c.cache_bandwidth_factor)?,
         backing: Factor::new(c.memory_bottleneck_factor)?,
     };
-    let mut transfer =
-        residency.transfer([(activations, activations), (work.bytes_weight, weights.checked_add(activations)?)]);
+    let mut transfer = residency
+        .transfer(activations, activations)
+        .and(residency.transfer(work.bytes_weight, weights.checked_add(activations)?));
     let mut overhead = overhead_of(work, Seconds(c.dispatch));
 
-    let compute = if let Some(gemm) = work.gemm {
+    let compute = if let Some(Gemm { m, n, k, .. }) = work.gemm {
         let flops = work.flops.as_f32();
         overhead = overhead + Seconds(c.fork * (flops / (flops + c.fork_work)));
-        if calibration.covers(work.class) {
-            let Gemm { m, n, k, .. } = gemm;
-            let saturation =
-                saturation(m, c.saturation_m) * saturation(n, c.saturation_n) * saturation(k, c.saturation_k);
-            work.flops / (roofs.peak * Factor::new(c.efficiency_factor * saturation)?)
-        } else {
+        if !calibration.covers(work.class) {
             roofs.described(work)
+        } else if m == 1 || n == 1 {
+            work.flops / (roofs.peak * Factor::new(c.vector_efficiency)?)
+        } else {
+            overhead = overhead + Seconds(work.bytes_weight.as_f32() / c.packing_bandwidth);
+            work.flops / (roofs.peak * Factor::new(c.efficiency_factor * saturation(k, c.saturation_k))?)
         }
     } else {
         let serial = activations.as_f32() / c.serial_bandwidth / ramp(work.elements_out, GRAIN);
@@ -368,8 +369,7 @@ mod tests {
                 model_version: MODEL_VERSION,
                 coefficients: Coefficients {
                     efficiency_factor: 1.0,
-                    saturation_m: 1e-3,
-                    saturation_n: 1e-3,
+                    packing_bandwidth: 1e13,
                     saturation_k: 1e-3,
                     dispatch: 1e-8,
                     fork: 1e-9,

@@ -74,23 +74,20 @@ impl Residency<'_> {
         })
     }
 
-    /// Time to move streams of (bytes, reuse distance), level after level.
+    /// Time to move a stream of this reuse distance, level after level.
     ///
     /// ```text
-    /// time = Σ over streams and levels of bytes · share(level, distance) / (bandwidth(level) · factor(level))
+    /// time = Σ over levels of bytes · share(level, distance) / (bandwidth(level) · factor(level))
     /// ```
     #[must_use]
-    pub fn transfer(&self, streams: [(Bytes, Bytes); 2]) -> Transfer {
+    pub fn transfer(&self, bytes: Bytes, distance: Bytes) -> Transfer {
         let levels = self.hardware.memory();
         let last = levels.len().saturating_sub(1);
-        let [(bytes_a, distance_a), (bytes_b, distance_b)] = streams;
         let mut transfer = Transfer { time: Seconds::ZERO, level: 0 };
         let mut longest = Seconds::ZERO;
-        let shares = self.share(distance_a).zip(self.share(distance_b));
-        for ((index, level), (share_a, share_b)) in levels.iter().enumerate().zip(shares) {
+        for ((index, level), share) in levels.iter().enumerate().zip(self.share(distance)) {
             let factor = if index == last { self.backing } else { self.cache };
-            let bytes = bytes_a.as_f32() * share_a + bytes_b.as_f32() * share_b;
-            let time = Seconds(bytes / (level.bandwidth * factor).get());
+            let time = Seconds(bytes.as_f32() * share / (level.bandwidth * factor).get());
             if time.0 > longest.0 {
                 longest = time;
                 transfer.level = u8::try_from(index).unwrap_or(u8::MAX);
@@ -98,6 +95,15 @@ impl Residency<'_> {
             transfer.time = transfer.time + time;
         }
         transfer
+    }
+}
+
+impl Transfer {
+    /// Two streams one after the other; the level is that of the longer one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let level = if other.time.0 > self.time.0 { other.level } else { self.level };
+        Self { time: self.time + other.time, level }
     }
 }
 
@@ -120,11 +126,10 @@ mod tests {
     fn the_smallest_level_that_holds_the_distance_serves() -> Result<(), Error> {
         with_toy(|toy| {
             let sharp = residency(toy, Border::Sharp);
-            let nothing = (Bytes::ZERO, Bytes::ZERO);
             // 10 kB within 32 KiB at 100 GB/s: 0.1 µs; 100 kB from DRAM at 10 GB/s: 10 µs.
-            let inner = sharp.transfer([(Bytes(10_000), Bytes(10_000)), nothing]);
+            let inner = sharp.transfer(Bytes(10_000), Bytes(10_000));
             assert_eq!((inner.time, inner.level), (Seconds(1e-7), 0));
-            let outer = sharp.transfer([(Bytes(100_000), Bytes(100_000)), nothing]);
+            let outer = sharp.transfer(Bytes(100_000), Bytes(100_000));
             assert_eq!((outer.time, outer.level), (Seconds(1e-5), 1));
         })
     }

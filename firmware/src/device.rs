@@ -15,8 +15,7 @@ use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Sec
 const CLOCK: f32 = 120e6;
 
 /// The microcontroller, in flash.
-pub static CORTEX_M4F: Hardware<'static> =
-    valid(Hardware::new("stm32l4r5", &COMPUTE, &MEMORY, &PROFILES, DISPATCH));
+pub static CORTEX_M4F: Hardware<'static> = valid(Hardware::new("stm32l4r5", &COMPUTE, &MEMORY, &PROFILES, DISPATCH));
 
 /// Time of an interpreter's step from one op to the next, in seconds: 240 cycles. Assumed; a timing loop on a board settles it.
 const DISPATCH: Seconds = Seconds(2e-6);

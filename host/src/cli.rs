@@ -1,4 +1,5 @@
 //! The command line: verbs and their options, as `--help` teaches them.
+#![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
 use std::path::PathBuf;
 
@@ -248,7 +249,8 @@ pub struct MeasureMemory {
 }
 
 fn precision(text: &str) -> Result<Precision, String> {
-    Precision::ALL.into_iter().find(|known| known.name() == text).ok_or_else(|| {
-        format!("it must be one of {}", Precision::ALL.map(Precision::name).join(", "))
-    })
+    Precision::ALL
+        .into_iter()
+        .find(|known| known.name() == text)
+        .ok_or_else(|| format!("it must be one of {}", Precision::ALL.map(Precision::name).join(", ")))
 }

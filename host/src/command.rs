@@ -127,10 +127,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
 /// Now, as RFC 3339, UTC, whole seconds.
 fn now() -> String {
     let now = time::OffsetDateTime::now_utc();
-    now.replace_nanosecond(0)
-        .unwrap_or(now)
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default()
+    now.replace_nanosecond(0).unwrap_or(now).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 /// Whether the output is for programs.

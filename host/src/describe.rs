@@ -42,7 +42,11 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
             let value = significant(measured.value / (2.0 * f64::from(cores) * clock_hz));
             macs_per_cycle.insert(
                 core_precision(*precision),
-                Number::new(value, Basis::Measured, format!("{:.1} GFLOP/s: {}", measured.value / 1e9, spread(measured))),
+                Number::new(
+                    value,
+                    Basis::Measured,
+                    format!("{:.1} GFLOP/s: {}", measured.value / 1e9, spread(measured)),
+                ),
             );
         }
     }
@@ -68,7 +72,11 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
         }],
         memory: memory(cpu, cores),
         overhead: OverheadEntry {
-            dispatch_s: Number::new(ASSUMED_DISPATCH_S, Basis::Assumed, "typical of an eager runtime; calibrate to find it"),
+            dispatch_s: Number::new(
+                ASSUMED_DISPATCH_S,
+                Basis::Assumed,
+                "typical of an eager runtime; calibrate to find it",
+            ),
         },
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
@@ -83,7 +91,8 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
 }
 
 fn assumed_factors() -> FactorsEntry {
-    let assumed = |value| Number::new(value, Basis::Assumed, "before calibration; `derate apply` writes the fitted one");
+    let assumed =
+        |value| Number::new(value, Basis::Assumed, "before calibration; `derate apply` writes the fitted one");
     FactorsEntry {
         efficiency_factor: assumed(ASSUMED_FACTOR),
         memory_bottleneck_factor: assumed(ASSUMED_FACTOR),
@@ -101,7 +110,8 @@ fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
             MemoryLevel::Cache(level) => {
                 let instances =
                     cpu.caches.iter().filter(|cache| cache.level == level && cache.kind != CacheKind::Instruction);
-                let (bytes, count) = instances.fold((0, 0_u32), |(bytes, count), cache| (bytes + cache.size_bytes, count + 1));
+                let (bytes, count) =
+                    instances.fold((0, 0_u32), |(bytes, count), cache| (bytes + cache.size_bytes, count + 1));
                 let shared = cores.div_ceil(count.max(1));
                 (
                     format!("L{level}"),

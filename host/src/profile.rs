@@ -198,7 +198,8 @@ impl Profile {
         ];
         let threads = self.threads.to_string();
         let wanted_threads = to.threads.map(|threads| threads.to_string());
-        for (key, wanted, found) in pairs.into_iter().chain([("threads", wanted_threads.as_deref(), threads.as_str())]) {
+        for (key, wanted, found) in pairs.into_iter().chain([("threads", wanted_threads.as_deref(), threads.as_str())])
+        {
             if let Some(wanted) = wanted
                 && wanted != found
             {
@@ -275,9 +276,13 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_belong_is_refused_with_its_key() {
         let text = serde_json::to_string(&example()).expect("serializes");
-        let parse = |from: &str, to: &str| Profile::parse(&text.replace(from, to), "p.json").expect_err("wrong").to_string();
+        let parse =
+            |from: &str, to: &str| Profile::parse(&text.replace(from, to), "p.json").expect_err("wrong").to_string();
         assert!(parse("\"model_version\":1", "\"model_version\":9").contains("model_version` is 9"));
-        assert!(parse("\"efficiency_factor\":0.7", "\"efficiency_factor\":7").contains("coefficients.efficiency_factor` is 7; it must lie in"));
+        assert!(
+            parse("\"efficiency_factor\":0.7", "\"efficiency_factor\":7")
+                .contains("coefficients.efficiency_factor` is 7; it must lie in")
+        );
         assert!(parse("\"format\":1", "\"format\":2").contains("`format` is 2"));
         assert!(parse("\"threads\"", "\"treads\"").contains("unknown field `treads`"));
         assert!(Profile::parse(&text[..100], "p.json").is_err());
@@ -285,7 +290,8 @@ pub(crate) mod tests {
 
     #[test]
     fn another_device_runtime_or_thread_count_is_refused() {
-        let here = Belonging { hardware: "two-core", runtime: Some("libtorch-2.11.0"), device: Some("cpu"), threads: Some(2) };
+        let here =
+            Belonging { hardware: "two-core", runtime: Some("libtorch-2.11.0"), device: Some("cpu"), threads: Some(2) };
         let path = Path::new("p.json");
         assert!(example().belongs(path, &here).is_ok());
         for there in [

@@ -21,6 +21,7 @@ pub const NETWORKS: [&str; 2] = ["resnet18", "mobilenet_v2"];
 ///
 /// # Errors
 /// [`GraphError`] for a batch so large that a count overflows.
+#[must_use]
 pub fn network(name: &str, batch: u32, data_type: DataType) -> Option<Result<GraphBuf, GraphError>> {
     Some(match name {
         "resnet18" => resnet::resnet18(batch, data_type),
@@ -100,8 +101,7 @@ mod tests {
     /// Published counts: torchvision's parameter figures; MACs of its graphs at 224 × 224, batch 1.
     #[test]
     fn counts_are_the_published_ones() {
-        for (name, macs, params) in
-            [("resnet18", 1_814_073_344, 11_689_512), ("mobilenet_v2", 300_774_272, 3_504_872)]
+        for (name, macs, params) in [("resnet18", 1_814_073_344, 11_689_512), ("mobilenet_v2", 300_774_272, 3_504_872)]
         {
             let graph = network(name, 1, DataType::Fp32).expect("known").expect("valid");
             let work = graph.view().total_work().expect("small");

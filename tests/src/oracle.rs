@@ -158,17 +158,20 @@ pub fn latency(
 
     let time = if let Some(calibration) = calibration {
         let c = calibration.coefficients.values().map(f64::from);
-        let [efficiency, backing, cache, capacity, dispatch, fork, fork_work, m_half, n_half, k_half, serial, fault] =
+        let [efficiency, vector, backing, cache, capacity, dispatch, fork, fork_work, packing, k_half, serial, fault] =
             c;
         let distances = [activations, weights as f64 + activations];
         let traffic = traffic(distances, Some(capacity), [cache, backing]);
         let fresh = if !in_place && work.bytes_out.0 > FRESH { work.bytes_out.0 as f64 / fault } else { 0.0 };
         if let Some(gemm) = work.gemm {
-            let [m, n, k] = [gemm.m, gemm.n, gemm.k].map(|extent| extent as f64);
-            let utilization = m / (m + m_half) * n / (n + n_half) * k / (k + k_half);
-            let reached =
-                if calibration.covers(work.class) { efficiency * utilization } else { device.efficiency.into() };
-            dispatch + fork * flops / (flops + fork_work) + norm(flops / (peak * reached), traffic) + fresh
+            let (reached, pack) = if !calibration.covers(work.class) {
+                (device.efficiency.into(), 0.0)
+            } else if gemm.m == 1 || gemm.n == 1 {
+                (vector, 0.0)
+            } else {
+                (efficiency * gemm.k as f64 / (gemm.k as f64 + k_half), parameters / packing)
+            };
+            dispatch + fork * flops / (flops + fork_work) + pack + norm(flops / (peak * reached), traffic) + fresh
         } else {
             let alone = activations / serial / (1.0 + work.elements_out as f64 / f64::from(GRAIN));
             dispatch + norm(flops / peak, traffic + alone) + fresh

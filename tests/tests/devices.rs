@@ -36,5 +36,9 @@ fn the_firmwares_device_is_the_shipped_one() {
 fn the_schema_beside_the_descriptions_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../hw-specs/hardware.schema.json");
     let committed = std::fs::read_to_string(path).expect("hw-specs/hardware.schema.json");
-    assert_eq!(committed.trim(), json_schema().trim(), "write it anew: `derate hardware schema > hw-specs/hardware.schema.json`");
+    assert_eq!(
+        committed.trim(),
+        json_schema().trim(),
+        "write it anew: `derate hardware schema > hw-specs/hardware.schema.json`"
+    );
 }

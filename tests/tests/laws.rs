@@ -237,19 +237,19 @@ proptest! {
             Ok([latency(graph.view(), &device, Some(&calibration))?, latency(graph.view(), &device, Some(&changed))?])
         };
         type Field = fn(&mut Coefficients) -> &mut f32;
-        let costs: [(&str, Field); 5] = [
+        let costs: [(&str, Field); 3] = [
             ("dispatch", |c| &mut c.dispatch),
             ("fork", |c| &mut c.fork),
-            ("saturation_m", |c| &mut c.saturation_m),
-            ("saturation_n", |c| &mut c.saturation_n),
             ("saturation_k", |c| &mut c.saturation_k),
         ];
         for (name, field) in costs {
             let [before, after] = slower(&|c| *field(c) *= factor)?;
             prop_assert!(at_most(before, after), "{}: {} {}", name, before, after);
         }
-        let gains: [(&str, Field); 6] = [
+        let gains: [(&str, Field); 8] = [
             ("efficiency_factor", |c| &mut c.efficiency_factor),
+            ("vector_efficiency", |c| &mut c.vector_efficiency),
+            ("packing_bandwidth", |c| &mut c.packing_bandwidth),
             ("memory_bottleneck_factor", |c| &mut c.memory_bottleneck_factor),
             ("cache_bandwidth_factor", |c| &mut c.cache_bandwidth_factor),
             ("fork_work", |c| &mut c.fork_work),

@@ -208,7 +208,8 @@ impl Parts {
         };
         let mut reader = csv::Reader::from_reader(bytes);
         let headers = reader.headers().map_err(bad_csv)?.clone();
-        let columns: HashMap<&str, usize> = headers.iter().enumerate().map(|(index, name)| (name.trim(), index)).collect();
+        let columns: HashMap<&str, usize> =
+            headers.iter().enumerate().map(|(index, name)| (name.trim(), index)).collect();
         for column in NEEDED {
             if !columns.contains_key(column) {
                 return Err(DatasetError::Column { path: path.to_owned(), column });
@@ -329,10 +330,7 @@ impl Fields<'_> {
 
     fn dimensions(&self, column: &'static str) -> Result<Vec<u32>, DatasetError> {
         let wrong = || self.wrong(column, "it must be a list like [512, 512] of whole numbers above 0".into());
-        let inner = self
-            .text(column)
-            .and_then(|text| text.strip_prefix('[')?.strip_suffix(']'))
-            .ok_or_else(wrong)?;
+        let inner = self.text(column).and_then(|text| text.strip_prefix('[')?.strip_suffix(']')).ok_or_else(wrong)?;
         let values: Option<Vec<u32>> =
             inner.split(',').map(|text| text.trim().parse::<u32>().ok().filter(|&value| value > 0)).collect();
         values.filter(|values| !values.is_empty()).ok_or_else(wrong)
@@ -354,7 +352,8 @@ mod tests {
 
     #[test]
     fn a_file_of_another_tool_is_read() {
-        let data = read(&format!("{HEADER},extra\nmlp_2layer,512,\"[512, 512]\",128,32,cpu,fp32,12.5,?\n")).expect("valid");
+        let data =
+            read(&format!("{HEADER},extra\nmlp_2layer,512,\"[512, 512]\",128,32,cpu,fp32,12.5,?\n")).expect("valid");
         assert_eq!((data.statistic, data.device.as_str(), data.rows.len()), (Statistic::EmpiricalTime, "cpu", 1));
         assert_eq!((data.rows[0].seconds, data.rows[0].mlp.hidden_dims.as_slice()), (0.0125, &[512, 512][..]));
     }
@@ -368,11 +367,23 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let row = |row: &str| read(&format!("{HEADER}\nm,1,[2],3,4,cpu,fp32,1\n{row}\n")).expect_err("malformed");
-        assert_eq!(row("m,1,[2],3,4,cpu,fp32,NaN"), "x.csv:3: `empirical_time_ms` is \"NaN\"; it must be a finite number, not negative");
-        assert_eq!(row("m,1,[2],3,4,cpu,fp32,-1"), "x.csv:3: `empirical_time_ms` is \"-1\"; it must be a finite number, not negative");
+        assert_eq!(
+            row("m,1,[2],3,4,cpu,fp32,NaN"),
+            "x.csv:3: `empirical_time_ms` is \"NaN\"; it must be a finite number, not negative"
+        );
+        assert_eq!(
+            row("m,1,[2],3,4,cpu,fp32,-1"),
+            "x.csv:3: `empirical_time_ms` is \"-1\"; it must be a finite number, not negative"
+        );
         assert_eq!(row("m,1,[2],3,4,cpu,fp32,0"), "x.csv:3: `empirical_time_ms` is \"0\"; it must be above 0");
-        assert_eq!(row("m,1,[2],3,4,cpu,fp31,1"), "x.csv:3: `precision` is \"fp31\"; it must be one of fp64, fp32, tf32, bf16, fp16, int8");
-        assert_eq!(row("m,1,2,3,4,cpu,fp32,1"), "x.csv:3: `hidden_dims` is \"2\"; it must be a list like [512, 512] of whole numbers above 0");
+        assert_eq!(
+            row("m,1,[2],3,4,cpu,fp31,1"),
+            "x.csv:3: `precision` is \"fp31\"; it must be one of fp64, fp32, tf32, bf16, fp16, int8"
+        );
+        assert_eq!(
+            row("m,1,2,3,4,cpu,fp32,1"),
+            "x.csv:3: `hidden_dims` is \"2\"; it must be a list like [512, 512] of whole numbers above 0"
+        );
         assert!(row("m,1,[2],3,4,cuda,fp32,1").contains("earlier rows have \"cpu\""));
         assert!(row("m,1,[2],3").contains("line 3"));
     }

@@ -57,7 +57,8 @@ pub fn fit(parameters: &[Parameter], measured: &[f64], predict: impl Fn(&[f64]) 
     let mut best: Option<(f64, DVector<f64>)> = None;
     for offset in [0.0, -0.5, 0.5] {
         let problem = Problem { parameters, measured, predict: &predict, at: start(offset) };
-        let (problem, _) = LevenbergMarquardt::new().with_patience(40).with_ftol(1e-7).with_xtol(1e-7).minimize(problem);
+        let (problem, _) =
+            LevenbergMarquardt::new().with_patience(40).with_ftol(1e-7).with_xtol(1e-7).minimize(problem);
         let Some(cost) = problem.residuals().map(|r| r.norm_squared()) else { continue };
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
             best = Some((cost, problem.at));

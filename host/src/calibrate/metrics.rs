@@ -60,7 +60,7 @@ pub struct ErrorSummary {
     /// Standard deviation of the absolute relative errors, in percent; 0 for a single pair.
     pub std_pct: f64,
     /// Share of the pairs within 10 %, from 0 to 1.
-    pub within_10_pct: f64,
+    pub within_10_share: f64,
 }
 
 impl ErrorSummary {
@@ -71,7 +71,8 @@ impl ErrorSummary {
             return None;
         }
         let n = pairs.len() as f64;
-        let signed: Vec<f64> = pairs.iter().map(|(estimated, measured)| (estimated - measured) / measured * 100.0).collect();
+        let signed: Vec<f64> =
+            pairs.iter().map(|(estimated, measured)| (estimated - measured) / measured * 100.0).collect();
         let mut sizes: Vec<f64> = signed.iter().map(|error| error.abs()).collect();
         sizes.sort_by(f64::total_cmp);
         let mape_pct = sizes.iter().sum::<f64>() / n;
@@ -88,7 +89,7 @@ impl ErrorSummary {
             min_pct: sizes[0],
             max_pct: sizes[sizes.len() - 1],
             std_pct: variance.sqrt(),
-            within_10_pct: sizes.iter().filter(|&&size| size <= 10.0).count() as f64 / n,
+            within_10_share: sizes.iter().filter(|&&size| size <= 10.0).count() as f64 / n,
         })
     }
 
@@ -122,9 +123,9 @@ mod tests {
         assert!((got.mape_pct - 70.0 / 3.0).abs() < 1e-9);
         assert!((got.bias_pct - 50.0 / 3.0).abs() < 1e-9);
         assert_eq!((got.median_pct, got.min_pct, got.max_pct, got.r2), (10.0, 10.0, 50.0, None));
-        assert!((got.within_10_pct - 2.0 / 3.0).abs() < 1e-9);
+        assert!((got.within_10_share - 2.0 / 3.0).abs() < 1e-9);
         // Deviations from the mean of 23.3: −13.3, −13.3, 26.7; variance 1066.7 / 2.
-        assert!((got.std_pct - (1066.666_667_f64 / 2.0).sqrt()).abs() < 1e-6);
+        assert!((got.std_pct - (1_066.666_667_f64 / 2.0).sqrt()).abs() < 1e-6);
     }
 
     #[test]

@@ -90,11 +90,13 @@ impl Model {
                 Some(f64::from(estimate(view, &target).ok()?.latency.0))
             }
             (Self::MacOnly, &[seconds_per_mac]) => Some(view.total_work().ok()?.macs.0 as f64 * seconds_per_mac),
-            (Self::PlainRoofline, &[flops_per_second, bytes_per_second]) => view.nodes().iter().try_fold(0.0, |sum, node| {
-                let work = view.work(node).ok()?;
-                let bytes = work.compulsory_traffic().ok()?;
-                Some(sum + f64::max(work.flops.0 as f64 / flops_per_second, bytes.0 as f64 / bytes_per_second))
-            }),
+            (Self::PlainRoofline, &[flops_per_second, bytes_per_second]) => {
+                view.nodes().iter().try_fold(0.0, |sum, node| {
+                    let work = view.work(node).ok()?;
+                    let bytes = work.compulsory_traffic().ok()?;
+                    Some(sum + f64::max(work.flops.0 as f64 / flops_per_second, bytes.0 as f64 / bytes_per_second))
+                })
+            }
             _ => None,
         }
     }

@@ -61,7 +61,13 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
         fits: studies.iter().map(fit_of).collect::<Option<_>>().context("a model was not fitted")?,
     };
     let profile_name = profile_path.display().to_string();
-    let subject = report::Subject { target: &target, profile: &profile_name, date: &profile.date };
+    let hardware_name = args.hardware.as_ref().map(|path| path.display().to_string());
+    let subject = report::Subject {
+        target: &target,
+        hardware_file: hardware_name.as_deref(),
+        profile: &profile_name,
+        date: &profile.date,
+    };
     let analysis = report::analyze(&dataset, &studies, &subject)?;
     if let Some(folder) = report_path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;

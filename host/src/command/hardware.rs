@@ -18,13 +18,21 @@ pub(super) fn run(verb: &HardwareVerb, format: Format) -> Result<Outcome> {
             let path = output.clone().map_or_else(detected_path, Ok)?;
             detect_into(&path)?;
             let file = HardwareFile::read(&path)?;
-            if json(format) { print_json(&file)? } else { show(&path.display().to_string(), &file)? }
+            if json(format) {
+                print_json(&file)?
+            } else {
+                show(&path.display().to_string(), &file)?
+            }
             Ok(Outcome::Done)
         }
         HardwareVerb::List => list(format),
         HardwareVerb::Show { hardware } => {
             let (place, file) = find(hardware)?;
-            if json(format) { print_json(&file)? } else { show(&place, &file)? }
+            if json(format) {
+                print_json(&file)?
+            } else {
+                show(&place, &file)?
+            }
             Ok(Outcome::Done)
         }
         HardwareVerb::Schema => {
@@ -67,7 +75,12 @@ struct Listed {
 fn list(format: Format) -> Result<Outcome> {
     let mut all = Vec::new();
     let mut add = |place: String, file: &HardwareFile| {
-        all.push(Listed { name: file.name.clone(), kind: file.kind.name(), description: file.description.clone(), place });
+        all.push(Listed {
+            name: file.name.clone(),
+            kind: file.kind.name(),
+            description: file.description.clone(),
+            place,
+        });
     };
     for (name, text) in derate_hw_specs::DEVICES {
         add("shipped".to_owned(), &HardwareFile::parse(text, format!("shipped {name}"))?);

@@ -1,9 +1,11 @@
 //! `derate sweep mlp`, and the process that measures the memory of one network.
 
-use anyhow::{Result, bail};
-
-use super::Outcome;
-use crate::cli::{DeviceArg, Format, MeasureMemory, SweepMlp};
+#[cfg(not(feature = "torch"))]
+use {
+    super::Outcome,
+    crate::cli::{Format, MeasureMemory, SweepMlp},
+    anyhow::{Result, bail},
+};
 
 /// Without libtorch nothing can be measured.
 #[cfg(not(feature = "torch"))]
@@ -28,12 +30,14 @@ mod measuring {
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use anyhow::{Result, bail};
     use derate_core::shape::Precision;
     use serde::Serialize;
 
-    use super::super::{cores, detected_path, hardware, hardware_file, json, print_json, target, with_threads};
-    use super::{DeviceArg, Format, MeasureMemory, Outcome, Result, SweepMlp, bail};
-    use crate::cli::ScopeArgs;
+    use super::super::{
+        Outcome, cores, detected_path, hardware, hardware_file, json, print_json, target, with_threads,
+    };
+    use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepMlp};
     use crate::hardware_file::HardwareFile;
     use crate::measure::{Comparison, End, Settings};
     use crate::sweep::run::{Options, run as run_sweep};
@@ -95,12 +99,9 @@ mod measuring {
         let plan = Plan::new(scope, &device, &wanted, args.batch.as_deref())?;
         hardware::warn_if_disturbed();
 
-        let output = args
-            .output
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
-        let conditions =
-            Conditions { target: target(&device, None)?, device: "cpu", runtime: &runtime, threads };
+        let output =
+            args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
+        let conditions = Conditions { target: target(&device, None)?, device: "cpu", runtime: &runtime, threads };
         let block_time = args.block_time.unwrap_or(if args.scope.quick { 30.0 } else { 24.0 });
         let settings = Settings {
             warmup_runs: args.warmup,
@@ -151,7 +152,8 @@ mod measuring {
     /// Refuses a precision in which no op really runs here, or for which the description has no unit.
     pub(in super::super) fn precisions(wanted: &[Precision], file: &HardwareFile) -> Result<()> {
         let runs = torch::precisions();
-        let described = |precision: &Precision| file.compute.iter().any(|unit| unit.macs_per_cycle.contains_key(precision));
+        let described =
+            |precision: &Precision| file.compute.iter().any(|unit| unit.macs_per_cycle.contains_key(precision));
         let usable: Vec<Precision> = runs.into_iter().filter(described).collect();
         for precision in wanted {
             if !usable.contains(precision) {

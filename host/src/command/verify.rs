@@ -134,7 +134,8 @@ mod measuring {
     pub(in super::super) fn run(args: &Verify, format: Format) -> Result<Outcome> {
         let runtime = torch::runtime();
         let (_, file) = hardware_file(args.hardware.as_deref())?;
-        let profile = args.profile.as_deref().map(|path| Profile::read(path).map(|profile| (path, profile))).transpose()?;
+        let profile =
+            args.profile.as_deref().map(|path| Profile::read(path).map(|profile| (path, profile))).transpose()?;
         let threads =
             args.threads.or(profile.as_ref().map(|(_, profile)| profile.threads)).unwrap_or_else(|| cores(&file));
         let fit = match &profile {
@@ -203,7 +204,11 @@ mod measuring {
             write_atomic(output, &text)?;
             write_atomic(output.with_extension("json"), &serde_json::to_string_pretty(&verdict)?)?;
         }
-        if json(format) { print_json(&verdict)? } else { print!("{text}") }
+        if json(format) {
+            print_json(&verdict)?
+        } else {
+            print!("{text}")
+        }
         Ok(match (verdict.failed.is_empty(), skipped) {
             (false, _) => Outcome::CheckFailed,
             (true, true) => Outcome::Skipped,
@@ -247,14 +252,8 @@ mod measuring {
         let todo: Vec<usize> = (0..networks.len()).collect();
         let schedule = Schedule { todo: &todo, total: todo.len(), first_block: 0, best: ReferenceLevels::default() };
         let mut executor = GraphExecutor::new(networks.to_vec(), process_memory::available() / 2)?;
-        let finish = measure(
-            &mut executor,
-            &mut SystemSurroundings::new(),
-            &mut kept,
-            schedule,
-            &settings,
-            interrupt_flag()?,
-        )?;
+        let finish =
+            measure(&mut executor, &mut SystemSurroundings::new(), &mut kept, schedule, &settings, interrupt_flag()?)?;
         Ok((finish.end == End::Complete).then_some(kept.records))
     }
 
@@ -276,7 +275,8 @@ mod measuring {
         let estimated_ms = f64::from(got.latency.0) * 1e3;
         let batch = view.tensors().first().and_then(|tensor| tensor.shape.extent(0)).unwrap_or(1);
         let shape = || {
-            let dims = view.tensors().iter().filter_map(|tensor| tensor.shape.extent(1)).map(|extent| extent.to_string());
+            let dims =
+                view.tensors().iter().filter_map(|tensor| tensor.shape.extent(1)).map(|extent| extent.to_string());
             let mut dims: Vec<String> = dims.collect();
             dims.dedup();
             dims.join("-")
@@ -367,7 +367,11 @@ mod measuring {
             verdict.precision,
             table.markdown()
         );
-        text += if calibrated { "estimated: by the profile.\n\n" } else { "estimated: by the description's two factors.\n\n" };
+        text += if calibrated {
+            "estimated: by the profile.\n\n"
+        } else {
+            "estimated: by the description's two factors.\n\n"
+        };
         text += &format!(
             "mean absolute error: **{:.1} %** (MLPs {}, other networks {}); two factors {:.1} %, MAC-only {}, plain roofline {}\n",
             verdict.mape_pct,

@@ -69,7 +69,10 @@ pub fn preflight() -> Vec<Preflight> {
     let steal = before.zip(after).and_then(|(before, after)| after.steal_percent_since(before));
     let environment = Environment::read(root, cpus.first().copied().unwrap_or(0));
     let mut warnings = machine_warnings(root, cpus.len(), &environment, steal);
-    warnings.extend(thread_warnings(&|name| std::env::var(name).ok(), cpus.len()));
+    // Spinning threads are right on a quiet machine: they harm only where something else wants the CPU.
+    let busy = warnings.iter().any(|warning| ["load average", "stolen time"].contains(&warning.what));
+    let threads = thread_warnings(&|name| std::env::var(name).ok(), cpus.len());
+    warnings.extend(threads.into_iter().filter(|warning| busy || warning.what != "OMP_WAIT_POLICY"));
     if cfg!(debug_assertions) {
         warnings.push(Preflight {
             what: "build",

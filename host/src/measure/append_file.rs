@@ -44,19 +44,8 @@ pub(super) struct AppendFile {
 impl AppendFile {
     /// Opens or creates `path` and locks it; also what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>), FileError> {
-        let failed = |action| {
-            move |source| FileError::Io {
-                path: path.to_owned(),
-                action,
-                source,
-            }
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(failed("open it"))?;
+        let failed = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open it"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -81,9 +70,7 @@ impl AppendFile {
     pub(super) fn cut(&mut self, len: usize) -> Result<(), FileError> {
         let len = len as u64;
         if len < self.len {
-            self.file
-                .set_len(len)
-                .map_err(|source| self.failed("cut its half-written last line", source))?;
+            self.file.set_len(len).map_err(|source| self.failed("cut its half-written last line", source))?;
             self.len = len;
         }
         Ok(())
@@ -107,11 +94,7 @@ impl AppendFile {
     }
 
     pub(super) fn failed(&self, action: &'static str, source: io::Error) -> FileError {
-        FileError::Io {
-            path: self.path.clone(),
-            action,
-            source,
-        }
+        FileError::Io { path: self.path.clone(), action, source }
     }
 }
 
@@ -140,10 +123,7 @@ mod tests {
 
     /// Lets files grow to `bytes` at most; writing beyond is an error, not a signal.
     fn limit_file_size(bytes: libc::rlim_t) {
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the pointers are to a valid `rlimit`, and ignoring a signal installs no handler.
         // The test runs this in a process of its own.
         let status = unsafe {

@@ -94,8 +94,7 @@ impl RowFile {
         mut key: impl FnMut(&csv::StringRecord) -> Result<String, String>,
     ) -> Result<(Self, Existing), RowFileError> {
         let (mut file, bytes) = AppendFile::open(path)?;
-        let expected =
-            line_of(header).map_err(|source| file.failed("format its header", source))?;
+        let expected = line_of(header).map_err(|source| file.failed("format its header", source))?;
         let complete = complete_len(&bytes);
         let (whole, rest) = bytes.split_at(complete);
         if whole.is_empty() && expected.starts_with(rest) {
@@ -114,10 +113,8 @@ impl RowFile {
         }
         let keys = keys(path, whole, header.len(), &mut key)?;
         file.cut(complete)?;
-        let cut = (!rest.is_empty()).then(|| Cut {
-            line: keys.len() + 2,
-            text: String::from_utf8_lossy(rest).into_owned(),
-        });
+        let cut =
+            (!rest.is_empty()).then(|| Cut { line: keys.len() + 2, text: String::from_utf8_lossy(rest).into_owned() });
         let n_columns = header.len();
         Ok((Self { file, n_columns }, Existing { keys, cut }))
     }
@@ -136,8 +133,7 @@ impl RowFile {
                 expected: self.n_columns,
             });
         }
-        let line =
-            line_of(fields).map_err(|source| self.file.failed("format a row of it", source))?;
+        let line = line_of(fields).map_err(|source| self.file.failed("format a row of it", source))?;
         Ok(self.file.append(&line, Sync::Data)?)
     }
 
@@ -155,11 +151,7 @@ fn keys(
     n_columns: usize,
     key: &mut impl FnMut(&csv::StringRecord) -> Result<String, String>,
 ) -> Result<Vec<String>, RowFileError> {
-    let malformed = |line, message| RowFileError::Malformed {
-        path: path.to_owned(),
-        line,
-        message,
-    };
+    let malformed = |line, message| RowFileError::Malformed { path: path.to_owned(), line, message };
     let mut line_of_key = HashMap::new();
     let mut keys = Vec::new();
     // Line by line, so that an open quote cannot swallow the rows after it.
@@ -169,13 +161,9 @@ fn keys(
             let message = "a quote is opened and not closed".to_owned();
             return Err(malformed(line, message));
         }
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .from_reader(text);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
         let mut row = csv::StringRecord::new();
-        let found = reader
-            .read_record(&mut row)
-            .map_err(|error| malformed(line, error.to_string()))?;
+        let found = reader.read_record(&mut row).map_err(|error| malformed(line, error.to_string()))?;
         if !found || row.len() != n_columns {
             let found = row.len();
             let message = format!("{found} fields, expected {n_columns} as in the header");
@@ -193,13 +181,9 @@ fn keys(
 /// One CSV line with its line feed; line breaks inside fields become spaces.
 fn line_of<F: AsRef<str>>(fields: &[F]) -> io::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    let flat = fields
-        .iter()
-        .map(|field| field.as_ref().replace(['\n', '\r'], " "));
+    let flat = fields.iter().map(|field| field.as_ref().replace(['\n', '\r'], " "));
     writer.write_record(flat).map_err(io::Error::other)?;
-    writer
-        .into_inner()
-        .map_err(|error| io::Error::other(error.to_string()))
+    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// At most 1000 characters of `line` for an error message, control characters as escapes.

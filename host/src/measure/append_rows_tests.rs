@@ -10,8 +10,7 @@ const HEADER: [&str; 3] = ["model", "dims", "time_ms"];
 
 fn key(row: &csv::StringRecord) -> Result<String, String> {
     let time = &row[2];
-    time.parse::<f64>()
-        .map_err(|_| format!("column `time_ms` is `{time}`, expected a number"))?;
+    time.parse::<f64>().map_err(|_| format!("column `time_ms` is `{time}`, expected a number"))?;
     Ok(format!("{}/{}", &row[0], &row[1]))
 }
 
@@ -24,11 +23,7 @@ fn error_of(text: &str) -> String {
     let path = scratch.file("rows.csv");
     std::fs::write(&path, text).unwrap();
     let error = open(&path).unwrap_err();
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        text,
-        "left as it was"
-    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "left as it was");
     error.to_string().replace(&path.display().to_string(), "F")
 }
 
@@ -60,28 +55,15 @@ fn a_file_cut_anywhere_loses_only_its_last_line() {
         std::fs::write(&path, &whole[..len]).unwrap();
         let (mut rows, existing) = open(&path).unwrap();
         let n_lines = ends.iter().filter(|&&end| end <= len).count();
-        assert_eq!(
-            existing.keys,
-            ["a/1, 2", "b/3"][..n_lines.saturating_sub(1)]
-        );
+        assert_eq!(existing.keys, ["a/1, 2", "b/3"][..n_lines.saturating_sub(1)]);
         let start = whole[..len].rfind('\n').map_or(0, |at| at + 1);
-        let cut = (n_lines > 0 && start < len).then(|| Cut {
-            line: n_lines + 1,
-            text: whole[start..len].to_owned(),
-        });
+        let cut = (n_lines > 0 && start < len).then(|| Cut { line: n_lines + 1, text: whole[start..len].to_owned() });
         assert_eq!(existing.cut, cut, "{len} bytes");
         // What is missing is appended: the file is whole again.
-        for fields in [["a", "1, 2", "1"], ["b", "3", "2.25"]]
-            .iter()
-            .skip(existing.keys.len())
-        {
+        for fields in [["a", "1, 2", "1"], ["b", "3", "2.25"]].iter().skip(existing.keys.len()) {
             rows.append(fields).unwrap();
         }
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            whole,
-            "{len} bytes"
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "{len} bytes");
     }
 }
 
@@ -92,10 +74,7 @@ fn another_header_is_refused_with_both() {
         "F, line 1: the header is `model,dims,time_s`, expected `model,dims,time_ms`"
     );
     let windows = error_of("model,dims,time_ms\r\n");
-    assert!(
-        windows.contains("the header is `model,dims,time_ms\\r`, expected"),
-        "{windows}"
-    );
+    assert!(windows.contains("the header is `model,dims,time_ms\\r`, expected"), "{windows}");
     assert!(error_of("something else").contains("the header is `something else`"));
 }
 
@@ -105,18 +84,9 @@ fn malformed_rows_name_file_and_line() {
     for (row, want) in [
         ("b,2\n", "F, line 3: 2 fields, expected 3 as in the header"),
         ("\n", "F, line 3: 0 fields, expected 3 as in the header"),
-        (
-            "b,2,x\n",
-            "F, line 3: column `time_ms` is `x`, expected a number",
-        ),
-        (
-            "a,1,7\n",
-            "F, line 3: `a/1` is in line 2 already, expected once",
-        ),
-        (
-            "b,\"2,1\nc,3,1\n",
-            "F, line 3: a quote is opened and not closed",
-        ),
+        ("b,2,x\n", "F, line 3: column `time_ms` is `x`, expected a number"),
+        ("a,1,7\n", "F, line 3: `a/1` is in line 2 already, expected once"),
+        ("b,\"2,1\nc,3,1\n", "F, line 3: a quote is opened and not closed"),
     ] {
         assert_eq!(error_of(&format!("{head}{row}")), want);
     }
@@ -128,14 +98,8 @@ fn a_row_of_another_width_is_not_written() {
     let path = scratch.file("rows.csv");
     let (mut rows, _) = open(&path).unwrap();
     let error = rows.append(&["a", "b"]).unwrap_err().to_string();
-    assert!(
-        error.ends_with("a row of 2 fields was given, the header has 3"),
-        "{error}"
-    );
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        "model,dims,time_ms\n"
-    );
+    assert!(error.ends_with("a row of 2 fields was given, the header has 3"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "model,dims,time_ms\n");
 }
 
 #[test]
@@ -143,10 +107,7 @@ fn one_writer_at_a_time() {
     let scratch = Scratch::new();
     let path = scratch.file("rows.csv");
     let first = open(&path).unwrap();
-    assert!(matches!(
-        open(&path),
-        Err(RowFileError::File(FileError::InUse { .. }))
-    ));
+    assert!(matches!(open(&path), Err(RowFileError::File(FileError::InUse { .. }))));
     drop(first);
     assert!(open(&path).is_ok());
 }
@@ -154,8 +115,6 @@ fn one_writer_at_a_time() {
 #[test]
 fn a_missing_folder_is_named() {
     let scratch = Scratch::new();
-    let error = open(&scratch.file("none/rows.csv"))
-        .unwrap_err()
-        .to_string();
+    let error = open(&scratch.file("none/rows.csv")).unwrap_err().to_string();
     assert!(error.ends_with("none/rows.csv: cannot open it"), "{error}");
 }

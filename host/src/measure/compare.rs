@@ -94,11 +94,7 @@ pub enum CompareError {
 /// # Errors
 ///
 /// [`CompareError`] if a time is not positive and finite, a key stands twice, or none is shared.
-pub fn compare(
-    first: &FinishedRun,
-    second: &FinishedRun,
-    limit: f64,
-) -> Result<Comparison, CompareError> {
+pub fn compare(first: &FinishedRun, second: &FinishedRun, limit: f64) -> Result<Comparison, CompareError> {
     let in_first = by_key("first", first)?;
     let in_second = by_key("second", second)?;
     let mut rows = Vec::new();
@@ -118,10 +114,7 @@ pub fn compare(
         });
     }
     if rows.is_empty() {
-        return Err(CompareError::NothingShared {
-            first: first.p10_ns.len(),
-            second: second.p10_ns.len(),
-        });
+        return Err(CompareError::NothingShared { first: first.p10_ns.len(), second: second.p10_ns.len() });
     }
     let only_in_second = second.p10_ns.iter().map(|(key, _)| key);
     let drift = |first: Option<f64>, second: Option<f64>| {
@@ -132,20 +125,14 @@ pub fn compare(
     Ok(Comparison {
         rows,
         only_in_first,
-        only_in_second: only_in_second
-            .filter(|key| !in_first.contains_key(key.as_str()))
-            .cloned()
-            .collect(),
+        only_in_second: only_in_second.filter(|key| !in_first.contains_key(key.as_str())).cloned().collect(),
         limit,
         compute_bound_drift: drift(a.compute_bound_ns, b.compute_bound_ns),
         memory_bound_drift: drift(a.memory_bound_ns, b.memory_bound_ns),
     })
 }
 
-fn by_key<'a>(
-    sweep: &'static str,
-    run: &'a FinishedRun,
-) -> Result<HashMap<&'a str, f64>, CompareError> {
+fn by_key<'a>(sweep: &'static str, run: &'a FinishedRun) -> Result<HashMap<&'a str, f64>, CompareError> {
     let mut times = HashMap::new();
     for (key, value) in &run.p10_ns {
         let (key, value) = (key.as_str(), *value);
@@ -202,18 +189,12 @@ impl fmt::Display for Comparison {
                 if row.exceeds { "  exceeds" } else { "" }
             )?;
         }
-        for (sweep, keys) in [
-            ("first", &self.only_in_first),
-            ("second", &self.only_in_second),
-        ] {
+        for (sweep, keys) in [("first", &self.only_in_first), ("second", &self.only_in_second)] {
             if !keys.is_empty() {
                 writeln!(f, "only in the {sweep} sweep: {}", keys.join(", "))?;
             }
         }
-        for (name, drift) in [
-            ("compute-bound", self.compute_bound_drift),
-            ("memory-bound", self.memory_bound_drift),
-        ] {
+        for (name, drift) in [("compute-bound", self.compute_bound_drift), ("memory-bound", self.memory_bound_drift)] {
             match drift {
                 Some(drift) => writeln!(f, "{name} reference: {:+.1} %", drift * 100.0)?,
                 None => writeln!(f, "{name} reference: unknown")?,
@@ -239,34 +220,18 @@ mod tests {
 
     fn finished(rows: &[(&str, f64)], references: (Option<f64>, Option<f64>)) -> FinishedRun {
         FinishedRun {
-            p10_ns: rows
-                .iter()
-                .map(|(key, ns)| ((*key).to_owned(), *ns))
-                .collect(),
-            references: ReferenceLevels {
-                compute_bound_ns: references.0,
-                memory_bound_ns: references.1,
-            },
+            p10_ns: rows.iter().map(|(key, ns)| ((*key).to_owned(), *ns)).collect(),
+            references: ReferenceLevels { compute_bound_ns: references.0, memory_bound_ns: references.1 },
         }
     }
 
     #[test]
     fn differences_by_hand() {
-        let first = finished(
-            &[("a", 1e6), ("b", 2e6), ("gone", 1.0), ("c", 4e6)],
-            (Some(100.0), Some(50.0)),
-        );
-        let second = finished(
-            &[("c", 3.7e6), ("b", 2.13e6), ("new", 1.0), ("a", 1.08e6)],
-            (Some(103.0), None),
-        );
+        let first = finished(&[("a", 1e6), ("b", 2e6), ("gone", 1.0), ("c", 4e6)], (Some(100.0), Some(50.0)));
+        let second = finished(&[("c", 3.7e6), ("b", 2.13e6), ("new", 1.0), ("a", 1.08e6)], (Some(103.0), None));
         let table = compare(&first, &second, AGREEMENT_LIMIT).unwrap();
         // a +8 %, b +6.5 %, c −7.5 %.
-        let flags: Vec<_> = table
-            .rows
-            .iter()
-            .map(|r| (r.key.as_str(), r.exceeds))
-            .collect();
+        let flags: Vec<_> = table.rows.iter().map(|r| (r.key.as_str(), r.exceeds)).collect();
         assert_eq!(flags, [("a", true), ("b", false), ("c", true)]);
         assert!((table.rows[1].relative - 0.065).abs() < 1e-12);
         assert_eq!(table.worst().unwrap().key, "a");
@@ -298,18 +263,9 @@ memory-bound reference: unknown
             let second = finished(second, (None, None));
             compare(&good, &second, 0.07).unwrap_err().to_string()
         };
-        assert_eq!(
-            message(&[("a", 0.0)]),
-            "second sweep, `a`: 10th percentile is 0 ns; allowed: above 0, finite"
-        );
+        assert_eq!(message(&[("a", 0.0)]), "second sweep, `a`: 10th percentile is 0 ns; allowed: above 0, finite");
         assert!(message(&[("a", f64::NAN)]).contains("is NaN ns"));
-        assert_eq!(
-            message(&[("a", 1.0), ("a", 2.0)]),
-            "second sweep: `a` is there twice; allowed: once"
-        );
-        assert_eq!(
-            message(&[("b", 1.0)]),
-            "no configuration is in both sweeps (1 in the first, 1 in the second)"
-        );
+        assert_eq!(message(&[("a", 1.0), ("a", 2.0)]), "second sweep: `a` is there twice; allowed: once");
+        assert_eq!(message(&[("b", 1.0)]), "no configuration is in both sweeps (1 in the first, 1 in the second)");
     }
 }

@@ -59,10 +59,7 @@ impl ReferenceLevels {
                 .filter(|sorted| sorted.as_slice().len() >= MIN_REFERENCE_SAMPLES)
                 .map(|sorted| sorted.percentile(10.0))
         };
-        Self {
-            compute_bound_ns: level(compute_bound_ns),
-            memory_bound_ns: level(memory_bound_ns),
-        }
+        Self { compute_bound_ns: level(compute_bound_ns), memory_bound_ns: level(memory_bound_ns) }
     }
 
     /// The lower level of each reference: the machine at its least disturbed.
@@ -130,10 +127,7 @@ mod tests {
         let levels = ReferenceLevels::of(&ten, &ten[..9]);
         assert!((levels.compute_bound_ns.unwrap() - 190.0).abs() < 1e-9);
         assert_eq!(levels.memory_bound_ns, None);
-        let other = ReferenceLevels {
-            compute_bound_ns: Some(200.0),
-            memory_bound_ns: Some(50.0),
-        };
+        let other = ReferenceLevels { compute_bound_ns: Some(200.0), memory_bound_ns: Some(50.0) };
         let best = levels.best(other);
         assert_eq!(best, other.best(levels));
         assert!((best.compute_bound_ns.unwrap() - 190.0).abs() < 1e-9);
@@ -143,10 +137,7 @@ mod tests {
     #[test]
     fn switches_per_run_and_second_by_hand() {
         let evidence = Evidence {
-            switches: Some(Switches {
-                voluntary: 7,
-                involuntary: 30,
-            }),
+            switches: Some(Switches { voluntary: 7, involuntary: 30 }),
             runs: 60,
             run_time_s: 1.5,
             cpus: 4,

@@ -87,8 +87,7 @@ pub trait Executor {
     /// # Errors
     ///
     /// A failure that is not of this configuration alone.
-    fn run(&mut self, idx: usize, runs: u32, samples_ns: &mut Vec<u64>)
-    -> Result<Ran, Self::Error>;
+    fn run(&mut self, idx: usize, runs: u32, samples_ns: &mut Vec<u64>) -> Result<Ran, Self::Error>;
 
     /// Frees what [`prepare`](Self::prepare) built, also after [`Ran::Skipped`].
     fn release(&mut self, idx: usize);

@@ -106,9 +106,7 @@ impl Entry {
 
     fn block(&self) -> u32 {
         match self {
-            Self::Chunk { block, .. } | Self::Reference { block, .. } | Self::Row { block, .. } => {
-                *block
-            }
+            Self::Chunk { block, .. } | Self::Reference { block, .. } | Self::Row { block, .. } => *block,
         }
     }
 }
@@ -137,13 +135,7 @@ impl Contents {
     pub fn best_references(&self) -> ReferenceLevels {
         let mut blocks: std::collections::BTreeMap<u32, [Vec<u64>; 2]> = Default::default();
         for entry in &self.entries {
-            if let Entry::Reference {
-                which,
-                block,
-                sample_ns,
-                ..
-            } = entry
-            {
+            if let Entry::Reference { which, block, sample_ns, .. } = entry {
                 let [compute_bound, memory_bound] = blocks.entry(*block).or_default();
                 match which {
                     Reference::ComputeBound => compute_bound.push(*sample_ns),
@@ -217,14 +209,9 @@ pub fn beside(csv: &Path) -> PathBuf {
 ///
 /// [`JournalError`] if the file cannot be read, or a complete line of it is malformed.
 pub fn read(path: &Path) -> Result<Contents, JournalError> {
-    let bytes = std::fs::read(path).map_err(|source| FileError::Io {
-        path: path.to_owned(),
-        action: "read it",
-        source,
-    })?;
-    parse(path, &bytes)?.ok_or_else(|| JournalError::NoHeader {
-        path: path.to_owned(),
-    })
+    let bytes =
+        std::fs::read(path).map_err(|source| FileError::Io { path: path.to_owned(), action: "read it", source })?;
+    parse(path, &bytes)?.ok_or_else(|| JournalError::NoHeader { path: path.to_owned() })
 }
 
 /// A journal open for appending; locked against other processes until dropped.
@@ -281,8 +268,8 @@ impl Journal {
     }
 
     fn write(&mut self, value: &impl Serialize) -> Result<(), JournalError> {
-        let mut line = serde_json::to_vec(value)
-            .map_err(|error| self.file.failed("format a line of it", error.into()))?;
+        let mut line =
+            serde_json::to_vec(value).map_err(|error| self.file.failed("format a line of it", error.into()))?;
         line.push(b'\n');
         Ok(self.file.append(&line, Sync::No)?)
     }
@@ -290,13 +277,7 @@ impl Journal {
 
 /// Parses all complete lines; `None` if even the header is not complete.
 fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Contents>, JournalError> {
-    let malformed = |line| {
-        move |source| JournalError::Malformed {
-            path: path.to_owned(),
-            line,
-            source,
-        }
-    };
+    let malformed = |line| move |source| JournalError::Malformed { path: path.to_owned(), line, source };
     let complete = complete_len(bytes);
     let Some(whole) = bytes[..complete].strip_suffix(b"\n") else {
         return Ok(None);
@@ -317,9 +298,5 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Contents>, JournalError> {
         .map(|(line, text)| serde_json::from_slice(text).map_err(malformed(line)))
         .collect::<Result<Vec<Entry>, _>>()?;
     let truncated_line = (complete < bytes.len()).then(|| entries.len() + 2);
-    Ok(Some(Contents {
-        header,
-        entries,
-        truncated_line,
-    }))
+    Ok(Some(Contents { header, entries, truncated_line }))
 }

@@ -29,21 +29,11 @@ fn chunk(key: &str, block: u32) -> Entry {
 }
 
 fn reference(which: Reference, block: u32, sample_ns: u64) -> Entry {
-    Entry::Reference {
-        which,
-        block,
-        round: 0,
-        sample_ns,
-        at_unix_ms: 5,
-    }
+    Entry::Reference { which, block, round: 0, sample_ns, at_unix_ms: 5 }
 }
 
 fn row(key: &str, block: u32) -> Entry {
-    Entry::Row {
-        key: key.to_owned(),
-        block,
-        at_unix_ms: 6,
-    }
+    Entry::Row { key: key.to_owned(), block, at_unix_ms: 6 }
 }
 
 /// Text of a journal with these entries.
@@ -63,11 +53,7 @@ fn message(path: &Path, error: &JournalError) -> String {
 
 #[test]
 fn lines_are_stable_json() {
-    let text = text_of(&[
-        chunk("mlp", 0),
-        reference(Reference::ComputeBound, 0, 9),
-        row("mlp", 0),
-    ]);
+    let text = text_of(&[chunk("mlp", 0), reference(Reference::ComputeBound, 0, 9), row("mlp", 0)]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
@@ -108,11 +94,7 @@ fn cut_anywhere_it_reads_and_goes_on() {
         for entry in &entries[kept.len()..] {
             journal.append(entry).unwrap();
         }
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            whole,
-            "{len} bytes"
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "{len} bytes");
     }
 }
 
@@ -123,10 +105,7 @@ fn another_plan_is_refused_with_both() {
     drop(Journal::open(&path, &header("abc")).unwrap());
     let error = Journal::open(&path, &header("def")).unwrap_err();
     let text = message(&path, &error);
-    assert!(
-        text.starts_with("F, line 1: `plan` is `abc`, this sweep's is `def`"),
-        "{text}"
-    );
+    assert!(text.starts_with("F, line 1: `plan` is `abc`, this sweep's is `def`"), "{text}");
     assert!(Journal::open(&path, &header("abc")).is_ok());
 }
 
@@ -142,22 +121,13 @@ fn malformed_lines_name_file_and_line_and_stay() {
     let middle = good.replace("\n{\"kind\"", "\n{\"ki\n{\"kind\"");
     for (text, want) in [
         (extra, "F, line 2: not a journal line: unknown field `more`"),
-        (
-            wrong_kind,
-            "F, line 2: not a journal line: unknown variant `lump`",
-        ),
+        (wrong_kind, "F, line 2: not a journal line: unknown variant `lump`"),
         (format, "F, line 1: `format` is 2, this tool reads 1"),
-        (
-            no_plan,
-            "F, line 1: not a journal line: missing field `plan`",
-        ),
+        (no_plan, "F, line 1: not a journal line: missing field `plan`"),
         (middle, "F, line 2: not a journal line: EOF while parsing"),
     ] {
         std::fs::write(&path, &text).unwrap();
-        for error in [
-            read(&path).unwrap_err(),
-            Journal::open(&path, &header("abc")).unwrap_err(),
-        ] {
+        for error in [read(&path).unwrap_err(), Journal::open(&path, &header("abc")).unwrap_err()] {
             let got = message(&path, &error);
             assert!(got.starts_with(want), "{got}");
         }
@@ -174,23 +144,13 @@ fn what_a_resumed_sweep_needs() {
         entries.extend((0..n).map(|_| reference(ComputeBound, block, ns)));
     }
     entries.extend((0..10).map(|_| reference(MemoryBound, 1, 70)));
-    let contents = Contents {
-        header: header("abc"),
-        entries,
-        truncated_line: None,
-    };
+    let contents = Contents { header: header("abc"), entries, truncated_line: None };
     assert_eq!(contents.next_block(), 5);
     let best = contents.best_references();
     assert_eq!(best.compute_bound_ns, Some(90.0));
     assert_eq!(best.memory_bound_ns, Some(70.0));
-    let none = Contents {
-        entries: Vec::new(),
-        ..contents
-    };
-    assert_eq!(
-        (none.next_block(), none.best_references()),
-        (0, ReferenceLevels::default())
-    );
+    let none = Contents { entries: Vec::new(), ..contents };
+    assert_eq!((none.next_block(), none.best_references()), (0, ReferenceLevels::default()));
 }
 
 #[test]
@@ -200,10 +160,7 @@ fn one_writer_at_a_time_and_a_name_beside_the_csv() {
     assert_eq!(path, scratch.file("sweep.csv.journal"));
     let first = Journal::open(&path, &header("abc")).unwrap();
     let second = Journal::open(&path, &header("abc"));
-    assert!(matches!(
-        second,
-        Err(JournalError::File(FileError::InUse { .. }))
-    ));
+    assert!(matches!(second, Err(JournalError::File(FileError::InUse { .. }))));
     drop(first);
     let missing = read(&scratch.file("none")).unwrap_err();
     assert!(message(&scratch.file("none"), &missing).ends_with("F: cannot read it"));

@@ -47,11 +47,7 @@ impl Executor for Sleeper {
 
     fn prepare(&mut self, idx: usize, _warmup: u32) -> Result<Prepared, Infallible> {
         let reason = format!("{idx} does not fit");
-        Ok(if idx % 10 == 3 {
-            Prepared::Skipped { reason }
-        } else {
-            Prepared::Ready
-        })
+        Ok(if idx % 10 == 3 { Prepared::Skipped { reason } } else { Prepared::Ready })
     }
 
     fn run(&mut self, _: usize, runs: u32, samples_ns: &mut Vec<u64>) -> Result<Ran, Infallible> {
@@ -105,11 +101,7 @@ impl Sink for Files {
         std::thread::sleep(Duration::from_millis(2));
         self.rows.append(&[key.as_str(), &n, reason])?;
         let (block, at_unix_ms) = (record.block, 0);
-        self.journal.append(&Entry::Row {
-            key,
-            block,
-            at_unix_ms,
-        })?;
+        self.journal.append(&Entry::Row { key, block, at_unix_ms })?;
         Ok(())
     }
 
@@ -129,9 +121,7 @@ fn sweep_in(folder: &Path) {
     let (rows, existing) = RowFile::open(&csv, &COLUMNS, key).expect("rows");
     let (journal, contents) = Journal::open(&journal::beside(&csv), &header).expect("journal");
     let done: BTreeSet<String> = existing.keys.into_iter().collect();
-    let todo: Vec<usize> = (0..N_CONFIGURATIONS)
-        .filter(|&idx| !done.contains(&key_of(idx)))
-        .collect();
+    let todo: Vec<usize> = (0..N_CONFIGURATIONS).filter(|&idx| !done.contains(&key_of(idx))).collect();
     let plan = Plan {
         todo: &todo,
         total: N_CONFIGURATIONS,
@@ -149,14 +139,7 @@ fn sweep_in(folder: &Path) {
     let mut files = Files { rows, journal };
     let stop = AtomicBool::new(false);
     let mut surroundings = SystemSurroundings::new();
-    let finish = run(
-        &mut Sleeper,
-        &mut surroundings,
-        &mut files,
-        plan,
-        &settings,
-        &stop,
-    );
+    let finish = run(&mut Sleeper, &mut surroundings, &mut files, plan, &settings, &stop);
     assert_eq!(finish.expect("the sweep").end, End::Complete);
 }
 
@@ -204,27 +187,16 @@ fn a_sweep_killed_at_random_has_each_row_once() {
         };
         let text = std::fs::read_to_string(&csv).unwrap_or_default();
         let complete = text.rfind('\n').map_or("", |at| &text[..=at]);
-        assert!(
-            complete.starts_with(&seen),
-            "a complete row was lost:\n{seen}\n{complete}"
-        );
+        assert!(complete.starts_with(&seen), "a complete row was lost:\n{seen}\n{complete}");
         seen = complete.to_owned();
         if status.success() {
             break;
         }
-        assert_eq!(
-            status.code(),
-            None,
-            "ended by itself with an error, not by the kill"
-        );
+        assert_eq!(status.code(), None, "ended by itself with an error, not by the kill");
         kills += 1;
         if kills % 3 == 0 && !complete.is_empty() {
             for path in [&csv, &journal::beside(&csv)] {
-                let mut file = OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open(path)
-                    .expect("a file");
+                let mut file = OpenOptions::new().append(true).create(true).open(path).expect("a file");
                 file.write_all(b"\"mlp,[7, 5").expect("half a line");
             }
         }
@@ -250,10 +222,7 @@ fn a_sweep_killed_at_random_has_each_row_once() {
     for entry in &contents.entries {
         match entry {
             Entry::Chunk { key, block, .. } => {
-                assert!(
-                    !finished.contains(key),
-                    "`{key}` was measured after its row"
-                );
+                assert!(!finished.contains(key), "`{key}` was measured after its row");
                 blocks_of.entry(key).or_default().insert(*block);
                 keys_of.entry(*block).or_default().insert(key);
             }
@@ -262,14 +231,8 @@ fn a_sweep_killed_at_random_has_each_row_once() {
         }
     }
     // A resumed sweep counts its blocks on, so that none has members of two.
-    assert!(
-        keys_of.values().all(|keys| keys.len() <= BLOCK_SIZE),
-        "{keys_of:?}"
-    );
+    assert!(keys_of.values().all(|keys| keys.len() <= BLOCK_SIZE), "{keys_of:?}");
     let repeated: usize = blocks_of.values().map(|blocks| blocks.len() - 1).sum();
     let most = kills as usize * BLOCK_SIZE;
-    assert!(
-        repeated <= most,
-        "{repeated} repeated, {most} at most after {kills} kills"
-    );
+    assert!(repeated <= most, "{repeated} repeated, {most} at most after {kills} kills");
 }

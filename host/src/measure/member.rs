@@ -120,18 +120,9 @@ mod tests {
 
     #[test]
     fn settling_is_final_and_names_its_reason() {
-        let settings = Settings {
-            min_runs: 10,
-            max_runs: 20,
-            time_cap_s: 1.0,
-            ..Settings::default()
-        };
+        let settings = Settings { min_runs: 10, max_runs: 20, time_cap_s: 1.0, ..Settings::default() };
         let settled = |samples_ns: Vec<u64>, run_time_ms| {
-            let mut member = Member {
-                samples_ns,
-                run_time: Duration::from_millis(run_time_ms),
-                ..Member::default()
-            };
+            let mut member = Member { samples_ns, run_time: Duration::from_millis(run_time_ms), ..Member::default() };
             member.settle(&settings);
             member.stop
         };
@@ -143,10 +134,7 @@ mod tests {
         assert_eq!(settled(wide(20), 999), Some(Stop::RunCap));
         assert_eq!(settled(wide(3), 1_000), Some(Stop::TimeCap));
         // Converged stays, whatever is added.
-        let mut member = Member {
-            samples_ns: vec![100; 10],
-            ..Member::default()
-        };
+        let mut member = Member { samples_ns: vec![100; 10], ..Member::default() };
         member.settle(&settings);
         member.samples_ns.extend([900; 10]);
         member.settle(&settings);

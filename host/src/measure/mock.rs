@@ -55,10 +55,7 @@ impl MockConfiguration {
 
     /// A configuration whose run times repeat `times_ns`.
     pub fn cycling(times_ns: impl Into<Vec<u64>>) -> Self {
-        Self {
-            times_ns: times_ns.into(),
-            ..Self::default()
-        }
+        Self { times_ns: times_ns.into(), ..Self::default() }
     }
 }
 
@@ -100,21 +97,13 @@ impl MockExecutor {
     /// An executor of these configurations with references of 1 ms and 2 ms.
     #[must_use]
     pub fn new(configurations: Vec<MockConfiguration>) -> Self {
-        Self {
-            configurations,
-            compute_bound_ns: vec![1_000_000],
-            memory_bound_ns: vec![2_000_000],
-            ..Self::default()
-        }
+        Self { configurations, compute_bound_ns: vec![1_000_000], memory_bound_ns: vec![2_000_000], ..Self::default() }
     }
 
     /// Surroundings that share this executor's clock.
     #[must_use]
     pub fn surroundings(&self) -> MockSurroundings {
-        MockSurroundings {
-            clock: self.clock.clone(),
-            ..MockSurroundings::default()
-        }
+        MockSurroundings { clock: self.clock.clone(), ..MockSurroundings::default() }
     }
 
     /// Indices of the configurations prepared now, ascending.

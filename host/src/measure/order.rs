@@ -19,11 +19,7 @@
 #[must_use]
 pub fn visiting_order(n: usize, round: usize) -> Vec<usize> {
     let row = (0..n).map(|place| {
-        let start = if place % 2 == 0 {
-            place / 2
-        } else {
-            n - 1 - place / 2
-        };
+        let start = if place % 2 == 0 { place / 2 } else { n - 1 - place / 2 };
         (start + round % n) % n
     });
     let mut order: Vec<usize> = row.collect();

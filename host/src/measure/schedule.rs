@@ -65,13 +65,7 @@ pub fn run<E: Executor, W: Surroundings, S: Sink>(
         started,
         last_reference: None,
         references_ns: [Vec::new(), Vec::new()],
-        finish: Finish {
-            end: End::Complete,
-            rows: 0,
-            skipped: 0,
-            disturbed: 0,
-            best: plan.best,
-        },
+        finish: Finish { end: End::Complete, rows: 0, skipped: 0, disturbed: 0, best: plan.best },
     };
     let mut rest = plan.todo;
     while !rest.is_empty() {
@@ -149,10 +143,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
                 .executor
                 .prepare(idx, self.settings.warmup_runs)
                 .map_err(|source| RunError::Executor { idx, source })?;
-            let mut member = Member {
-                idx,
-                ..Member::default()
-            };
+            let mut member = Member { idx, ..Member::default() };
             match answer {
                 Prepared::Ready => member.prepared = true,
                 // It opens the next block instead, where nothing else takes room.
@@ -175,10 +166,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
             let elapsed = self.since(start);
             let spread = elapsed.as_secs_f64() >= self.settings.min_block_time_s;
             if members.iter().all(|member| member.skipped.is_some())
-                || spread
-                    && members
-                        .iter()
-                        .all(|m| m.skipped.is_some() || m.stop.is_some())
+                || spread && members.iter().all(|m| m.skipped.is_some() || m.stop.is_some())
             {
                 break;
             }
@@ -192,9 +180,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
                 if member.skipped.is_some() || spread && sits_out {
                     continue;
                 }
-                if self.stopped()
-                    || self.reference_is_due() && self.references(round)? == Step::Interrupted
-                {
+                if self.stopped() || self.reference_is_due() && self.references(round)? == Step::Interrupted {
                     return Ok(Step::Interrupted);
                 }
                 self.turn(member, round)?;
@@ -267,10 +253,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
 
     /// Times `runs` runs; at least one sample comes of it unless the configuration failed.
     fn time(&mut self, idx: usize, runs: u32, samples_ns: &mut Vec<u64>) -> Stepped<Ran, E, S> {
-        let ran = self
-            .executor
-            .run(idx, runs, samples_ns)
-            .map_err(|source| RunError::Executor { idx, source })?;
+        let ran = self.executor.run(idx, runs, samples_ns).map_err(|source| RunError::Executor { idx, source })?;
         if ran == Ran::Done && samples_ns.is_empty() {
             return Err(RunError::NoSamples { idx, runs });
         }
@@ -278,8 +261,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
     }
 
     fn reference_is_due(&mut self) -> bool {
-        self.last_reference
-            .is_none_or(|last| self.since(last).as_secs_f64() >= self.settings.reference_interval_s)
+        self.last_reference.is_none_or(|last| self.since(last).as_secs_f64() >= self.settings.reference_interval_s)
     }
 
     /// Takes both references: once, or once per interval gone by without any, up to a burst.
@@ -293,10 +275,8 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(Step::Interrupted);
                 }
-                let sample_ns = self
-                    .executor
-                    .reference(which)
-                    .map_err(|source| RunError::Reference { which, source })?;
+                let sample_ns =
+                    self.executor.reference(which).map_err(|source| RunError::Reference { which, source })?;
                 let Some(sample_ns) = sample_ns else { continue };
                 kept_ns.push(sample_ns);
                 let sample = ReferenceSample {
@@ -320,9 +300,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
         let references = ReferenceLevels::of(compute_bound_ns, memory_bound_ns);
         self.finish.best = self.finish.best.best(references);
         Evidence {
-            steal_share: before
-                .zip(after)
-                .and_then(|(before, after)| after.steal_share_since(&before)),
+            steal_share: before.zip(after).and_then(|(before, after)| after.steal_share_since(&before)),
             cpus: self.surroundings.cpus(),
             load_average: self.surroundings.load_average(),
             references,
@@ -359,11 +337,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
                     }))
                 }
             };
-            let record = Record {
-                idx: member.idx,
-                block: self.block,
-                outcome,
-            };
+            let record = Record { idx: member.idx, block: self.block, outcome };
             self.sink.row(&record).map_err(RunError::Sink)?;
             self.finish.rows += 1;
             self.left -= 1;
@@ -374,10 +348,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
     /// Tells the sink how far the sweep is, `elapsed` being the time in the rounds of this block.
     fn report(&mut self, round: u32, elapsed: Duration) {
         let least = self.settings.min_block_time_s;
-        let so_far = self
-            .since(self.started)
-            .saturating_sub(elapsed)
-            .as_secs_f64();
+        let so_far = self.since(self.started).saturating_sub(elapsed).as_secs_f64();
         let per_block = match self.blocks_ended {
             0 => least,
             n => so_far / f64::from(n),

@@ -84,34 +84,15 @@ impl Settings {
     /// [`SettingsError`] of the first setting outside its range.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let check = |ok: bool, key, value: &dyn ToString, allowed| {
-            ok.then_some(()).ok_or_else(|| SettingsError {
-                key,
-                value: value.to_string(),
-                allowed,
-            })
+            ok.then_some(()).ok_or_else(|| SettingsError { key, value: value.to_string(), allowed })
         };
         let size = self.block_size;
         check((1..=64).contains(&size), "block_size", &size, "1 to 64")?;
         check(self.min_runs >= 1, "min_runs", &self.min_runs, "1 or more")?;
-        check(
-            self.max_runs >= self.min_runs,
-            "max_runs",
-            &self.max_runs,
-            "`min_runs` or more",
-        )?;
-        check(
-            self.kept_per_chunk >= 1,
-            "kept_per_chunk",
-            &self.kept_per_chunk,
-            "1 or more",
-        )?;
+        check(self.max_runs >= self.min_runs, "max_runs", &self.max_runs, "`min_runs` or more")?;
+        check(self.kept_per_chunk >= 1, "kept_per_chunk", &self.kept_per_chunk, "1 or more")?;
         let width = self.target_relative_half_width;
-        check(
-            width > 0.0 && width <= 1.0,
-            "target_relative_half_width",
-            &width,
-            "above 0, to 1",
-        )?;
+        check(width > 0.0 && width <= 1.0, "target_relative_half_width", &width, "above 0, to 1")?;
         for (key, seconds) in [
             ("time_cap_s", self.time_cap_s),
             ("chunk_time_s", self.chunk_time_s),
@@ -120,10 +101,9 @@ impl Settings {
             let ok = seconds > 0.0 && seconds <= Self::MAX_TIME_S;
             check(ok, key, &seconds, "above 0, to 86400 seconds")?;
         }
-        for (key, seconds) in [
-            ("min_block_time_s", self.min_block_time_s),
-            ("drop_first_below_s", self.drop_first_below_s),
-        ] {
+        for (key, seconds) in
+            [("min_block_time_s", self.min_block_time_s), ("drop_first_below_s", self.drop_first_below_s)]
+        {
             let ok = (0.0..=Self::MAX_TIME_S).contains(&seconds);
             check(ok, key, &seconds, "0 to 86400 seconds")?;
         }
@@ -155,9 +135,7 @@ mod tests {
             ("min_runs", |s| s.min_runs = 0),
             ("max_runs", |s| s.max_runs = 49),
             ("kept_per_chunk", |s| s.kept_per_chunk = 0),
-            ("target_relative_half_width", |s| {
-                s.target_relative_half_width = f64::NAN
-            }),
+            ("target_relative_half_width", |s| s.target_relative_half_width = f64::NAN),
             ("time_cap_s", |s| s.time_cap_s = 0.0),
             ("chunk_time_s", |s| s.chunk_time_s = f64::INFINITY),
             ("reference_interval_s", |s| s.reference_interval_s = -1.0),
@@ -169,10 +147,7 @@ mod tests {
             change(&mut settings);
             assert_eq!(settings.validate().unwrap_err().key, key);
         }
-        let settings = Settings {
-            max_runs: 49,
-            ..Settings::default()
-        };
+        let settings = Settings { max_runs: 49, ..Settings::default() };
         assert_eq!(
             settings.validate().unwrap_err().to_string(),
             "setting `max_runs` is 49; allowed: `min_runs` or more"

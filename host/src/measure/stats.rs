@@ -227,11 +227,7 @@ impl Summary {
     pub fn of(samples_ns: &[u64]) -> Option<Self> {
         let sorted = Sorted::of_ns(samples_ns)?;
         let rule = sorted.outlier_rule();
-        let outliers = sorted
-            .as_slice()
-            .iter()
-            .filter(|&&ns| rule.is_outlier(ns))
-            .count();
+        let outliers = sorted.as_slice().iter().filter(|&&ns| rule.is_outlier(ns)).count();
         Some(Self {
             n: samples_ns.len(),
             median_ns: sorted.median(),

@@ -50,9 +50,7 @@ impl CpuTimes {
     ///
     /// [`ProcError`] if the line or one of its first eight fields is absent or not a number.
     pub fn parse(stat: &str) -> Result<Self, ProcError> {
-        const NAMES: [&str; 8] = [
-            "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
-        ];
+        const NAMES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
         let mut fields = stat
             .lines()
             .find_map(|line| line.strip_prefix("cpu "))
@@ -68,16 +66,8 @@ impl CpuTimes {
             })?;
         }
         let [user, nice, system, idle, iowait, irq, softirq, steal] = ticks;
-        let sum = |ticks: &[u64]| {
-            ticks
-                .iter()
-                .fold(0_u64, |total, tick| total.saturating_add(*tick))
-        };
-        Ok(Self {
-            busy: sum(&[user, nice, system, irq, softirq]),
-            idle: sum(&[idle, iowait]),
-            steal,
-        })
+        let sum = |ticks: &[u64]| ticks.iter().fold(0_u64, |total, tick| total.saturating_add(*tick));
+        Ok(Self { busy: sum(&[user, nice, system, irq, softirq]), idle: sum(&[idle, iowait]), steal })
     }
 
     /// Steal over the CPU time that was asked for, between `earlier` and this (no unit, 0 to 1).
@@ -108,14 +98,11 @@ impl CpuTimes {
 /// [`ProcError::Field`] if the field is absent or not a number.
 pub fn parse_load_average(loadavg: &str) -> Result<f64, ProcError> {
     let text = loadavg.split_ascii_whitespace().next().unwrap_or_default();
-    text.parse()
-        .ok()
-        .filter(|load: &f64| load.is_finite())
-        .ok_or_else(|| ProcError::Field {
-            file: "/proc/loadavg",
-            field: "load average over one minute",
-            value: text.to_owned(),
-        })
+    text.parse().ok().filter(|load: &f64| load.is_finite()).ok_or_else(|| ProcError::Field {
+        file: "/proc/loadavg",
+        field: "load average over one minute",
+        value: text.to_owned(),
+    })
 }
 
 /// What the loop asks of the machine it runs on. `None` where the machine does not tell.
@@ -144,9 +131,7 @@ impl SystemSurroundings {
     /// Surroundings whose clock starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 }
 
@@ -162,9 +147,7 @@ impl Surroundings for SystemSurroundings {
     }
 
     fn unix_ms(&mut self) -> u64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_millis() as u64)
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
     }
 
     fn cpu_times(&mut self) -> Option<CpuTimes> {
@@ -202,11 +185,7 @@ mod tests {
     #[test]
     fn cpu_line_by_hand() {
         // busy 100+20+30+6+7, idle 4000+50; guest (90, 10) is inside user and nice.
-        let want = CpuTimes {
-            busy: 163,
-            idle: 4_050,
-            steal: 80,
-        };
+        let want = CpuTimes { busy: 163, idle: 4_050, steal: 80 };
         assert_eq!(CpuTimes::parse(STAT), Ok(want));
     }
 
@@ -214,10 +193,7 @@ mod tests {
     fn bad_stat_text_names_the_field() {
         assert_eq!(CpuTimes::parse("cpu0 1 2 3"), Err(ProcError::NoCpuLine));
         let short = CpuTimes::parse("cpu  1 2 3 4\n").unwrap_err().to_string();
-        assert_eq!(
-            short,
-            "/proc/stat: field `iowait` is ``; a number was expected"
-        );
+        assert_eq!(short, "/proc/stat: field `iowait` is ``; a number was expected");
         let wrong = CpuTimes::parse("cpu  1 2 x 4 5 6 7 8\n").unwrap_err();
         assert!(wrong.to_string().contains("field `system` is `x`"));
         assert_eq!(parse_load_average("0.38 0.26 0.17 1/84 8506\n"), Ok(0.38));
@@ -246,10 +222,7 @@ mod tests {
         let switches = machine.switches().expect("getrusage");
         std::thread::sleep(Duration::from_millis(2));
         let after = machine.switches().expect("getrusage");
-        assert!(
-            after.since(&switches).voluntary >= 1,
-            "sleeping gives the CPU up"
-        );
+        assert!(after.since(&switches).voluntary >= 1, "sleeping gives the CPU up");
         assert!(machine.now() - before >= Duration::from_millis(2));
         assert!(machine.cpus() >= 1);
         // 2020-01-01 in milliseconds.

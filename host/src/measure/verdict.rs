@@ -101,18 +101,11 @@ pub fn judge(summary: &Summary, evidence: &Evidence, best: &ReferenceLevels) -> 
         && share > LIMITS.steal_share
     {
         let percent = above(share * 100.0, LIMITS.steal_share * 100.0, 1);
-        reasons.push(format!(
-            "steal {percent} % > {} %",
-            LIMITS.steal_share * 100.0
-        ));
+        reasons.push(format!("steal {percent} % > {} %", LIMITS.steal_share * 100.0));
     }
     // A 10th percentile of 0 is below the clock's resolution and tells nothing.
     if summary.p10_ns > 0.0 && summary.median_ns > summary.p10_ns * LIMITS.median_over_p10 {
-        let ratio = above(
-            summary.median_ns / summary.p10_ns,
-            LIMITS.median_over_p10,
-            2,
-        );
+        let ratio = above(summary.median_ns / summary.p10_ns, LIMITS.median_over_p10, 2);
         reasons.push(format!("median/p10 {ratio} > {}", LIMITS.median_over_p10));
     }
     let here = &evidence.references;
@@ -129,10 +122,8 @@ pub fn judge(summary: &Summary, evidence: &Evidence, best: &ReferenceLevels) -> 
             reasons.push(format!("{name} reference +{percent} % > {limit} %"));
         }
     }
-    if let (Some(per_run), Some(per_second)) = (
-        evidence.involuntary_per_run(),
-        evidence.involuntary_per_cpu_second(),
-    ) && summary.median_ns >= LIMITS.slice_ns
+    if let (Some(per_run), Some(per_second)) = (evidence.involuntary_per_run(), evidence.involuntary_per_cpu_second())
+        && summary.median_ns >= LIMITS.slice_ns
         && per_run > LIMITS.involuntary_per_run
         && per_second > LIMITS.involuntary_per_cpu_second
     {
@@ -140,13 +131,7 @@ pub fn judge(summary: &Summary, evidence: &Evidence, best: &ReferenceLevels) -> 
         let per_run = above(per_run, limit, 1);
         reasons.push(format!("involuntary switches {per_run} per run > {limit}"));
     }
-    if reasons.is_empty() {
-        Status::Ok
-    } else {
-        Status::Disturbed {
-            reason: reasons.join("; "),
-        }
-    }
+    if reasons.is_empty() { Status::Ok } else { Status::Disturbed { reason: reasons.join("; ") } }
 }
 
 /// `value` with `decimals`, or as many more, up to six, as show it above `limit`.
@@ -164,36 +149,23 @@ mod tests {
     use super::*;
 
     fn summary(median_ns: f64, p10_ns: f64) -> Summary {
-        Summary {
-            median_ns,
-            p10_ns,
-            ..Summary::of(&[1]).unwrap()
-        }
+        Summary { median_ns, p10_ns, ..Summary::of(&[1]).unwrap() }
     }
 
     fn quiet() -> Evidence {
         Evidence {
             steal_share: Some(0.01),
-            switches: Some(Switches {
-                voluntary: 0,
-                involuntary: 50,
-            }),
+            switches: Some(Switches { voluntary: 0, involuntary: 50 }),
             runs: 100,
             run_time_s: 1.0,
             cpus: 1,
             load_average: Some(9.0),
-            references: ReferenceLevels {
-                compute_bound_ns: Some(105.0),
-                memory_bound_ns: Some(1_000.0),
-            },
+            references: ReferenceLevels { compute_bound_ns: Some(105.0), memory_bound_ns: Some(1_000.0) },
         }
     }
 
     fn best() -> ReferenceLevels {
-        ReferenceLevels {
-            compute_bound_ns: Some(100.0),
-            memory_bound_ns: Some(1_000.0),
-        }
+        ReferenceLevels { compute_bound_ns: Some(100.0), memory_bound_ns: Some(1_000.0) }
     }
 
     #[test]
@@ -218,14 +190,8 @@ mod tests {
         slower.references.compute_bound_ns = Some(150.0);
         assert_eq!(reason_of(&slower), "compute reference +50.0 % > 5 %");
         let mut switched = quiet();
-        switched.switches = Some(Switches {
-            voluntary: 0,
-            involuntary: 140,
-        });
-        assert_eq!(
-            reason_of(&switched),
-            "involuntary switches 1.4 per run > 0.5"
-        );
+        switched.switches = Some(Switches { voluntary: 0, involuntary: 140 });
+        assert_eq!(reason_of(&switched), "involuntary switches 1.4 per run > 0.5");
         let wide = judge(&summary(131.0, 100.0), &quiet(), &best());
         assert_eq!(wide.reason(), "median/p10 1.31 > 1.25");
         // With two decimals it would read 1.25 > 1.25.
@@ -238,10 +204,7 @@ mod tests {
     fn long_runs_may_collect_rare_switches() {
         // 20 switches in each of 5 runs of 2 s on 2 CPUs: 100 / (10 s · 2) = 5 per CPU-second.
         let mut long = quiet();
-        long.switches = Some(Switches {
-            voluntary: 0,
-            involuntary: 100,
-        });
+        long.switches = Some(Switches { voluntary: 0, involuntary: 100 });
         (long.runs, long.run_time_s, long.cpus) = (5, 10.0, 2);
         assert_eq!(judge(&summary(2e9, 2e9), &long, &best()), Status::Ok);
     }
@@ -249,10 +212,7 @@ mod tests {
     #[test]
     fn switches_of_runs_shorter_than_a_slice_do_not_count() {
         let mut busy = quiet();
-        busy.switches = Some(Switches {
-            voluntary: 0,
-            involuntary: 100,
-        });
+        busy.switches = Some(Switches { voluntary: 0, involuntary: 100 });
         assert_eq!(judge(&summary(0.99e6, 0.99e6), &busy, &best()), Status::Ok);
         assert_ne!(judge(&summary(1e6, 1e6), &busy, &best()), Status::Ok);
     }
@@ -262,10 +222,7 @@ mod tests {
         let mut evidence = quiet();
         evidence.steal_share = Some(0.5);
         let status = judge(&summary(200.0, 100.0), &evidence, &best());
-        assert_eq!(
-            status.reason(),
-            "steal 50.0 % > 1 %; median/p10 2.00 > 1.25"
-        );
+        assert_eq!(status.reason(), "steal 50.0 % > 1 %; median/p10 2.00 > 1.25");
         assert_eq!(judge(&summary(0.0, 0.0), &quiet(), &best()), Status::Ok);
     }
 }

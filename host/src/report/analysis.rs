@@ -28,6 +28,8 @@ const WORST: usize = 5;
 pub struct Subject<'a> {
     /// The hardware and thermal profile that the studies were made with.
     pub target: &'a Target<'a>,
+    /// The description's file, where it is not the detected one: the commands that the report prints name it.
+    pub hardware_file: Option<&'a str>,
     /// Path of the profile that was made of the studies, as the user would name it.
     pub profile: &'a str,
     /// When the calibration was made, RFC 3339, UTC.
@@ -37,7 +39,7 @@ pub struct Subject<'a> {
 /// An error with its word.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GradedError {
-    /// `n`, `mape_pct`, `median_pct`, `r2`, `bias_pct`, `min_pct`, `max_pct`, `std_pct`; `within_10_pct` is a share from 0 to 1.
+    /// `n`, `mape_pct`, `median_pct`, `r2`, `bias_pct`, `min_pct`, `max_pct`, `std_pct`; `within_10_share` is a share from 0 to 1.
     #[serde(flatten)]
     pub summary: ErrorSummary,
     /// `excellent`, `good`, `needs_tuning` or `poor`.
@@ -123,7 +125,7 @@ pub struct PrecisionAnalysis {
     pub memory: MemoryError,
     /// Held-out time error by group.
     pub splits: Splits,
-    /// Time per FLOP against `L1_fit`.
+    /// Time per FLOP against `L1_fit`; empty on a device without that cache.
     pub slowdowns: Vec<Slowdown>,
     /// Recommended factors of the description.
     pub factors: Factors,
@@ -281,6 +283,13 @@ fn of_precision(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> Resu
         mac_only: model(Model::MacOnly)?,
     };
     let splits = Splits::of(&points);
+    let place = Place {
+        dataset,
+        precision: study.precision,
+        hardware: subject.target.hardware,
+        hardware_file: subject.hardware_file,
+    };
+    let next_sweeps = next_sweeps(&points, &splits, &models.calibrated.held_out.summary, &place);
     Ok(PrecisionAnalysis {
         precision: study.precision,
         rows: points.len(),
@@ -298,11 +307,7 @@ fn of_precision(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> Resu
         factors: factors(study, subject.target)?,
         coefficients: coefficients(&study.calibration.coefficients),
         worst_rows: worst(&points),
-        next_sweeps: next_sweeps(
-            &points,
-            &splits,
-            &Place { dataset, precision: study.precision, hardware: subject.target.hardware },
-        ),
+        next_sweeps,
         splits,
         points,
     })

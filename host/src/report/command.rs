@@ -1,7 +1,8 @@
 //! Commands: the lines that a report tells people to run, and why; above all, what to measure next.
 //!
 //! A group of n rows *carries* the part of the summed error that goes beyond n times the mean: Σ|error| − n · MAPE, in percent.
-//! The group that carries most is the one whose error, brought down to that of the rest, would lower the whole most.
+//! The group that carries most is the one whose error, brought down to that of the rest, would lower the whole most. Where
+//! the whole is excellent, only a group counts whose MAPE is no accident: two standard errors above the mean.
 
 use derate_core::hardware::Hardware;
 use derate_core::shape::Precision;
@@ -12,7 +13,7 @@ use super::format::{count, percent};
 use super::group::{Group, Splits};
 use super::row::{Regime, RowAnalysis};
 use super::slowdown::on_device;
-use crate::calibrate::Dataset;
+use crate::calibrate::{Dataset, ErrorSummary, Grade};
 use crate::sweep::Scenario;
 
 /// Rows below which a whole dataset cannot tell the coefficients apart.
@@ -41,7 +42,12 @@ pub(super) fn apply(subject: &Subject<'_>) -> String {
     if subject.target.hardware.thermal_profiles().first().is_none_or(|first| first.name != name) {
         line += &format!(" --thermal-profile {}", quoted(name));
     }
-    line
+    line + &hardware_option(subject.hardware_file)
+}
+
+/// The option that names the description, where it is not the detected one.
+fn hardware_option(file: Option<&str>) -> String {
+    file.map_or_else(String::new, |file| format!(" --hardware {}", quoted(file)))
 }
 
 /// What the rows of a next sweep must share with those there are.
@@ -49,6 +55,7 @@ pub(super) struct Place<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) precision: Precision,
     pub(super) hardware: &'a Hardware<'a>,
+    pub(super) hardware_file: Option<&'a str>,
 }
 
 impl Place<'_> {
@@ -63,9 +70,10 @@ impl Place<'_> {
         if let Some(threads) = threads {
             command += &format!(" --threads {threads}");
         }
-        command += &format!(" --output {output}");
+        let hardware = hardware_option(self.hardware_file);
+        command += &format!("{hardware} --output {output}");
         let earlier: String = files.iter().filter(|_| with_earlier).map(|file| quoted(file) + " ").collect();
-        let then = format!("derate calibrate --input {earlier}{output}");
+        let then = format!("derate calibrate --input {earlier}{output}{hardware}");
         NextSweep { command, reason: sweep.reason, spec: sweep.spec, then }
     }
 }
@@ -92,7 +100,12 @@ struct Sweep {
 }
 
 /// Recommended sweeps, most useful first; none where no group stands out.
-pub(super) fn next_sweeps(rows: &[RowAnalysis], splits: &Splits, place: &Place<'_>) -> Vec<NextSweep> {
+pub(super) fn next_sweeps(
+    rows: &[RowAnalysis],
+    splits: &Splits,
+    whole: &ErrorSummary,
+    place: &Place<'_>,
+) -> Vec<NextSweep> {
     if rows.len() < FEW_ROWS {
         let reason = format!(
             "{} cannot tell the coefficients apart, and a held-out error on so few is itself uncertain; a full sweep has 150 and more, \
@@ -114,7 +127,7 @@ pub(super) fn next_sweeps(rows: &[RowAnalysis], splits: &Splits, place: &Place<'
             sweeps.push(Sweep { options, name: scenario.name().into(), reason, spec: None });
         }
     }
-    if let Some(Heaviest { split, group, share }) = heaviest(splits) {
+    if let Some(Heaviest { split, group, share }) = heaviest(splits, whole) {
         let reason = format!(
             "{} carry {} of the summed error with {} of the rows: held-out MAPE {} over {}.",
             split.describe(group),
@@ -194,19 +207,21 @@ struct Heaviest<'a> {
 
 /// The group that carries most; `None` where every group is like the whole. Of equals, the first split: scenarios have a sweep of
 /// their own.
-fn heaviest(splits: &Splits) -> Option<Heaviest<'_>> {
-    let sum = |group: &Group| group.calibrated.summary.mape_pct * group.rows as f64;
-    let total: f64 = splits.regime.iter().map(sum).sum();
-    let n: usize = splits.regime.iter().map(|group| group.rows).sum();
-    let mean = total / n as f64;
-    let carried = |group: &Group| sum(group) - mean * group.rows as f64;
+fn heaviest<'a>(splits: &'a Splits, whole: &ErrorSummary) -> Option<Heaviest<'a>> {
+    let mean = whole.mape_pct;
+    let total = mean * whole.n as f64;
+    let carried = |group: &Group| (group.calibrated.summary.mape_pct - mean) * group.rows as f64;
+    let accident = |group: &Group| {
+        whole.grade() == Grade::Excellent && carried(group) < 2.0 * whole.std_pct * (group.rows as f64).sqrt()
+    };
     let mut best: Option<Heaviest<'_>> = None;
     for split in [Split::Scenario, Split::Batch, Split::Layers, Split::Regime] {
-        for group in split.groups(splits) {
+        for group in split.groups(splits).iter().filter(|group| !accident(group)) {
             // A hundredth of the sum is rounding, not a finding.
             let least = best.as_ref().map_or(0.01 * total, |best| carried(best.group) * (1.0 + 1e-9));
             if carried(group) > least {
-                best = Some(Heaviest { split, group, share: sum(group) / total });
+                let share = group.calibrated.summary.mape_pct * group.rows as f64 / total;
+                best = Some(Heaviest { split, group, share });
             }
         }
     }

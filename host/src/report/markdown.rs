@@ -21,7 +21,8 @@ pub fn markdown(analysis: &Analysis, plots: &[Plot]) -> String {
     }
     sections.push(thresholds());
     sections.push(provenance(analysis));
-    sections.join("\n")
+    let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
+    sections.join("\n\n") + "\n"
 }
 
 fn head(analysis: &Analysis) -> String {
@@ -66,7 +67,7 @@ fn how_to_apply(analysis: &Analysis) -> String {
          {apply}\n\
          ```\n\n\
          The description gets `efficiency_factor` and `memory_bottleneck_factor`, for whoever reads no profile; the calibrated \
-         model with all its coefficients is in the profile. Add `--hardware FILE` where the description is not the detected one. \
+         model with all its coefficients is in the profile. \
          `derate verify` then tests both on whole networks.\n",
         analysis.provenance.hardware,
     )
@@ -76,7 +77,7 @@ fn of_precision(analysis: &PrecisionAnalysis, plots: &[Plot]) -> String {
     let mut text = format!("## {}\n\n", analysis.precision.name());
     let mut section = |heading: &str, body: String| {
         if !body.is_empty() {
-            text += &format!("### {heading}\n\n{body}\n");
+            text += &format!("### {heading}\n\n{}\n\n", body.trim_end());
         }
     };
     section("Error of estimated times", times(analysis));
@@ -119,7 +120,7 @@ fn times(analysis: &PrecisionAnalysis) -> String {
             percent(of.max_pct),
             percent(of.std_pct),
             of.r2.map_or(NONE.into(), |r2| format!("{r2:.3}").replace('-', "−")),
-            percent(of.within_10_pct * 100.0),
+            percent(of.within_10_share * 100.0),
         ]);
     };
     row("before: description as it is", "all rows", &analysis.error.before);
@@ -133,12 +134,15 @@ fn times(analysis: &PrecisionAnalysis) -> String {
     fitted("baseline: plain roofline", &models.plain_roofline);
     fitted("baseline: MAC-only", &models.mac_only);
     let [low, high] = analysis.interval;
-    let disturbed = match analysis.disturbed_rows {
-        0 => String::new(),
-        n => format!(
-            " {} marked as disturbed, and fitted like the others.",
-            if n == 1 { "1 row is".into() } else { format!("{n} rows are") }
+    let disturbed = match &analysis.splits.disturbance[..] {
+        [others, disturbed] => format!(
+            " {} marked as disturbed, and fitted like the others: the held-out MAPE is {} there, {} elsewhere.",
+            if disturbed.rows == 1 { "1 row is".into() } else { format!("{} rows are", disturbed.rows) },
+            percent(disturbed.calibrated.summary.mape_pct),
+            percent(others.calibrated.summary.mape_pct),
         ),
+        _ if analysis.disturbed_rows > 0 => " All rows are marked as disturbed.".into(),
+        _ => String::new(),
     };
     format!(
         "{}\nAll figures but R² are of relative errors, (estimated − measured) / measured; bias is their mean with sign. \
@@ -232,6 +236,9 @@ fn splits(analysis: &PrecisionAnalysis) -> String {
 }
 
 fn slowdowns(slowdowns: &[Slowdown]) -> String {
+    if slowdowns.is_empty() {
+        return String::new();
+    }
     let mut table = Table::new([
         Left("scenario"),
         Right("rows"),
@@ -337,7 +344,7 @@ fn coefficients(analysis: &PrecisionAnalysis) -> String {
             three(c.value),
             c.unit.to_owned(),
             three(c.prior),
-            format!("{:e} … {:e}", c.low, c.high),
+            format!("{} … {}", significant(f64::from(c.low), 2), significant(f64::from(c.high), 2)),
             note.to_owned(),
             c.meaning.trim_end_matches('.').to_owned(),
         ]);

@@ -15,11 +15,11 @@ use self::draw::{Key, Mark, canvas, caption, legend, mark, text};
 use super::ReportError;
 use super::analysis::{Analysis, PrecisionAnalysis};
 use super::format::percent;
-use super::row::{COMPUTE_BOUND_ABOVE, RowAnalysis};
+use super::row::{COMPUTE_BOUND_ABOVE, Regime, RowAnalysis};
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const ORANGE: RGBColor = RGBColor(230, 159, 0);
-const GREY: RGBColor = RGBColor(130, 130, 130);
+const GREY: RGBColor = RGBColor(140, 140, 140);
 const INK: RGBColor = RGBColor(40, 40, 40);
 
 /// One plot of a report.
@@ -63,8 +63,11 @@ pub fn plots(analysis: &Analysis, stem: &str) -> Result<Vec<Plot>, ReportError> 
     Ok(plots)
 }
 
-/// Marks of the three series, faintest first.
-fn series() -> [(&'static str, Mark, fn(&RowAnalysis) -> f64); 3] {
+/// What one model says of every row: name, mark, estimate in ms.
+type Series = (&'static str, Mark, fn(&RowAnalysis) -> f64);
+
+/// The three that are shown, faintest first.
+fn series() -> [Series; 3] {
     [
         ("before", Mark::Cross(GREY), |row| row.before_ms),
         ("two factors, held out", Mark::Triangle(ORANGE), |row| row.two_factors_held_out_ms),
@@ -127,7 +130,7 @@ fn intensity(analysis: &PrecisionAnalysis, title: &str) -> Result<String, Failur
         caption(root, title)?;
         let mut chart = ChartBuilder::on(root)
             .margin(16)
-            .margin_top(80)
+            .margin_top(94)
             .x_label_area_size(48)
             .y_label_area_size(66)
             .build_cartesian_2d(span.clone(), axis.clone())?;
@@ -139,10 +142,9 @@ fn intensity(analysis: &PrecisionAnalysis, title: &str) -> Result<String, Failur
         chart.draw_series([PathElement::new(vec![(span.low, 0.0), (span.high, 0.0)], INK.mix(0.7).stroke_width(1))])?;
         let border = [(COMPUTE_BOUND_ABOVE, axis.low), (COMPUTE_BOUND_ABOVE, axis.high)];
         chart.draw_series(DashedLineSeries::new(border, 6, 4, INK.mix(0.8).stroke_width(1)))?;
-        for (name, x, side) in [("memory-bound ", 0.985, text::RIGHT), (" compute-bound", 1.015, text::LEFT)] {
-            let (x, y) = chart.backend_coord(&(COMPUTE_BOUND_ABOVE * x, axis.high));
-            root.draw_text(name, &text::style(13, side), (x, y + 12))?;
-        }
+        let (x, y) = chart.backend_coord(&(COMPUTE_BOUND_ABOVE, axis.high));
+        root.draw_text(Regime::Memory.name(), &text::style(13, text::RIGHT), (x - 9, y - 11))?;
+        root.draw_text(Regime::Compute.name(), &text::style(13, text::LEFT), (x + 9, y - 11))?;
         let mut beyond = false;
         for (_, kind, estimated_ms) in series().into_iter().skip(1) {
             for row in &analysis.points {
@@ -157,7 +159,7 @@ fn intensity(analysis: &PrecisionAnalysis, title: &str) -> Result<String, Failur
         if beyond {
             keys.push(("marks on the border lie beyond it", Mark::Nothing));
         }
-        draw::legend_line(root, (82, 58), &keys)
+        draw::legend_line(root, (82, 56), &keys)
     })
 }
 
@@ -188,26 +190,26 @@ fn errors(analysis: &PrecisionAnalysis, title: &str) -> Result<String, Failure> 
             .y_label_area_size(116)
             .build_cartesian_2d(axis.clone(), Span::linear(rows, centres.clone()))?;
         let percentage = |value: &f64| format!("{} %", label(value));
-        draw::mesh(&mut chart, ["mean absolute percentage error, held out where fitted", ""], percentage, name)?;
-        for (at, (_, mape, colour)) in centres.iter().zip(bars) {
-            let length = if mape.is_finite() { mape.min(axis.high) } else { 0.0 };
-            let corners = [(0.0, at - 0.32), (length, at + 0.32)];
-            chart.draw_series([Rectangle::new(corners, colour.mix(0.85).filled())])?;
-            let (x, y) = chart.backend_coord(&(length, *at));
-            let number = percent(mape) + if mape > axis.high { " →" } else { "" };
-            root.draw_text(&number, &text::style(14, text::LEFT), (x + 6, y))?;
-        }
-        // The borders between the four words.
+        draw::mesh(
+            &mut chart,
+            ["mean absolute percentage error (MAPE), held out where anything is fitted", ""],
+            percentage,
+            name,
+        )?;
+        // The borders between the four words, behind the bars.
         for limit in [10.0, 15.0, 25.0].into_iter().filter(|&limit| limit < axis.high) {
             let line = [(limit, 0.0), (limit, rows)];
             chart.draw_series(DashedLineSeries::new(line, 3, 4, INK.mix(0.6).stroke_width(1)))?;
+            let (x, y) = chart.backend_coord(&(limit, rows));
+            root.draw_text(&label(&limit), &text::style(12, text::CENTRE), (x, y - 9))?;
         }
-        for (word, x) in [("excellent", 5.0), ("needs tuning", 20.0), ("poor", 27.0)] {
-            if x < axis.high && axis.high < 60.0 {
-                let (x, y) = chart.backend_coord(&(x, rows));
-                let side = if word == "poor" { text::LEFT } else { text::CENTRE };
-                root.draw_text(word, &text::style(12, side), (x, y - 8))?;
-            }
+        for (at, (_, mape, colour)) in centres.iter().zip(bars) {
+            let length = if mape.is_finite() { mape.min(axis.high) } else { 0.0 };
+            let corners = [(0.0, at - 0.32), (length, at + 0.32)];
+            chart.draw_series([Rectangle::new(corners, colour.filled())])?;
+            let (x, y) = chart.backend_coord(&(length, *at));
+            let number = percent(mape) + if mape > axis.high { " →" } else { "" };
+            draw::note(root, &number, (x + 6, y))?;
         }
         Ok(())
     })

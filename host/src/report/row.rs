@@ -9,13 +9,13 @@ use crate::calibrate::{Dataset, Study};
 use crate::sweep::Scenario;
 
 /// Operational intensity above which a network counts as compute-bound, in FLOP/B.
-pub const COMPUTE_BOUND_ABOVE: f64 = 10.0;
+pub(super) const COMPUTE_BOUND_ABOVE: f64 = 10.0;
 
 /// Whether a network does much arithmetic for each byte it must move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Regime {
-    /// More than [`COMPUTE_BOUND_ABOVE`].
+    /// More than 10 FLOP/B.
     Compute,
     /// At most that.
     Memory,

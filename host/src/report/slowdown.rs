@@ -31,8 +31,11 @@ pub struct Slowdown {
     pub expected_before: Option<f64>,
 }
 
-/// One for each scenario but `L1_fit`, nearest memory first.
+/// One for each scenario but `L1_fit`, nearest memory first; none on a device without `L1`.
 pub(super) fn slowdowns(rows: &[RowAnalysis], hardware: &Hardware<'_>) -> Vec<Slowdown> {
+    if !on_device(Scenario::L1_fit, hardware) {
+        return Vec::new();
+    }
     let slowdown = |scenario: Scenario| {
         let ratios = |ms: fn(&RowAnalysis) -> f64| ratios(rows, scenario, ms);
         let measured = ratios(|row| row.measured_ms);

@@ -252,7 +252,9 @@ impl Plan {
     #[must_use]
     pub fn hash(&self, conditions: &[&str]) -> String {
         let mut hash = Sha256::new();
-        for text in conditions.iter().map(|text| (*text).to_owned()).chain(self.configurations.iter().map(Configuration::key)) {
+        for text in
+            conditions.iter().map(|text| (*text).to_owned()).chain(self.configurations.iter().map(Configuration::key))
+        {
             hash.update(text.as_bytes());
             hash.update(b"\n");
         }

@@ -9,17 +9,46 @@ use crate::measure::{Outcome, Record};
 
 /// Columns of the format that people's scripts read, in their order.
 pub const COLUMNS: [&str; 18] = [
-    "model", "input_dim", "hidden_dims", "output_dim", "batch_size", "device", "precision",
-    "empirical_time_ms", "empirical_time_std_ms", "empirical_memory_mb", "empirical_throughput",
-    "analytical_time_ms", "analytical_memory_mb", "analytical_flops", "analytical_ai", "analytical_bottleneck",
-    "time_error_pct", "memory_error_pct",
+    "model",
+    "input_dim",
+    "hidden_dims",
+    "output_dim",
+    "batch_size",
+    "device",
+    "precision",
+    "empirical_time_ms",
+    "empirical_time_std_ms",
+    "empirical_memory_mb",
+    "empirical_throughput",
+    "analytical_time_ms",
+    "analytical_memory_mb",
+    "analytical_flops",
+    "analytical_ai",
+    "analytical_bottleneck",
+    "time_error_pct",
+    "memory_error_pct",
 ];
 
 /// Columns of ours, after those.
 pub const OUR_COLUMNS: [&str; 18] = [
-    "mean_ms", "p10_ms", "min_ms", "mad_ms", "outliers", "runs", "steal_pct", "involuntary_switches",
-    "reference_compute_ms", "reference_memory_ms", "hardware", "runtime", "threads", "sweep_block", "stop",
-    "tool_version", "status", "reason",
+    "mean_ms",
+    "p10_ms",
+    "min_ms",
+    "mad_ms",
+    "outliers",
+    "runs",
+    "steal_pct",
+    "involuntary_switches",
+    "reference_compute_ms",
+    "reference_memory_ms",
+    "hardware",
+    "runtime",
+    "threads",
+    "sweep_block",
+    "stop",
+    "tool_version",
+    "status",
+    "reason",
 ];
 
 /// All columns.

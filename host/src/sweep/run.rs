@@ -151,15 +151,9 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
     let Opened { rows, journal, todo, first_block, best } = opened;
     let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, bar: bar(plan, resumed), said: None };
     let schedule = Schedule { todo: &todo, total: plan.configurations.len(), first_block, best };
-    let finish = measure(
-        &mut executor,
-        &mut SystemSurroundings::new(),
-        &mut sink,
-        schedule,
-        &options.settings,
-        options.stop,
-    )
-    .map_err(Box::new)?;
+    let finish =
+        measure(&mut executor, &mut SystemSurroundings::new(), &mut sink, schedule, &options.settings, options.stop)
+            .map_err(Box::new)?;
     if let Some(bar) = &sink.bar {
         bar.finish_and_clear();
     }

@@ -115,9 +115,7 @@ impl Step {
             Op::BatchNorm(_) => {
                 x.f_batch_norm(parameter(0), parameter(1), parameter(2), parameter(3), false, 0.1, 1e-5, true)?
             }
-            Op::LayerNorm(op) => {
-                x.f_layer_norm([i64::from(op.features)], parameter(0), parameter(1), 1e-5, true)?
-            }
+            Op::LayerNorm(op) => x.f_layer_norm([i64::from(op.features)], parameter(0), parameter(1), 1e-5, true)?,
             Op::Activation(op) => match (op.kind, self.in_place) {
                 (ActivationKind::Relu, true) => x.f_relu_()?,
                 (ActivationKind::Relu, false) => x.f_relu()?,

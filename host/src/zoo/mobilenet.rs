@@ -33,13 +33,7 @@ fn conv_bn_relu6(net: &mut Chain, name: &str, at: u32, conv: Conv) -> Result<(),
 }
 
 /// 1 × 1 expansion, 3 × 3 depthwise, 1 × 1 projection; added to its input where the shape stays.
-fn inverted_residual(
-    net: &mut Chain,
-    name: &str,
-    expansion: u32,
-    c_out: u32,
-    stride: u32,
-) -> Result<(), GraphError> {
+fn inverted_residual(net: &mut Chain, name: &str, expansion: u32, c_out: u32, stride: u32) -> Result<(), GraphError> {
     let (identity, c_in) = (net.at, net.channels);
     let hidden = c_in * expansion;
     if expansion != 1 {

@@ -231,7 +231,8 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
         let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
         keep(residency.share(opaque(Bytes(1))).sum::<f32>());
-        keep(residency.transfer(opaque([(Bytes(1), Bytes(1)); 2])));
+        let stream = residency.transfer(opaque(Bytes(1)), opaque(Bytes(1)));
+        keep(stream.and(stream));
     }
     let calibration = on_calibration(&view.total_work()?)?;
     let target = Target { calibration: opaque(Some(&calibration)), ..Target::new(&hardware)? };

@@ -65,22 +65,26 @@ impl Span {
 
     /// A linear axis from −size to size, a little wider.
     pub(super) fn symmetric(size: f64) -> Self {
-        let half = Self::from_zero(size);
-        let negative = half.ticks.iter().skip(1).rev().map(|tick| -tick);
-        let ticks = negative.chain(half.ticks.iter().copied()).collect();
-        Self { low: -half.high, high: half.high, ticks, logarithmic: false }
+        let high = size * 1.06;
+        let half = steps(high, 5.0);
+        let ticks = half.iter().skip(1).rev().map(|tick| -tick).chain(half.iter().copied()).collect();
+        Self { low: -high, high, ticks, logarithmic: false }
     }
 
     /// A linear axis from 0 to a positive end, a little beyond.
     pub(super) fn from_zero(end: f64) -> Self {
         let high = end * 1.06;
-        let power = 10_f64.powf(high.log10().floor());
-        // Between four and eight steps.
-        let steps = [0.2, 0.25, 0.5, 1.0, 2.0].map(|step| step * power);
-        let step = steps.into_iter().find(|step| high / step <= 8.0).unwrap_or(power);
-        let n = (high / step).floor() as usize;
-        Self::linear(high, (0..=n).map(|index| index as f64 * step).collect())
+        Self::linear(high, steps(high, 8.0))
     }
+}
+
+/// Round values from 0 up to a positive end, with at most `most` steps between.
+fn steps(high: f64, most: f64) -> Vec<f64> {
+    let power = 10_f64.powf(high.log10().floor());
+    let round = [0.2, 0.25, 0.5, 1.0, 2.0, 5.0].map(|step| step * power);
+    let step = round.into_iter().find(|step| high / step <= most).unwrap_or(power * 10.0);
+    let n = (high / step).floor() as usize;
+    (0..=n).map(|index| index as f64 * step).collect()
 }
 
 /// A tick's label: plain decimals, without trailing zeros.
@@ -114,7 +118,8 @@ mod tests {
     fn linear_ticks_have_round_steps() {
         assert_eq!(Span::from_zero(12.0).ticks, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
         assert_eq!(Span::from_zero(38.0).ticks, [0.0, 10.0, 20.0, 30.0, 40.0]);
-        assert_eq!(Span::symmetric(25.0).ticks, [-25.0, -20.0, -15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0]);
+        assert_eq!(Span::symmetric(25.0).ticks, [-20.0, -10.0, 0.0, 10.0, 20.0]);
+        assert_eq!(Span::symmetric(80.0).ticks, [-80.0, -60.0, -40.0, -20.0, 0.0, 20.0, 40.0, 60.0, 80.0]);
         assert_eq!(label(&-2.5), "−2.5");
     }
 }

@@ -62,6 +62,18 @@ pub(super) fn caption(root: &Area<'_>, title: &str) -> Result<(), Failure> {
     Ok(root.draw_text(title, &style, (18, 28))?)
 }
 
+/// A short text beside a mark, on white, so that lines do not cross it.
+pub(super) fn note(root: &Area<'_>, note: &str, (x, y): (i32, i32)) -> Result<(), Failure> {
+    let corners = [(x - 3, y - 9), (x + width(note)?, y + 9)];
+    root.draw(&Rectangle::new(corners, WHITE.mix(0.85).filled()))?;
+    Ok(root.draw_text(note, &text::style(14, text::LEFT), (x, y))?)
+}
+
+/// An ample guess at the width of a text: how wide it is, is known only where it is shown.
+fn width(text: &str) -> Result<i32, Failure> {
+    Ok(i32::try_from(text.chars().count())? * 8)
+}
+
 /// Ticks, their labels, and light lines; `names` are those of the two axes.
 pub(super) fn mesh<'a, X, Y>(
     chart: &mut ChartContext<'_, SVGBackend<'a>, Cartesian2d<X, Y>>,
@@ -119,8 +131,7 @@ pub(super) fn legend(root: &Area<'_>, (x, y): (i32, i32), keys: &[Key<'_>]) -> R
 pub(super) fn legend_line(root: &Area<'_>, (mut x, y): (i32, i32), keys: &[Key<'_>]) -> Result<(), Failure> {
     for (name, kind) in keys {
         entry(root, (x, y), name, *kind)?;
-        // The width of a text is known only where it is shown: an ample guess.
-        x += 50 + i32::try_from(name.chars().count() * 8)?;
+        x += 44 + width(name)?;
     }
     Ok(())
 }

@@ -1,0 +1,49 @@
+//! The command line, verb by verb, as a user's shell sees it: exit codes, standard output, files. What measures is in `torch`.
+
+mod apply;
+mod calibrate;
+#[path = "../common/mod.rs"]
+mod common;
+mod hardware;
+mod malformed;
+mod synthetic;
+
+use common::Folder;
+
+#[test]
+fn help_and_version_end_with_0_and_a_wrong_option_with_2() {
+    let folder = Folder::new();
+    let help = folder.derate("--help").exits(0);
+    for word in ["hardware", "sweep", "calibrate", "apply", "verify", "Exit codes: 0 done"] {
+        assert!(help.stdout.contains(word), "{word} is not in {}", help.stdout);
+    }
+    assert_eq!(folder.derate("--version").exits(0).stdout, format!("derate {}\n", env!("CARGO_PKG_VERSION")));
+    folder.derate("calibrate --inptu x.csv").refused(&["--inptu"]);
+    folder.derate("sweep mlp").refused(&["--quick", "--spec"]);
+    folder.derate("sweep mlp --quick --full").refused(&["cannot be used with"]);
+    let precisions = "fp64, fp32, tf32, bf16, fp16, int8";
+    folder.derate("sweep mlp --quick --precision fp31").refused(&["fp31", precisions]);
+    folder.derate("sweep mlp --scenario L4_fit").refused(&["L1_fit", "L2_fit", "L3_fit", "DRAM_spill"]);
+    folder.derate("sweep mlp --quick --runs 0").refused(&["--runs", "0"]);
+    assert_eq!(folder.names(), ["two_core.toml"], "nothing is left behind");
+}
+
+#[test]
+fn without_a_description_it_is_said_how_to_get_one() {
+    let folder = Folder::new();
+    folder.write("sweep.csv", synthetic::sweep(&synthetic::few()));
+    let said = ["derate hardware detect", "cache/hardware/this-cpu.toml", "--hardware FILE"];
+    folder.derate("calibrate --input sweep.csv").refused(&said);
+    folder.write("x.profile.json", common::profile().to_string());
+    folder.derate("apply x.profile.json").refused(&said);
+}
+
+#[cfg(not(feature = "torch"))]
+#[test]
+fn without_libtorch_it_is_said_how_to_build_with_it() {
+    let folder = Folder::new();
+    for line in ["sweep mlp --quick --hardware two_core.toml", "verify --hardware two_core.toml"] {
+        folder.derate(line).refused(&["built without libtorch", "cargo xtask build"]);
+    }
+    assert_eq!(folder.names(), ["two_core.toml"]);
+}
