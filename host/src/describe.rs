@@ -166,11 +166,7 @@ const fn core_precision(precision: crate::detect::Precision) -> Precision {
 
 /// Four significant digits: more than a benchmark on a shared machine can tell.
 fn significant(value: f64) -> f64 {
-    if value <= 0.0 || !value.is_finite() {
-        return value;
-    }
-    let scale = 10_f64.powi(3 - value.log10().floor() as i32);
-    (value * scale).round() / scale
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 /// Lower-case identity of letters, digits and hyphens: the model and its available cores.

@@ -10,6 +10,7 @@ pub mod hardware_file;
 pub mod measure;
 pub mod process_memory;
 pub mod profile;
+pub mod progress;
 pub mod report;
 pub mod sweep;
 #[cfg(feature = "torch")]

@@ -280,7 +280,7 @@ pub(crate) mod tests {
             |from: &str, to: &str| Profile::parse(&text.replace(from, to), "p.json").expect_err("wrong").to_string();
         assert!(parse("\"model_version\":1", "\"model_version\":9").contains("model_version` is 9"));
         assert!(
-            parse("\"efficiency_factor\":0.7", "\"efficiency_factor\":7")
+            parse("\"efficiency_factor\":0.5", "\"efficiency_factor\":7")
                 .contains("coefficients.efficiency_factor` is 7; it must lie in")
         );
         assert!(parse("\"format\":1", "\"format\":2").contains("`format` is 2"));

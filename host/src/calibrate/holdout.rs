@@ -168,29 +168,75 @@ fn cross_validate(
     target: &Target<'_>,
     precision: Precision,
 ) -> Fitted {
-    let parameters = model.parameters();
-    let predict = |keep: &dyn Fn(usize) -> bool, values: &[f64]| -> Option<Vec<f64>> {
-        let kept = samples.iter().enumerate().filter(|(index, _)| keep(*index));
-        kept.map(|(_, sample)| model.predict(&sample.graph, values, target, precision)).collect()
-    };
-    let fit_on = |keep: &dyn Fn(usize) -> bool| {
-        let kept = samples.iter().enumerate().filter(|(index, _)| keep(*index));
-        let measured: Vec<f64> = kept.map(|(_, sample)| sample.seconds).collect();
-        fit(&parameters, &measured, |values| predict(keep, values))
-    };
-    let values = fit_on(&|_| true);
-    let in_sample = predict(&|_| true, &values).unwrap_or_default();
+    let all: Vec<usize> = (0..samples.len()).collect();
+    let bench = Bench { model, samples, fold, target, precision };
+    let values = bench.fit_on(&all);
+    let in_sample = bench.predict(&all, &values).unwrap_or_default();
     let mut held_out = vec![f64::NAN; samples.len()];
     for this in 0..folds {
-        let values = fit_on(&|index| fold[index] != this);
-        for index in (0..samples.len()).filter(|&index| fold[index] == this) {
-            held_out[index] = model.predict(&samples[index].graph, &values, target, precision).unwrap_or(f64::NAN);
+        let (out, kept): (Vec<usize>, Vec<usize>) = all.iter().partition(|&&index| fold[index] == this);
+        let values = bench.fit_on(&kept);
+        for (index, seconds) in out.iter().zip(bench.predict(&out, &values).unwrap_or_default()) {
+            held_out[*index] = seconds;
         }
     }
     let measured: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
     let in_sample_error = summary(&in_sample, &measured);
     let held_out_error = summary(&held_out, &measured);
     Fitted { model, values, in_sample, held_out, in_sample_error, held_out_error }
+}
+
+/// Strengths of the priors among which [`Bench::fit_on`] chooses: factors of their standard deviations.
+const STRENGTHS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
+
+/// One model and the samples that it is fitted and tried on.
+struct Bench<'a> {
+    model: Model,
+    samples: &'a [Sample],
+    fold: &'a [usize],
+    target: &'a Target<'a>,
+    precision: Precision,
+}
+
+impl Bench<'_> {
+    fn predict(&self, indices: &[usize], values: &[f64]) -> Option<Vec<f64>> {
+        let one = |&index: &usize| self.model.predict(&self.samples[index].graph, values, self.target, self.precision);
+        indices.iter().map(one).collect()
+    }
+
+    fn measured(&self, indices: &[usize]) -> Vec<f64> {
+        indices.iter().map(|&index| self.samples[index].seconds).collect()
+    }
+
+    /// Values fitted on these samples alone. Of the description's factors, how far they may go from what they were is not assumed:
+    /// it is the strength with the least error on samples held out once more, within these.
+    fn fit_on(&self, indices: &[usize]) -> Vec<f64> {
+        let fit_with = |strength: f64, indices: &[usize]| {
+            let mut parameters = self.model.parameters();
+            for parameter in &mut parameters {
+                parameter.prior_sd *= strength;
+            }
+            fit(&parameters, &self.measured(indices), |values| self.predict(indices, values))
+        };
+        if self.model != Model::TwoFactors {
+            return fit_with(1.0, indices);
+        }
+        let held_out_error = |strength: f64| -> f64 {
+            let mut folds: Vec<usize> = indices.iter().map(|&index| self.fold[index]).collect();
+            folds.sort_unstable();
+            folds.dedup();
+            let mut error = 0.0;
+            for this in folds {
+                let (out, kept): (Vec<usize>, Vec<usize>) =
+                    indices.iter().partition(|&&index| self.fold[index] == this);
+                let predicted = self.predict(&out, &fit_with(strength, &kept)).unwrap_or_default();
+                error += predicted.iter().zip(self.measured(&out)).map(|(p, m)| (p / m).ln().abs()).sum::<f64>();
+            }
+            error
+        };
+        let best = STRENGTHS.into_iter().min_by(|&a, &b| held_out_error(a).total_cmp(&held_out_error(b)));
+        fit_with(best.unwrap_or(1.0), indices)
+    }
 }
 
 fn summary(estimated: &[f64], measured: &[f64]) -> ErrorSummary {

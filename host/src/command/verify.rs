@@ -29,6 +29,7 @@ mod measuring {
     };
     use crate::process_memory;
     use crate::profile::{Belonging, PrecisionFit, Profile};
+    use crate::progress::Reporter;
     use crate::report::Table;
     use crate::report::table::Column::{Left, Right};
     use crate::torch::{self, GraphExecutor};
@@ -111,9 +112,9 @@ mod measuring {
     }
 
     /// Keeps the rows, forgets the samples.
-    #[derive(Default)]
     struct Kept {
         records: Vec<Record>,
+        reporter: Reporter,
     }
 
     impl Sink for Kept {
@@ -128,7 +129,9 @@ mod measuring {
             self.records.push(record.clone());
             Ok(())
         }
-        fn progress(&mut self, _progress: &Progress) {}
+        fn progress(&mut self, progress: &Progress) {
+            self.reporter.show(progress);
+        }
     }
 
     pub(in super::super) fn run(args: &Verify, format: Format) -> Result<Outcome> {
@@ -248,12 +251,13 @@ mod measuring {
             min_block_time_s: 30.0,
             ..Settings::default()
         };
-        let mut kept = Kept::default();
+        let mut kept = Kept { records: Vec::new(), reporter: Reporter::new("networks", 0, networks.len()) };
         let todo: Vec<usize> = (0..networks.len()).collect();
         let schedule = Schedule { todo: &todo, total: todo.len(), first_block: 0, best: ReferenceLevels::default() };
         let mut executor = GraphExecutor::new(networks.to_vec(), process_memory::available() / 2)?;
         let finish =
             measure(&mut executor, &mut SystemSurroundings::new(), &mut kept, schedule, &settings, interrupt_flag()?)?;
+        kept.reporter.finish();
         Ok((finish.end == End::Complete).then_some(kept.records))
     }
 

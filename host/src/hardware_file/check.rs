@@ -168,8 +168,11 @@ pub(super) fn integer_of(value: &DeValue<'_>) -> Option<i128> {
 pub(super) fn number_of(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Float(float) => float.as_str().parse().ok(),
-        // An integer too long for 128 bits is above every range.
-        DeValue::Integer(_) => Some(integer_of(value).map_or(f64::INFINITY, |integer| integer as f64)),
+        // TOML's integers have 64 bits: a longer one is above every range, and would not be read as a float either.
+        DeValue::Integer(_) => {
+            let integer = integer_of(value).and_then(|integer| i64::try_from(integer).ok());
+            Some(integer.map_or(f64::INFINITY, |integer| integer as f64))
+        }
         _ => None,
     }
 }

@@ -276,7 +276,7 @@ fn json_has_the_keys_of_scripts() {
             ("/grade", "\"good\""),
             ("/precisions/0/precision", "\"fp32\""),
             ("/precisions/0/coefficients/0/name", "\"efficiency_factor\""),
-            ("/precisions/0/coefficients/0/value", "0.05"),
+            ("/precisions/0/coefficients/0/value", "0.02"),
             ("/precisions/0/worst_rows/0/scenario", "\"DRAM_spill\""),
             ("/precisions/0/worst_rows/0/regime", "\"memory\""),
             ("/precisions/0/points/5/batch", "8"),

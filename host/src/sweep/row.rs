@@ -159,14 +159,9 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Six significant digits, without exponent where people read it.
+/// Six significant digits, without exponent: for people, and for every script.
 fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
-    }
-    let digits = 5 - value.abs().log10().floor() as i32;
-    let scale = 10_f64.powi(digits);
-    format!("{}", (value * scale).round() / scale)
+    format!("{value:.5e}").parse::<f64>().unwrap_or(value).to_string()
 }
 
 #[cfg(test)]

@@ -3,13 +3,9 @@
 //! The CSV decides what is done: a configuration with a row is never measured again, one without is. Killed at any point, a
 //! sweep repeats at most the open block. A sweep of which every row is there is kept under another name, and measured anew.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
-
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::plan::{Configuration, Plan};
 use super::row::{Conditions, fields, header, key_of};
@@ -22,6 +18,7 @@ use crate::measure::{
     SystemSurroundings, compare, run as measure,
 };
 use crate::process_memory;
+use crate::progress::Reporter;
 use crate::torch::{GraphExecutor, TorchError};
 
 /// Share of the available memory that networks prepared at once may take.
@@ -149,14 +146,13 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
     let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
     let mut executor = GraphExecutor::new(graphs.clone(), budget)?;
     let Opened { rows, journal, todo, first_block, best } = opened;
-    let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, bar: bar(plan, resumed), said: None };
+    let reporter = Reporter::new("configurations", resumed, plan.configurations.len());
+    let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, reporter };
     let schedule = Schedule { todo: &todo, total: plan.configurations.len(), first_block, best };
     let finish =
         measure(&mut executor, &mut SystemSurroundings::new(), &mut sink, schedule, &options.settings, options.stop)
             .map_err(Box::new)?;
-    if let Some(bar) = &sink.bar {
-        bar.finish_and_clear();
-    }
+    sink.reporter.finish();
     let comparison = earlier.filter(|_| finish.end == End::Complete).and_then(|(path, first)| {
         let comparison = compare(&first, &finished_run(csv)?, AGREEMENT_LIMIT).ok()?;
         Some((path, comparison))
@@ -229,20 +225,7 @@ struct Files<'a> {
     plan: &'a Plan,
     graphs: &'a [GraphBuf],
     conditions: &'a Conditions<'a>,
-    bar: Option<ProgressBar>,
-    /// When a plain line was last printed, where there is no terminal.
-    said: Option<Instant>,
-}
-
-fn bar(plan: &Plan, done: usize) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} configurations, {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(plan.configurations.len() as u64).with_style(style);
-    bar.set_position(done as u64);
-    Some(bar)
+    reporter: Reporter,
 }
 
 impl Files<'_> {
@@ -277,20 +260,7 @@ impl Sink for Files<'_> {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        let left = Duration::from_secs(progress.seconds_left.max(0.0) as u64);
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(progress.done as u64);
-                bar.set_message(format!("{} left", HumanDuration(left)));
-            }
-            None if self.said.is_none_or(|at| at.elapsed() > Duration::from_secs(10)) => {
-                self.said = Some(Instant::now());
-                let Progress { done, total, .. } = progress;
-                // A closed stderr is no reason to stop measuring.
-                writeln!(std::io::stderr(), "{done}/{total} configurations, {} left", HumanDuration(left)).ok();
-            }
-            None => {}
-        }
+        self.reporter.show(progress);
     }
 }
 

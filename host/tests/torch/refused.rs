@@ -40,7 +40,11 @@ fn a_precision_that_does_not_run_is_answered_with_those_that_do() {
 fn a_wrong_file_of_parameters_is_named_with_its_line() {
     let folder = Folder::new();
     let cases = [
-        (SPEC.replace("batch_size", "batchsize"), "line 3", "expected one of `input_dim`, `hidden`, `batch_size`, `precision`"),
+        (
+            SPEC.replace("batch_size", "batchsize"),
+            "line 3",
+            "expected one of `input_dim`, `hidden`, `batch_size`, `precision`",
+        ),
         (SPEC.replace("output_dim", "output"), "line 2", "unknown field `output`"),
         (SPEC.replace("[32]", "[-32]"), "line 1", "-32"),
         (SPEC.replace("[32]", "[4294967296]"), "line 1", "4294967296"),
@@ -66,7 +70,9 @@ fn a_wrong_file_of_parameters_is_named_with_its_line() {
 fn a_setting_out_of_its_range_leaves_no_file() {
     let folder = Folder::new();
     let base = "sweep mlp --quick --hardware two_core.toml --output sweep.csv";
-    for (option, key) in [("--time-cap 0", "time_cap"), ("--time-cap nan", "time_cap"), ("--block-time inf", "block_time")] {
+    for (option, key) in
+        [("--time-cap 0", "time_cap"), ("--time-cap nan", "time_cap"), ("--block-time inf", "block_time")]
+    {
         folder.derate(&format!("{base} {option}")).refused(&[key, "86400"]);
         assert_eq!(folder.names(), ["two_core.toml"], "{option}");
     }
@@ -93,7 +99,11 @@ fn a_file_of_another_plan_stays_as_it_is() {
     let cut = before[0].clone() + "mlp_1layer,32,[1";
     folder.write("sweep.csv", &cut);
     let names = folder.names();
-    folder.derate(&format!("{BRIEF} --spec spec.toml --batch 2")).refused(&["sweep.csv", "32-[16]-8@1 fp32", "--output"]);
+    folder.derate(&format!("{BRIEF} --spec spec.toml --batch 2")).refused(&[
+        "sweep.csv",
+        "32-[16]-8@1 fp32",
+        "--output",
+    ]);
     assert_eq!(folder.read("sweep.csv"), cut);
     assert_eq!(folder.names(), names, "no journal of the other plan either");
 }

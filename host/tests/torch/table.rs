@@ -33,6 +33,8 @@ impl Table {
     pub(crate) fn networks(&self) -> Vec<String> {
         let columns = ["input_dim", "hidden_dims", "output_dim", "batch_size"].map(|name| self.column(name));
         let [input, hidden, output, batch] = columns;
-        (0..self.rows.len()).map(|row| format!("{}-{}-{}@{}", input[row], hidden[row], output[row], batch[row])).collect()
+        (0..self.rows.len())
+            .map(|row| format!("{}-{}-{}@{}", input[row], hidden[row], output[row], batch[row]))
+            .collect()
     }
 }

@@ -111,3 +111,11 @@ proptest! {
         prop_assert_eq!(HardwareFile::parse(&file.to_toml(), "f.toml").unwrap(), file);
     }
 }
+
+#[test]
+fn an_integer_beyond_64_bits_is_refused_before_it_is_read() {
+    let text = EXAMPLE.replace("value = 170.0", "value = 9223372036854775808");
+    assert_ne!(text, EXAMPLE);
+    assert!(!check(&text, "f.toml").is_empty());
+    agree(&text);
+}
