@@ -92,7 +92,7 @@ pub struct Estimate {
     pub work: Work,
     /// Time of one run.
     pub latency: Seconds,
-    /// Interval that holds 90 % of measurements; `None` without a calibration.
+    /// Interval that holds 90 % of measurements; `None` below confidence [`Confidence::Calibrated`].
     pub interval: Option<[Seconds; 2]>,
     /// Sum of the times of arithmetic alone.
     pub compute: Seconds,
@@ -100,7 +100,7 @@ pub struct Estimate {
     pub memory: Seconds,
     /// Sum of the times beside both.
     pub overhead: Seconds,
-    /// The lowest confidence of any op that takes 5 % of the time or more; of a graph without ops, theoretical.
+    /// The highest confidence below which lies at most a tenth of the time; of a graph that takes none, theoretical.
     pub confidence: Confidence,
 }
 
@@ -160,8 +160,9 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
         compute: Seconds::ZERO,
         memory: Seconds::ZERO,
         overhead: Seconds::ZERO,
-        confidence: if graph.nodes().is_empty() { Confidence::Theoretical } else { Confidence::Calibrated },
+        confidence: Confidence::Theoretical,
     };
+    let mut unsure = [Seconds::ZERO; 3];
     for op in op_estimates(graph, target)? {
         let op = op?;
         sum.work = sum.work.checked_add(&op.work)?;
@@ -169,22 +170,31 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
         sum.compute = sum.compute + op.compute;
         sum.memory = sum.memory + op.memory;
         sum.overhead = sum.overhead + op.overhead;
+        for (time, confidence) in unsure.iter_mut().zip(CONFIDENT) {
+            if op.confidence < confidence {
+                *time = *time + op.latency;
+            }
+        }
     }
     if !sum.latency.0.is_finite() {
         return Err(Error::InvalidTime);
     }
-    for op in op_estimates(graph, target)? {
-        let op = op?;
-        if op.latency.0 >= 0.05 * sum.latency.0 {
-            sum.confidence = sum.confidence.min(op.confidence);
-        }
-    }
-    sum.interval = target.calibration.map(|calibration| {
+    let tenth = sum.latency * 0.1;
+    sum.confidence = if sum.latency == Seconds::ZERO {
+        Confidence::Theoretical
+    } else {
+        let sure = CONFIDENT.into_iter().zip(unsure).find(|(_, unsure)| unsure.0 <= tenth.0);
+        sure.map_or(Confidence::Unknown, |(confidence, _)| confidence)
+    };
+    if let (Some(calibration), Confidence::Calibrated) = (target.calibration, sum.confidence) {
         let [low, high] = calibration.interval;
-        [sum.latency * low, sum.latency * high]
-    });
+        sum.interval = Some([sum.latency * low, sum.latency * high]);
+    }
     Ok(sum)
 }
+
+/// Confidences above the lowest, from the highest on.
+const CONFIDENT: [Confidence; 3] = [Confidence::Calibrated, Confidence::Interpolated, Confidence::Theoretical];
 
 /// Time of each op of the graph on the target, in execution order.
 ///

@@ -4,7 +4,7 @@
 
 use derate_core::Error;
 use derate_core::calibration::{Calibration, Coefficients};
-use derate_core::estimate::{Target, estimate, op_estimates};
+use derate_core::estimate::{Confidence, Target, estimate, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::Hardware;
 use derate_core::memory::footprint;
@@ -63,7 +63,15 @@ fn above_the_roofs(
     if let Some([low, high]) = whole.interval {
         assert!(low.0 <= sum.0 && sum.0 <= high.0, "{whole:?}");
     }
-    assert_eq!(whole.interval.is_some(), calibration.is_some());
+    // An interval only where the calibration covers what takes the time; and never more than a tenth of it less sure than said.
+    assert_eq!(whole.interval.is_some(), whole.confidence == Confidence::Calibrated);
+    assert!(calibration.is_some() || whole.confidence <= Confidence::Theoretical);
+    let mut less_sure = 0.0_f64;
+    for op in op_estimates(graph, &target)? {
+        let op = op?;
+        less_sure += if op.confidence < whole.confidence { f64::from(op.latency.0) } else { 0.0 };
+    }
+    assert!(less_sure <= f64::from(sum.0) * 0.1001, "{less_sure} of {sum:?} s below {:?}", whole.confidence);
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod measuring {
     use anyhow::{Context, Result, bail};
     use derate_core::estimate::{Target, estimate};
     use derate_core::graph::Tables;
+    use derate_core::op::Op;
     use serde::{Deserialize, Serialize};
 
     use super::super::sweep::{interrupt_flag, precisions};
@@ -249,6 +250,7 @@ mod measuring {
             block_size: networks.len().clamp(1, 64),
             warmup_runs: 10,
             min_block_time_s: 30.0,
+            time_cap_s: 6.0,
             ..Settings::default()
         };
         let mut kept = Kept { records: Vec::new(), reporter: Reporter::new("networks", 0, networks.len()) };
@@ -279,11 +281,12 @@ mod measuring {
         let estimated_ms = f64::from(got.latency.0) * 1e3;
         let batch = view.tensors().first().and_then(|tensor| tensor.shape.extent(0)).unwrap_or(1);
         let shape = || {
-            let dims =
-                view.tensors().iter().filter_map(|tensor| tensor.shape.extent(1)).map(|extent| extent.to_string());
-            let mut dims: Vec<String> = dims.collect();
-            dims.dedup();
-            dims.join("-")
+            let input = view.tensors().first().and_then(|tensor| tensor.shape.extent(1));
+            let widths = view.nodes().iter().filter_map(|node| match node.op {
+                Op::Linear(linear) => Some(linear.out_features),
+                _ => None,
+            });
+            input.into_iter().chain(widths).map(|width| width.to_string()).collect::<Vec<_>>().join("-")
         };
         let network = if graph.name().starts_with("mlp") {
             format!("mlp {} @{batch}", shape())

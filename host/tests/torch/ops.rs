@@ -99,12 +99,12 @@ fn shapes_are_those_of_core() {
     ] {
         let mut chain = Chain::on(&image);
         chain.add(op, &[chain.input]);
-        chain.run();
+        drop(chain.run());
     }
     let mut chain = Chain::on(&image);
     let pooled = chain.add(pool(PoolKind::Max, false), &[chain.input]);
     chain.add(Op::Concat(Concat { axis: 1 }), &[pooled, pooled, pooled]);
-    chain.run();
+    drop(chain.run());
 }
 
 #[test]

@@ -52,11 +52,11 @@ fn a_wrong_file_of_parameters_is_named_with_its_line() {
         (format!("{SPEC}precision = [\"fp31\"]\n"), "line 4", "expected one of `fp64`, `fp32`"),
         (SPEC.replace("= [1]", "= [1"), "line 3", "array"),
         (SPEC.replace("batch_size = [1]\n", ""), "line 1", "missing field `batch_size`"),
-        (SPEC.replace("[1]", "[]"), "spec.toml", "`batch_size` must not be empty"),
-        (SPEC.replace("[16]", "[]"), "spec.toml", "`hidden.hidden_dims` must not be empty"),
-        (format!("{SPEC}precision = []\n"), "spec.toml", "`precision` must not be empty"),
-        (SPEC.replace("[32]", "[0]"), "spec.toml", "`input_dim`"),
-        (SPEC.replace("[16]", "[16, 0]"), "spec.toml", "`hidden.hidden_dims`"),
+        (SPEC.replace("[1]", "[]"), "line 3", "must not be empty"),
+        (SPEC.replace("[16]", "[]"), "line 2", "must not be empty"),
+        (format!("{SPEC}precision = []\n"), "line 4", "must not be empty"),
+        (SPEC.replace("[32]", "[0]"), "line 1", "integer `0`"),
+        (SPEC.replace("[16]", "[16, 0]"), "line 2", "integer `0`"),
     ];
     for (spec, line, said) in cases {
         folder.write("spec.toml", spec);
