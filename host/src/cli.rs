@@ -140,15 +140,15 @@ pub struct SweepMlp {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
     /// Seconds of its own running time after which a configuration is not repeated further.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, allow_negative_numbers = true, value_name = "SECONDS")]
     pub time_cap: f64,
-    /// Seconds over which a block of configurations is spread at least; without it, 30 for --quick, 24 otherwise.
-    #[arg(long)]
+    /// Seconds over which a block of configurations is spread at least; without it, 30 for --quick, 15 otherwise.
+    #[arg(long, allow_negative_numbers = true, value_name = "SECONDS")]
     pub block_time: Option<f64>,
     /// Description of this device; without it, the detected one, made now if there is none.
     #[arg(long, value_name = "FILE")]
     pub hardware: Option<PathBuf>,
-    /// The CSV; without it, results/mlp_sweep_<scope>_<device>.csv.
+    /// The CSV; without it, `results/mlp_sweep_<scope>_<device>.csv`.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -168,7 +168,7 @@ pub struct Calibrate {
     /// Sweep CSVs of one device, runtime and thread count; of this tool, or of another with the same columns.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub input: Vec<PathBuf>,
-    /// The report; profile, JSON and plots go beside it. Without it, <first input>_calibration.md.
+    /// The report; profile, JSON and plots go beside it. Without it, `<first input>_calibration.md`.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Description of the device that was measured; without it, the detected one.
@@ -219,6 +219,9 @@ pub struct Verify {
     /// Threads of every op; without it, those of the profile, or the cores of the description.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<u32>,
+    /// Seconds over which the measurements are spread at least.
+    #[arg(long, default_value_t = 30.0, allow_negative_numbers = true, value_name = "SECONDS")]
+    pub block_time: f64,
     /// Fail (exit code 1) if the mean absolute percentage error over all networks is above this.
     #[arg(long, value_name = "PERCENT")]
     pub max_mape: Option<f64>,

@@ -11,8 +11,17 @@ fn main() -> ExitCode {
     match command::run(&cli) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", described(&error));
             Outcome::BadInput.into()
         }
     }
+}
+
+/// The error and its causes, each said once: many name their cause already.
+fn described(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
 }

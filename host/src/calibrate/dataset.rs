@@ -166,10 +166,12 @@ impl Dataset {
         }
         let files: Vec<String> = texts.iter().map(|(name, _)| name.clone()).collect();
         let mut parts = Parts::default();
-        let every_p10 = texts.iter().all(|(_, bytes)| {
-            let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-            String::from_utf8_lossy(first).trim().split(',').any(|column| column == "p10_ms")
-        });
+        // A file without a readable header fails below, where its line is named.
+        let has_p10 = |bytes: &[u8]| {
+            let mut reader = csv::Reader::from_reader(bytes);
+            reader.headers().is_ok_and(|headers| headers.iter().any(|name| name.trim() == "p10_ms"))
+        };
+        let every_p10 = texts.iter().all(|(_, bytes)| has_p10(bytes));
         parts.statistic = Some(if every_p10 { Statistic::P10 } else { Statistic::EmpiricalTime });
         for (name, bytes) in &texts {
             parts.read(name, bytes)?;

@@ -14,6 +14,8 @@ use crate::profile::{DatasetId, FORMAT, PrecisionFit, Profile};
 use crate::report;
 
 pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
+    let report_path = args.output.clone().unwrap_or_else(|| default_report(&args.input[0]));
+    report::stem_of(&report_path)?;
     let dataset = Dataset::read(&args.input)?;
     let (path, file) = hardware_file(args.hardware.as_deref())?;
     if let Some(measured_on) = &dataset.hardware
@@ -41,7 +43,6 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
             })?);
         }
     }
-    let report_path = args.output.clone().unwrap_or_else(|| default_report(&args.input[0]));
     let profile_path = report_path.with_extension("profile.json");
     let profile = Profile {
         format: FORMAT,

@@ -27,7 +27,7 @@ pub(super) use measuring::{interrupt_flag, measure_memory, precisions, run};
 
 #[cfg(feature = "torch")]
 mod measuring {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use anyhow::{Result, bail};
@@ -39,8 +39,9 @@ mod measuring {
     };
     use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepMlp};
     use crate::hardware_file::HardwareFile;
+    use crate::measure::verdict::LIMITS;
     use crate::measure::{Comparison, End, Settings};
-    use crate::sweep::run::{Options, run as run_sweep};
+    use crate::sweep::run::{Options, disturbance, run as run_sweep};
     use crate::sweep::{Plan, Scope, row::Conditions};
     use crate::torch;
     use crate::zoo::Mlp;
@@ -85,6 +86,7 @@ mod measuring {
             ([], _) => vec![Precision::Fp32],
             (given, _) => given.to_vec(),
         };
+        runs(&wanted, &torch::precisions(), "this CPU")?;
         if args.hardware.is_none() && !detected_path()?.exists() {
             eprintln!("this CPU is not described yet: detecting it");
             hardware::detect_into(&detected_path()?)?;
@@ -102,7 +104,7 @@ mod measuring {
         let output =
             args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
         let conditions = Conditions { target: target(&device, None)?, device: "cpu", runtime: &runtime, threads };
-        let block_time = args.block_time.unwrap_or(if args.scope.quick { 30.0 } else { 24.0 });
+        let block_time = args.block_time.unwrap_or(if args.scope.quick { 30.0 } else { 15.0 });
         let settings = Settings {
             warmup_runs: args.warmup,
             min_runs: args.runs,
@@ -131,13 +133,35 @@ mod measuring {
             println!("{}: {rows} rows written, {disturbed} marked as disturbed, {skipped} skipped", output.display());
             if let Some((earlier, comparison)) = &finished.comparison {
                 println!("\nagainst {}:\n{comparison}", earlier.display());
+                for row in comparison.exceeding() {
+                    println!("{}: {}", row.key, evidence(&row.key, earlier, &output, comparison));
+                }
             }
         }
         if interrupted {
             eprintln!("interrupted: the rows so far are kept; the same command resumes");
             return Ok(Outcome::Interrupted);
         }
-        Ok(if finished.finish.skipped > 0 { Outcome::Skipped } else { Outcome::Done })
+        Ok(if finished.skipped_rows > 0 { Outcome::Skipped } else { Outcome::Done })
+    }
+
+    /// What the two sweeps recorded that speaks for a disturbance of a row on which they disagree.
+    fn evidence(key: &str, earlier: &Path, later: &Path, comparison: &Comparison) -> String {
+        let mut said = Vec::new();
+        for (which, csv) in [("earlier", earlier), ("now", later)] {
+            if let Some(reason) = disturbance(csv, key) {
+                said.push(format!("{which} disturbed: {reason}"));
+            }
+        }
+        for (name, drift, limit) in [
+            ("compute", comparison.compute_bound_drift, LIMITS.compute_reference_rise),
+            ("memory", comparison.memory_bound_drift, LIMITS.memory_reference_rise),
+        ] {
+            if let Some(drift) = drift.filter(|drift| *drift < -limit) {
+                said.push(format!("earlier disturbed: {name} reference {:.0} % slower than now", -100.0 * drift));
+            }
+        }
+        if said.is_empty() { "no disturbance recorded".to_owned() } else { said.join("; ") }
     }
 
     fn scope(args: &ScopeArgs) -> Scope<'_> {
@@ -151,22 +175,22 @@ mod measuring {
 
     /// Refuses a precision in which no op really runs here, or for which the description has no unit.
     pub(in super::super) fn precisions(wanted: &[Precision], file: &HardwareFile) -> Result<()> {
-        let runs = torch::precisions();
         let described =
             |precision: &Precision| file.compute.iter().any(|unit| unit.macs_per_cycle.contains_key(precision));
-        let usable: Vec<Precision> = runs.into_iter().filter(described).collect();
-        for precision in wanted {
-            if !usable.contains(precision) {
-                let names = usable.iter().map(|precision| precision.name()).collect::<Vec<_>>().join(", ");
-                bail!(
-                    "--precision {}: no linear layer runs natively in it on {} with {}; {names} do",
-                    precision.name(),
-                    file.name,
-                    torch::runtime()
-                );
-            }
+        let usable: Vec<Precision> = torch::precisions().into_iter().filter(described).collect();
+        runs(wanted, &usable, &file.name)
+    }
+
+    fn runs(wanted: &[Precision], usable: &[Precision], place: &str) -> Result<()> {
+        match wanted.iter().find(|precision| !usable.contains(precision)) {
+            None => Ok(()),
+            Some(precision) => bail!(
+                "--precision {}: no linear layer runs natively in it on {place} with {}; {} do",
+                precision.name(),
+                torch::runtime(),
+                usable.iter().map(|precision| precision.name()).collect::<Vec<_>>().join(", ")
+            ),
         }
-        Ok(())
     }
 
     /// A flag that Ctrl-C and SIGTERM set; the second one ends the process at once.

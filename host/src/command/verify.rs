@@ -168,7 +168,7 @@ mod measuring {
         torch::set_threads(threads);
         hardware::warn_if_disturbed();
         eprintln!("measuring {} networks, interleaved", networks.len());
-        let Some(records) = measure_all(&networks)? else { return Ok(Outcome::Interrupted) };
+        let Some(records) = measure_all(&networks, args.block_time)? else { return Ok(Outcome::Interrupted) };
 
         let mut rows = Vec::new();
         let mut skipped = false;
@@ -245,11 +245,11 @@ mod measuring {
     }
 
     /// Rows of all networks in one interleaved block; `None` where interrupted.
-    fn measure_all(networks: &[GraphBuf]) -> Result<Option<Vec<Record>>> {
+    fn measure_all(networks: &[GraphBuf], block_time: f64) -> Result<Option<Vec<Record>>> {
         let settings = Settings {
             block_size: networks.len().clamp(1, 64),
             warmup_runs: 10,
-            min_block_time_s: 30.0,
+            min_block_time_s: block_time,
             time_cap_s: 6.0,
             ..Settings::default()
         };

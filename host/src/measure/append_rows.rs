@@ -94,29 +94,34 @@ impl RowFile {
         mut key: impl FnMut(&csv::StringRecord) -> Result<String, String>,
     ) -> Result<(Self, Existing), RowFileError> {
         let (mut file, bytes) = AppendFile::open(path)?;
-        let expected = line_of(header).map_err(|source| file.failed("format its header", source))?;
-        let complete = complete_len(&bytes);
-        let (whole, rest) = bytes.split_at(complete);
-        if whole.is_empty() && expected.starts_with(rest) {
-            file.cut(0)?;
-            file.append(&expected, Sync::Data)?;
-            let n_columns = header.len();
-            return Ok((Self { file, n_columns }, Existing::default()));
-        }
-        if !whole.starts_with(&expected) {
-            let first = bytes.split(|&byte| byte == b'\n').next();
-            return Err(RowFileError::Header {
-                path: path.to_owned(),
-                found: shown(first.unwrap_or_default()),
-                expected: shown(&expected[..expected.len() - 1]),
-            });
-        }
-        let keys = keys(path, whole, header.len(), &mut key)?;
-        file.cut(complete)?;
-        let cut =
-            (!rest.is_empty()).then(|| Cut { line: keys.len() + 2, text: String::from_utf8_lossy(rest).into_owned() });
         let n_columns = header.len();
-        Ok((Self { file, n_columns }, Existing { keys, cut }))
+        match parse(path, &bytes, header, &mut key)? {
+            Some(existing) => {
+                file.cut(complete_len(&bytes))?;
+                Ok((Self { file, n_columns }, existing))
+            }
+            None => {
+                file.cut(0)?;
+                let line = line_of(header).map_err(|source| file.failed("format its header", source))?;
+                file.append(&line, Sync::Data)?;
+                Ok((Self { file, n_columns }, Existing::default()))
+            }
+        }
+    }
+
+    /// What a row file holds, without changing or locking it; nothing, if its header is not complete yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`RowFile::open`].
+    pub fn read(
+        path: &Path,
+        header: &[&str],
+        mut key: impl FnMut(&csv::StringRecord) -> Result<String, String>,
+    ) -> Result<Existing, RowFileError> {
+        let failed = |source| FileError::Io { path: path.to_owned(), action: "read it", source };
+        let bytes = std::fs::read(path).map_err(failed)?;
+        Ok(parse(path, &bytes, header, &mut key)?.unwrap_or_default())
     }
 
     /// Appends a row of as many fields as the header has, in one write, and syncs it to the disk.
@@ -142,6 +147,33 @@ impl RowFile {
     pub fn path(&self) -> &Path {
         self.file.path()
     }
+}
+
+/// What the bytes of a row file hold; `None` if even the header is not complete.
+fn parse(
+    path: &Path,
+    bytes: &[u8],
+    header: &[&str],
+    key: &mut impl FnMut(&csv::StringRecord) -> Result<String, String>,
+) -> Result<Option<Existing>, RowFileError> {
+    let failed = |source| FileError::Io { path: path.to_owned(), action: "format its header", source };
+    let expected = line_of(header).map_err(failed)?;
+    let (whole, rest) = bytes.split_at(complete_len(bytes));
+    if whole.is_empty() && expected.starts_with(rest) {
+        return Ok(None);
+    }
+    if !whole.starts_with(&expected) {
+        let first = bytes.split(|&byte| byte == b'\n').next();
+        return Err(RowFileError::Header {
+            path: path.to_owned(),
+            found: shown(first.unwrap_or_default()),
+            expected: shown(&expected[..expected.len() - 1]),
+        });
+    }
+    let keys = keys(path, whole, header.len(), key)?;
+    let cut =
+        (!rest.is_empty()).then(|| Cut { line: keys.len() + 2, text: String::from_utf8_lossy(rest).into_owned() });
+    Ok(Some(Existing { keys, cut }))
 }
 
 /// Keys of the rows in `whole`, which starts with the header and ends in a line feed.

@@ -182,8 +182,8 @@ pub enum JournalError {
     },
     /// The file belongs to another plan.
     #[error(
-        "{path}, line 1: `plan` is `{found}`, this sweep's is `{expected}`; \
-         choose another output file, or remove the CSV and its journal"
+        "{path}, line 1: this sweep was begun with other configurations, settings, threads, hardware or runtime (plan `{found}`, \
+         now `{expected}`); choose another output file, or remove the CSV and its journal"
     )]
     OtherPlan {
         /// File.

@@ -105,7 +105,7 @@ fn another_plan_is_refused_with_both() {
     drop(Journal::open(&path, &header("abc")).unwrap());
     let error = Journal::open(&path, &header("def")).unwrap_err();
     let text = message(&path, &error);
-    assert!(text.starts_with("F, line 1: `plan` is `abc`, this sweep's is `def`"), "{text}");
+    assert!(text.starts_with("F, line 1: this sweep was begun with other configurations"), "{text}");
     assert!(Journal::open(&path, &header("abc")).is_ok());
 }
 

@@ -63,14 +63,22 @@ pub enum ReportError {
     },
 }
 
+/// The name of a report without its `.md`.
+///
+/// # Errors
+/// [`ReportError::Name`] for any other ending: the report must not take the place of the data, or of its own parts.
+pub fn stem_of(report: &Path) -> Result<String, ReportError> {
+    let stem = report.file_stem().filter(|_| report.extension().is_some_and(|extension| extension == "md"));
+    let name = || ReportError::Name { path: report.display().to_string() };
+    stem.map(|stem| stem.to_string_lossy().into_owned()).ok_or_else(name)
+}
+
 /// Writes the report, and beside it `<stem>.json` and the plots `<stem>_*.svg`; gives all files, the report first.
 ///
 /// # Errors
 /// [`ReportError`] naming the file; the report itself is written last, so that it never names a missing plot.
 pub fn write(report: &Path, analysis: &Analysis) -> Result<Vec<PathBuf>, ReportError> {
-    let taken = report.extension().is_some_and(|extension| extension == "json" || extension == "svg");
-    let stem = report.file_stem().filter(|_| !taken).map(|stem| stem.to_string_lossy().into_owned());
-    let stem = stem.ok_or_else(|| ReportError::Name { path: report.display().to_string() })?;
+    let stem = stem_of(report)?;
     let folder = report.parent().unwrap_or(Path::new(""));
     let write = |path: &Path, text: &str| {
         std::fs::write(path, text).map_err(|source| ReportError::Write { path: path.display().to_string(), source })

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use derate_core::hardware::Hardware;
@@ -196,17 +197,30 @@ pub struct Plan {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
-    input_dim: Vec<u32>,
-    hidden: Vec<Hidden>,
-    batch_size: Vec<u32>,
-    precision: Option<Vec<Precision>>,
+    input_dim: List<NonZeroU32>,
+    hidden: List<Hidden>,
+    batch_size: List<NonZeroU32>,
+    precision: Option<List<Precision>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Hidden {
-    hidden_dims: Vec<u32>,
-    output_dim: u32,
+    hidden_dims: List<NonZeroU32>,
+    output_dim: NonZeroU32,
+}
+
+/// A list of one or more; the parser tells the line of an empty one.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<T>")]
+struct List<T>(Vec<T>);
+
+impl<T> TryFrom<Vec<T>> for List<T> {
+    type Error = &'static str;
+
+    fn try_from(list: Vec<T>) -> Result<Self, Self::Error> {
+        if list.is_empty() { Err("a list must not be empty") } else { Ok(Self(list)) }
+    }
 }
 
 impl Plan {
@@ -245,7 +259,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] for a wrong file.
     pub fn precisions_of(path: &Path) -> Result<Option<Vec<Precision>>, PlanError> {
-        Ok(Spec::read(path)?.precision)
+        Ok(Spec::read(path)?.precision.map(|list| list.0))
     }
 
     /// SHA-256 over all configurations and what else defines their work.
@@ -266,28 +280,21 @@ impl Spec {
     fn read(path: &Path) -> Result<Self, PlanError> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read { path: name.clone(), source })?;
-        let spec: Self = toml::from_str(&text)
-            .map_err(|error| PlanError::Spec { path: name.clone(), message: error.to_string().trim().to_owned() })?;
-        let empty = |key: &str| PlanError::Spec { path: name.clone(), message: format!("`{key}` must not be empty") };
-        for (key, len) in
-            [("input_dim", spec.input_dim.len()), ("hidden", spec.hidden.len()), ("batch_size", spec.batch_size.len())]
-        {
-            if len == 0 {
-                return Err(empty(key));
-            }
-        }
-        if spec.hidden.iter().any(|hidden| hidden.hidden_dims.is_empty()) {
-            return Err(empty("hidden.hidden_dims"));
-        }
-        Ok(spec)
+        toml::from_str(&text)
+            .map_err(|error| PlanError::Spec { path: name, message: error.to_string().trim().to_owned() })
     }
 
     fn configurations(&self) -> Vec<Mlp> {
         let mut list = Vec::new();
-        for &input_dim in &self.input_dim {
-            for Hidden { hidden_dims, output_dim } in &self.hidden {
-                for &batch in &self.batch_size {
-                    list.push(Mlp { input_dim, hidden_dims: hidden_dims.clone(), output_dim: *output_dim, batch });
+        for input_dim in &self.input_dim.0 {
+            for Hidden { hidden_dims, output_dim } in &self.hidden.0 {
+                for batch in &self.batch_size.0 {
+                    list.push(Mlp {
+                        input_dim: input_dim.get(),
+                        hidden_dims: hidden_dims.0.iter().map(|dim| dim.get()).collect(),
+                        output_dim: output_dim.get(),
+                        batch: batch.get(),
+                    });
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! The CSV decides what is done: a configuration with a row is never measured again, one without is. Killed at any point, a
 //! sweep repeats at most the open block. A sweep of which every row is there is kept under another name, and measured anew.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -14,7 +15,7 @@ use crate::measure::compare::AGREEMENT_LIMIT;
 use crate::measure::journal::{self, FORMAT};
 use crate::measure::{
     Chunk, Comparison, End, Entry, Finish, FinishedRun, Header, Journal, JournalError, Outcome, Plan as Schedule,
-    Progress, Record, ReferenceLevels, ReferenceSample, RowFile, RowFileError, RunError, Settings, Sink,
+    Progress, Record, ReferenceLevels, ReferenceSample, RowFile, RowFileError, RunError, Settings, SettingsError, Sink,
     SystemSurroundings, compare, run as measure,
 };
 use crate::process_memory;
@@ -42,6 +43,8 @@ pub struct Finished {
     pub finish: Finish,
     /// Rows that were there before.
     pub resumed: usize,
+    /// Rows of the whole file that say why they were skipped, from before and from now.
+    pub skipped_rows: usize,
     /// Against the sweep of the same plan that was there before, if there was one.
     pub comparison: Option<(PathBuf, Comparison)>,
 }
@@ -49,6 +52,9 @@ pub struct Finished {
 /// Why a sweep cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
+    /// A setting out of its range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The CSV.
     #[error(transparent)]
     Rows(#[from] RowFileError),
@@ -102,6 +108,9 @@ pub enum SinkError {
 /// [`SweepError`]; rows written so far stay.
 pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> Result<Finished, SweepError> {
     let csv = options.output;
+    // Whatever is refused is refused before a file is made or changed.
+    options.settings.validate()?;
+    refuse_foreign(csv, plan)?;
     let io = |path: &Path| {
         let path = path.display().to_string();
         move |source| SweepError::Io { path, source }
@@ -157,7 +166,7 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
         let comparison = compare(&first, &finished_run(csv)?, AGREEMENT_LIMIT).ok()?;
         Some((path, comparison))
     });
-    Ok(Finished { finish, resumed, comparison })
+    Ok(Finished { finish, resumed, skipped_rows: skipped_rows(csv), comparison })
 }
 
 /// The files of a sweep, and what they leave to do.
@@ -169,6 +178,22 @@ struct Opened {
     best: ReferenceLevels,
 }
 
+fn keys(plan: &Plan) -> Vec<String> {
+    plan.configurations.iter().map(Configuration::key).collect()
+}
+
+/// Reads a CSV that is there, and changes nothing; an error if it is no sweep, or one of another plan.
+fn refuse_foreign(csv: &Path, plan: &Plan) -> Result<(), SweepError> {
+    if !csv.exists() {
+        return Ok(());
+    }
+    let keys = keys(plan);
+    match RowFile::read(csv, &header(), key_of)?.keys.into_iter().find(|key| !keys.contains(key)) {
+        Some(key) => Err(SweepError::ForeignRow { path: csv.display().to_string(), key }),
+        None => Ok(()),
+    }
+}
+
 fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepError> {
     // The journal first: it refuses another plan before anything is written.
     let (journal, contents) = Journal::open(&journal::beside(csv), header_line)?;
@@ -176,12 +201,7 @@ fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepEr
     if let Some(cut) = &existing.cut {
         eprintln!("{}: line {} was half-written and is measured again", csv.display(), cut.line);
     }
-    let keys: Vec<String> = plan.configurations.iter().map(Configuration::key).collect();
-    for key in &existing.keys {
-        if !keys.contains(key) {
-            return Err(SweepError::ForeignRow { path: csv.display().to_string(), key: key.clone() });
-        }
-    }
+    let keys = keys(plan);
     let todo = (0..keys.len()).filter(|&index| !existing.keys.contains(&keys[index])).collect();
     let best = contents.best_references();
     Ok(Opened { rows, journal, todo, first_block: contents.next_block(), best })
@@ -216,6 +236,31 @@ fn finished_run(csv: &Path) -> Option<FinishedRun> {
     }
     let references = journal::read(&journal::beside(csv)).ok()?.best_references();
     Some(FinishedRun { p10_ns, references })
+}
+
+/// Rows of a sweep that were skipped; 0 where the file does not tell.
+fn skipped_rows(csv: &Path) -> usize {
+    statuses(csv).iter().filter(|(_, status, _)| status == "skipped").count()
+}
+
+/// Why a row of a sweep was disturbed, if it was.
+#[must_use]
+pub fn disturbance(csv: &Path, key: &str) -> Option<String> {
+    statuses(csv).into_iter().find(|(row, status, _)| row == key && status == "disturbed").map(|(_, _, reason)| reason)
+}
+
+/// Key, status and reason of each row; of none where the file cannot be read.
+fn statuses(csv: &Path) -> Vec<(String, String, String)> {
+    let column = |name: &str| header().iter().position(|column| *column == name);
+    let (Some(status), Some(reason), Ok(mut reader)) =
+        (column("status"), column("reason"), csv::Reader::from_path(csv))
+    else {
+        return Vec::new();
+    };
+    let row = |record: csv::StringRecord| {
+        Some((key_of(&record).ok()?, record.get(status)?.to_owned(), record.get(reason)?.to_owned()))
+    };
+    reader.records().filter_map(Result::ok).filter_map(row).collect()
 }
 
 /// Rows and samples to their files.
@@ -268,7 +313,9 @@ impl Sink for Files<'_> {
 fn memory_in_child(configuration: &Configuration, threads: u32) -> Option<u64> {
     let mlp = &configuration.mlp;
     let list = |values: &[u32]| values.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    // In a process group of its own: Ctrl-C in a terminal must not end it, or the row would stay without its memory.
     let output = Command::new(std::env::current_exe().ok()?)
+        .process_group(0)
         .arg("measure-memory")
         .args(["--input-dim", &mlp.input_dim.to_string(), "--hidden-dims", &list(&mlp.hidden_dims)])
         .args(["--output-dim", &mlp.output_dim.to_string(), "--batch", &mlp.batch.to_string()])

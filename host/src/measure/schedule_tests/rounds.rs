@@ -186,7 +186,7 @@ fn evidence_reaches_the_row_and_its_status() {
     let reason = measured.status.reason();
     assert!(reason.starts_with("steal "), "{reason}");
     assert!(
-        reason.ends_with("% > 1 %; compute reference +10.0 % > 5 %; involuntary switches 3.0 per run > 0.5"),
+        reason.ends_with("% > 1 %; compute reference +10.0 % > 7 %; involuntary switches 3.0 per run > 0.5"),
         "{reason}"
     );
     assert_eq!((finish.disturbed, kept.rows[0].block), (1, 7));
@@ -207,7 +207,7 @@ fn drift_is_judged_against_the_best_block_so_far() {
     let reasons = [0, 1, 2].map(|row| kept.measured(row).status.reason().to_owned());
     assert!(of_block(0) >= 50, "{}", of_block(0));
     assert_eq!(reasons[0], "");
-    assert_eq!(reasons[1], "compute reference +10.0 % > 5 %");
+    assert_eq!(reasons[1], "compute reference +10.0 % > 7 %");
     assert_eq!(kept.measured(2).status, Status::Ok);
     assert_eq!(finish.disturbed, 1);
 }
