@@ -106,7 +106,7 @@ coefficients! {
         "Share of the bandwidth of the caches that ops reach.";
     cache_capacity_factor: "1", 0.8 sd 0.4 in [0.2, 2.0],
         "Share of the capacity of the caches that is effective.";
-    dispatch: "s", 2e-6 sd 1.0 in [1e-8, 1e-3],
+    dispatch: "s", 1e-6 sd 1.0 in [1e-8, 1e-3],
         "Time of the runtime for each op before its work.";
     fork: "s", 4e-6 sd 1.0 in [1e-9, 2e-3],
         "Time to start and join the threads of a parallel matrix product.";

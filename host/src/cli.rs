@@ -196,6 +196,9 @@ pub struct Apply {
     /// Thermal profile to edit; without it, the default one.
     #[arg(long)]
     pub thermal_profile: Option<String>,
+    /// Replace factors that were fitted under another runtime or thread count; without it they are not touched.
+    #[arg(long)]
+    pub replace_runtime: bool,
     /// Print the difference and write nothing.
     #[arg(long)]
     pub dry_run: bool,

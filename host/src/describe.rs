@@ -13,8 +13,8 @@ use crate::hardware_file::{
 /// Share of its roofs that software is taken to reach before any calibration.
 const ASSUMED_FACTOR: f64 = 0.7;
 
-/// Dispatch of an op by an eager runtime before any calibration, in seconds.
-const ASSUMED_DISPATCH_S: f64 = 2e-6;
+/// Dispatch of an op by an eager runtime called from native code, before any calibration, in seconds; an interpreter adds to it.
+const ASSUMED_DISPATCH_S: f64 = 1e-6;
 
 /// Why there is no description.
 #[derive(Debug, thiserror::Error)]

@@ -65,11 +65,19 @@ pub(crate) fn run(root: &Path, output: Option<&Path>) -> Result<ExitCode> {
     let summary = on_disk.join("calibration_report.json");
     let text = fs::read_to_string(&summary).with_context(|| format!("cannot read {}", summary.display()))?;
     let errors = parse_errors(&text).with_context(|| summary.display().to_string())?;
-    println!("build              {}", seconds(build_time));
-    println!("detect … verify    {}", seconds(steps_time));
-    println!("error before       {:.1} % MAPE", errors.before_pct);
-    println!("error after        {:.1} % MAPE, held out", errors.after_held_out_pct);
-    println!("report             {}", folder.join("calibration_report.md").display());
+    println!("build                {}", seconds(build_time));
+    println!("detect … verify      {}", seconds(steps_time));
+    println!("error before         {:.1} % MAPE", errors.before_pct);
+    println!("error after          {:.1} % MAPE, held out", errors.after_held_out_pct);
+    let verdict = on_disk.join("verify.json");
+    let text = fs::read_to_string(&verdict).with_context(|| format!("cannot read {}", verdict.display()))?;
+    let verdict: Value = serde_json::from_str(&text).with_context(|| verdict.display().to_string())?;
+    for (what, key) in [("MLPs never measured", "mlp_mape_pct"), ("kinds never measured", "others_mape_pct")] {
+        if let Some(error) = verdict[key].as_f64() {
+            println!("{what:<20} {error:.1} % MAPE");
+        }
+    }
+    println!("report               {}", folder.join("calibration_report.md").display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -291,7 +291,7 @@ mod tests {
             let target = Target::new(hardware).expect("valid");
             let mut truth: Vec<f64> = Coefficients::PRIOR.values().map(f64::from).to_vec();
             truth[0] = 0.4;
-            truth[5] = 6e-6;
+            truth[5] = 3e-6;
             let rows = rows(&target, &truth);
             let study = study(&rows, Precision::Fp32, &target, |_| ()).expect("fits");
             let ours = study.of(Model::Calibrated).expect("fitted");

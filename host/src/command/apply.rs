@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::{Outcome, clock, hardware_file, json, print_json};
 use crate::cli::{Apply, Format};
-use crate::hardware_file::{Edit, Provenance, apply_factors, diff, write_atomic};
+use crate::hardware_file::{
+    DeviceKind, Edit, HardwareFile, Provenance, ThermalEntry, apply_factors, diff, write_atomic,
+};
 use crate::profile::{Belonging, Profile, ProfileError};
 
 /// What `apply` prints for programs.
@@ -19,11 +21,33 @@ struct Applied {
     changes: Vec<[Option<String>; 3]>,
 }
 
+/// The calibration that the factors of a thermal profile come from, if any was applied before.
+fn earlier_fit<'a>(file: &'a HardwareFile, thermal_profile: Option<&str>) -> Option<&'a Provenance> {
+    let named = |entry: &&ThermalEntry| thermal_profile.is_none_or(|name| entry.name == name);
+    file.thermal_profile.iter().find(named)?.factors.values().find_map(|factors| factors.provenance.as_ref())
+}
+
 pub(super) fn run(args: &Apply, format: Format) -> Result<Outcome> {
     let profile = Profile::read(&args.profile)?;
     let (path, file) = hardware_file(args.hardware.as_deref())?;
-    let here = Belonging { hardware: &file.name, runtime: None, device: None, threads: None };
-    profile.belongs(&args.profile, &here)?;
+    let device = match file.kind {
+        DeviceKind::Cpu => Some("cpu"),
+        DeviceKind::Gpu => Some("cuda"),
+        _ => None,
+    };
+    // Factors of two runtimes in one thermal profile would describe neither.
+    let earlier = earlier_fit(&file, args.thermal_profile.as_deref()).filter(|_| !args.replace_runtime);
+    let here = Belonging {
+        hardware: &file.name,
+        runtime: earlier.map(|earlier| earlier.runtime.as_str()),
+        device,
+        threads: earlier.map(|earlier| earlier.threads),
+    };
+    profile.belongs(&args.profile, &here).map_err(|error| {
+        let earlier = matches!(&error, ProfileError::Mismatch { key, .. } if key == "runtime" || key == "threads");
+        let error = anyhow::Error::new(error);
+        if earlier { error.context("other factors are there already; --replace-runtime replaces them") } else { error }
+    })?;
     // The factors scale the description's peak: at another clock they scale another peak.
     let clock_hz = clock(&file);
     if (profile.clock_hz / clock_hz - 1.0).abs() > 0.1 {

@@ -306,7 +306,7 @@ fn mlp(input_dim: u32, hidden_dims: &[u32], output_dim: u32, batch: u32) -> Mlp 
     Mlp { input_dim, hidden_dims: hidden_dims.to_vec(), output_dim, batch }
 }
 
-/// One of each kind: overhead, a middle size, weights from DRAM at batch 1, arithmetic, a tapered network.
+/// One of each kind: overhead, a middle size, weights from memory at batch 1, arithmetic, a tapered network.
 fn quick() -> Vec<Mlp> {
     vec![
         mlp(128, &[128], 64, 1),

@@ -148,3 +148,28 @@ fn what_calibrate_recommends_lowers_the_error_of_the_description() {
     let factors = |json: &Value| number(&json["precisions"][0], "models.two_factors.in_sample.mape_pct");
     assert!((after - factors(&first)).abs() < 0.1, "{after} % against {} %", factors(&first));
 }
+
+#[test]
+fn factors_of_another_runtime_are_replaced_only_on_demand() {
+    let folder = folder_with(&profile());
+    folder.derate(APPLY).exits(0);
+    let once = folder.read("two_core.toml");
+    let mut other = profile();
+    other["runtime"] = json!("another-2.0");
+    folder.write("x.profile.json", other.to_string());
+    let ran = folder.derate(APPLY).exits(2);
+    for said in ["x.profile.json: `runtime` is another-2.0", "--replace-runtime"] {
+        assert!(ran.stderr.contains(said), "{said:?} is not in\n{}", ran.stderr);
+    }
+    assert_eq!(folder.read("two_core.toml"), once);
+    folder.derate(&format!("{APPLY} --replace-runtime")).exits(0);
+    assert!(folder.read("two_core.toml").contains("runtime = \"another-2.0\""));
+}
+
+#[test]
+fn a_profile_of_a_cuda_device_is_none_of_a_cpu() {
+    let mut cuda = profile();
+    cuda["device"] = json!("cuda");
+    let folder = folder_with(&cuda);
+    assert!(folder.derate(APPLY).exits(2).stderr.contains("`device` is cuda; it is applied to cpu"));
+}
