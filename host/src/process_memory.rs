@@ -48,11 +48,15 @@ mod tests {
 
     #[test]
     fn memory_that_is_taken_shows() {
-        let before = resident();
-        let block = vec![1_u8; 64 << 20];
-        assert!(resident() >= before + (60 << 20), "{before} {}", resident());
-        drop(block);
-        assert!(peak() >= before + (60 << 20));
+        // Tests beside this one free memory of the same process at any moment: one try of several must see the block.
+        let seen = (0..20).any(|_| {
+            let before = resident();
+            let block = vec![1_u8; 64 << 20];
+            let grown = resident() >= before + (60 << 20);
+            drop(block);
+            grown && peak() >= before + (60 << 20)
+        });
+        assert!(seen);
     }
 
     #[test]
