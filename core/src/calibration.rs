@@ -5,13 +5,14 @@
 //! stores those beside it. Time of one op, with F its FLOPs and n the elements of its output:
 //!
 //! ```text
-//! matrix · matrix   t = dispatch + fork · F/(F + fork_work) + pack + smooth_max(F / (P · efficiency_factor · u), traffic) + fault
+//! matrix · matrix   t = dispatch + fork · F/(F + fork_work) + pack + smooth_max(F / (P · gemm_efficiency · u), traffic) + fault
 //!                   u = k/(k + saturation_k)
 //!                   pack = weights / packing_bandwidth: a matrix library copies the weights into the layout of its register tiles
 //!                   on every call, before the product starts
 //! matrix · vector   t = dispatch + fork · F/(F + fork_work) + smooth_max(F / (P · vector_efficiency), traffic) + fault
 //!                   a product with m or n of 1 streams the weights as they lie: one MAC for each load, no register tiles
-//! never measured    a product of a class without a measurement: F / (P · efficiency_factor of the description), no pack
+//! never measured    a product of a class without a measurement: dispatch and fork as above, no pack, and the description's share
+//!                   of the peak: F / (P · efficiency_factor · tile_utilization)
 //! all else          t = dispatch + smooth_max(F / P, traffic + serial) + fault
 //! traffic           [`crate::residency`], smooth borders: activations at the distance of the op's own activations (the op
 //!                   before wrote them), weights at the distance of all weights of the network (each is used once a run)
@@ -96,11 +97,11 @@ macro_rules! coefficients {
 }
 
 coefficients! {
-    efficiency_factor: "1", 0.5 sd 0.5 in [0.02, 1.3],
+    gemm_efficiency: "1", 0.5 sd 0.5 in [0.02, 1.3],
         "Share of the peak throughput that large matrix products reach.";
     vector_efficiency: "1", 0.1 sd 0.7 in [1e-3, 1.3],
         "Share of the peak throughput that products of a matrix and a vector reach.";
-    memory_bottleneck_factor: "1", 0.5 sd 0.5 in [0.02, 2.0],
+    backing_bandwidth_factor: "1", 0.5 sd 0.5 in [0.02, 2.0],
         "Share of the bandwidth of the backing store that ops reach.";
     cache_bandwidth_factor: "1", 0.7 sd 0.5 in [0.02, 2.0],
         "Share of the bandwidth of the caches that ops reach.";
@@ -172,8 +173,9 @@ pub struct Calibration {
     pub classes: u16,
     /// Region of the measured ops.
     pub hull: Hull,
-    /// Interval of measured over estimated time that held 90 % of the held-out rows, `[low, high]` around 1.
-    pub interval: [f32; 2],
+    /// Measured over estimated time of a network: 90 % of the held-out rows lie within `[low, high]`, which holds 1. `None` where
+    /// there were too few rows to tell.
+    pub interval: Option<[f32; 2]>,
 }
 
 impl Calibration {
@@ -192,8 +194,8 @@ impl Calibration {
         if self.model_version != MODEL_VERSION {
             return Err(Error::ModelVersion { found: self.model_version, expected: MODEL_VERSION });
         }
-        let [low, high] = self.interval;
-        let interval = low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high);
+        let interval =
+            self.interval.is_none_or(|[low, high]| low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high));
         let hull =
             [self.hull.flops, self.hull.bytes].into_iter().flatten().all(|bound| (0.0..f32::INFINITY).contains(&bound));
         if !interval || !hull {

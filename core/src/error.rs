@@ -16,7 +16,7 @@ pub enum Error {
         /// Its capacity in entries.
         capacity: u32,
     },
-    /// A count passed 2^64 − 1.
+    /// A count passed 2^64 − 1, or an extent 2^32 − 1.
     CountOverflow,
     /// A shape has more than eight dimensions.
     RankExceeded,
@@ -144,7 +144,7 @@ impl fmt::Display for Error {
             Self::CapacityExceeded { table, capacity } => {
                 write!(f, "the graph's table of {table:?} is full at {capacity} entries")
             }
-            Self::CountOverflow => f.write_str("a count is above 2^64 - 1"),
+            Self::CountOverflow => f.write_str("a count is above 2^64 - 1, or an extent above 2^32 - 1"),
             Self::RankExceeded => f.write_str("a shape has more than 8 dimensions"),
             Self::UnknownTensor { operand } => {
                 write!(f, "operand {operand} is a tensor that the graph does not hold")

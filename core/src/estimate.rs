@@ -76,6 +76,8 @@ pub struct OpEstimate {
     pub compute: Seconds,
     /// Time of its traffic alone.
     pub memory: Seconds,
+    /// The memory level with the largest share of its traffic's time: an index into the device's memory levels.
+    pub level: u8,
     /// Time beside arithmetic and traffic.
     pub overhead: Seconds,
     /// The longest of the three.
@@ -92,7 +94,8 @@ pub struct Estimate {
     pub work: Work,
     /// Time of one run.
     pub latency: Seconds,
-    /// Interval that holds 90 % of measurements; `None` below confidence [`Confidence::Calibrated`].
+    /// Interval that holds 90 % of measurements; `None` below confidence [`Confidence::Calibrated`], or where the calibration
+    /// has none.
     pub interval: Option<[Seconds; 2]>,
     /// Sum of the times of arithmetic alone.
     pub compute: Seconds,
@@ -100,6 +103,8 @@ pub struct Estimate {
     pub memory: Seconds,
     /// Sum of the times beside both.
     pub overhead: Seconds,
+    /// The longest of the three sums; of memory, the level at which most of that time is spent.
+    pub bound: Bound,
     /// The highest confidence below which lies at most a tenth of the time; of a graph that takes none, theoretical.
     pub confidence: Confidence,
 }
@@ -160,8 +165,10 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
         compute: Seconds::ZERO,
         memory: Seconds::ZERO,
         overhead: Seconds::ZERO,
+        bound: Bound::Overhead,
         confidence: Confidence::Theoretical,
     };
+    let mut level_times = [Seconds::ZERO; MAX_LEVELS];
     let mut unsure = [Seconds::ZERO; 3];
     for op in op_estimates(graph, target)? {
         let op = op?;
@@ -170,6 +177,9 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
         sum.compute = sum.compute + op.compute;
         sum.memory = sum.memory + op.memory;
         sum.overhead = sum.overhead + op.overhead;
+        if let Some(time) = level_times.get_mut(usize::from(op.level)) {
+            *time = *time + op.memory;
+        }
         for (time, confidence) in unsure.iter_mut().zip(CONFIDENT) {
             if op.confidence < confidence {
                 *time = *time + op.latency;
@@ -179,6 +189,10 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
     if !sum.latency.0.is_finite() {
         return Err(Error::InvalidTime);
     }
+    let slowest = (0..u8::MAX)
+        .zip(level_times)
+        .fold((0, Seconds::ZERO), |slowest, (level, time)| if time.0 > slowest.1.0 { (level, time) } else { slowest });
+    sum.bound = bound_of(sum.compute, sum.memory, sum.overhead, slowest.0);
     let tenth = sum.latency * 0.1;
     sum.confidence = if sum.latency == Seconds::ZERO {
         Confidence::Theoretical
@@ -187,8 +201,7 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
         sure.map_or(Confidence::Unknown, |(confidence, _)| confidence)
     };
     if let (Some(calibration), Confidence::Calibrated) = (target.calibration, sum.confidence) {
-        let [low, high] = calibration.interval;
-        sum.interval = Some([sum.latency * low, sum.latency * high]);
+        sum.interval = calibration.interval.map(|bounds| bounds.map(|bound| sum.latency * bound));
     }
     Ok(sum)
 }
@@ -210,6 +223,20 @@ pub fn op_estimates<'a>(
     Ok(graph.nodes().iter().map(move |node| op_estimate(graph, node, weights, target)))
 }
 
+/// Levels whose times are told apart in [`Estimate::bound`]; time at a level beyond counts for none of them.
+const MAX_LEVELS: usize = 16;
+
+/// The longest of three times; arithmetic before traffic, and traffic before overhead, where they are equal.
+fn bound_of(compute: Seconds, memory: Seconds, overhead: Seconds, level: u8) -> Bound {
+    if overhead.0 > compute.max(memory).0 {
+        Bound::Overhead
+    } else if compute.0 >= memory.0 {
+        Bound::Compute
+    } else {
+        Bound::Memory(level)
+    }
+}
+
 fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Target<'_>) -> Result<OpEstimate, Error> {
     let work = graph.work(node)?;
     let precision = graph.output(node)?.data_type.precision().ok_or(Error::NoUnitForPrecision)?;
@@ -219,20 +246,14 @@ fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Targe
         None => described(&work, target, &roofs)?,
     };
     let memory = transfer.time;
-    let bound = if overhead.0 > compute.max(memory).0 {
-        Bound::Overhead
-    } else if compute.0 >= memory.0 {
-        Bound::Compute
-    } else {
-        Bound::Memory(transfer.level)
-    };
     Ok(OpEstimate {
         work,
         latency: overhead + smooth_max(compute, memory),
         compute,
         memory,
+        level: transfer.level,
         overhead,
-        bound,
+        bound: bound_of(compute, memory, overhead, transfer.level),
         confidence: confidence(&work, target, &roofs)?,
     })
 }
@@ -285,23 +306,23 @@ fn calibrated(
         hardware: target.hardware,
         border: Border::Smooth { capacity: Factor::new(c.cache_capacity_factor)? },
         cache: Factor::new(c.cache_bandwidth_factor)?,
-        backing: Factor::new(c.memory_bottleneck_factor)?,
+        backing: Factor::new(c.backing_bandwidth_factor)?,
     };
     let mut transfer = residency
         .transfer(activations, activations)
         .and(residency.transfer(work.bytes_weight, weights.checked_add(activations)?));
     let mut overhead = overhead_of(work, Seconds(c.dispatch));
 
-    let compute = if let Some(Gemm { m, n, k, .. }) = work.gemm {
+    let compute = if let Some(Gemm { m, n, k, groups }) = work.gemm {
         let flops = work.flops.as_f32();
         overhead = overhead + Seconds(c.fork * (flops / (flops + c.fork_work)));
         if !calibration.covers(work.class) {
             roofs.described(work)
-        } else if m == 1 || n == 1 {
+        } else if groups == 1 && (m == 1 || n == 1) {
             work.flops / (roofs.peak * Factor::new(c.vector_efficiency)?)
         } else {
             overhead = overhead + Seconds(work.bytes_weight.as_f32() / c.packing_bandwidth);
-            work.flops / (roofs.peak * Factor::new(c.efficiency_factor * saturation(k, c.saturation_k))?)
+            work.flops / (roofs.peak * Factor::new(c.gemm_efficiency * saturation(k, c.saturation_k))?)
         }
     } else {
         let serial = activations.as_f32() / c.serial_bandwidth / ramp(work.elements_out, GRAIN);
@@ -378,7 +399,7 @@ mod tests {
             let mut calibration = Calibration {
                 model_version: MODEL_VERSION,
                 coefficients: Coefficients {
-                    efficiency_factor: 1.0,
+                    gemm_efficiency: 1.0,
                     packing_bandwidth: 1e13,
                     saturation_k: 1e-3,
                     dispatch: 1e-8,
@@ -387,7 +408,7 @@ mod tests {
                 },
                 classes: Class::Linear.bit(),
                 hull: Hull::EMPTY,
-                interval: [0.5, 2.0],
+                interval: Some([0.5, 2.0]),
             };
             calibration.hull.widen(&graph.view().total_work()?)?;
             let target = Target { calibration: Some(&calibration), ..Target::new(toy)? };

@@ -1,10 +1,13 @@
 //! Memory: how many bytes a graph holds at once when its ops run in order.
 //!
 //! A tensor lives from the op that writes it to the last op that reads it; inputs live from the start, outputs of the graph to
-//! the end. An op in place takes over the memory of its operand 0 where nobody reads that any more. Parameters are held throughout.
+//! the end. A view has no memory of its own: what it looks at lives as long as it does. An op in place takes over the memory of
+//! its operand 0 where nobody reads that any more. Parameters are held throughout.
 
 use crate::error::Error;
-use crate::graph::GraphView;
+use crate::graph::{GraphView, Node};
+use crate::op::Op;
+use crate::tensor::{Tensor, TensorId};
 use crate::units::Bytes;
 
 /// What a graph holds.
@@ -46,28 +49,65 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
         }
     }
 
+    // What a view looks at lives as long as the view: from the last view back, so that views of views reach the first.
+    for node in graph.nodes().iter().rev() {
+        if let (true, Some(viewed)) = (is_view(node), graph.operands(node).ids().first()) {
+            let last = last_use.get(node.output.index()).copied().unwrap_or(u32::MAX);
+            if let Some(viewed) = last_use.get_mut(viewed.index()) {
+                *viewed = (*viewed).max(last);
+            }
+        }
+    }
+
     let mut weights = Bytes::ZERO;
     let mut live = inputs(graph)?;
     let mut peak = live;
     for (step, node) in (0..u32::MAX).zip(graph.nodes()) {
         weights = weights.checked_add(graph.work(node)?.bytes_weight)?;
-        let operands = graph.operands(node);
-        let dies = |index: usize| last_use.get(index) == Some(&step);
-        let takes_over = node.op.in_place() && operands.ids().first().is_some_and(|id| dies(id.index()));
+        if is_view(node) {
+            continue;
+        }
+        let ids = graph.operands(node).ids();
+        let dies = |id: TensorId| last_use.get(id.index()) == Some(&step);
+        let takes_over = node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)));
         if !takes_over {
             live = live.checked_add(graph.output(node)?.bytes()?)?;
         }
         peak = peak.max(live);
-        for (position, id) in operands.ids().iter().enumerate() {
-            let earlier = operands.ids().get(..position).unwrap_or(&[]);
+        for (position, &id) in ids.iter().enumerate() {
+            let held = viewed(graph, id);
+            let earlier = ids.get(..position).unwrap_or(&[]);
+            let seen = earlier.iter().any(|&other| viewed(graph, other) == held);
             let taken_over = takes_over && position == 0;
-            if dies(id.index()) && !earlier.contains(id) && !taken_over {
-                let bytes = operands.at(u16::try_from(position).unwrap_or(u16::MAX))?.bytes()?;
+            if dies(held) && !seen && !taken_over {
+                let bytes = graph.tensors().get(held.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
                 live = Bytes(live.0.saturating_sub(bytes.0));
             }
         }
     }
     Ok(Footprint { weights, peak_activations: peak })
+}
+
+/// Whether a node gives its operand under another shape, without memory of its own.
+const fn is_view(node: &Node) -> bool {
+    matches!(node.op, Op::Flatten(_))
+}
+
+/// The tensor whose memory a tensor lies in: itself, or what it is a view of.
+fn viewed(graph: GraphView<'_>, id: TensorId) -> TensorId {
+    let mut at = id;
+    // Each step goes to an earlier node: there are no more steps than nodes.
+    for _ in graph.nodes() {
+        let Ok(index) = graph.nodes().binary_search_by_key(&at, |node| node.output) else { break };
+        match graph.nodes().get(index) {
+            Some(node) if is_view(node) => match graph.operands(node).ids().first() {
+                Some(&operand) => at = operand,
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    at
 }
 
 /// Bytes of the tensors that no node writes: all of them less the outputs, of which each node has one of its own.
@@ -128,6 +168,31 @@ mod tests {
         let a = graph.op(relu(true), &[x])?;
         graph.op(Op::Binary(Binary { kind: BinaryKind::Add, in_place: true }), &[a, x])?;
         assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(2 * 16 * 4));
+        Ok(())
+    }
+
+    #[test]
+    fn a_view_has_no_memory_of_its_own_and_keeps_what_it_looks_at() -> Result<(), Error> {
+        // x of 16; f = flatten(x); a = linear(16 → 4) of f; b = relu(x), 16; y = linear(16 → 4) of flatten(b).
+        let mut graph = Graph::<6, 8>::new();
+        let x = graph.input(&[1, 4, 4], DataType::Fp32)?;
+        let flat = Op::Flatten(crate::op::Flatten { start_axis: 1 });
+        let linear = Op::Linear(Linear { in_features: 16, out_features: 4, bias: false });
+        let f = graph.op(flat, &[x])?;
+        graph.op(linear, &[f])?;
+        let b = graph.op(relu(false), &[x])?;
+        let g = graph.op(flat, &[b])?;
+        graph.op(linear, &[g])?;
+        // At the ReLU: x, a (an output of the graph) and b: 16 + 4 + 16. The flattened tensors add nothing.
+        assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(36 * 4));
+        // In place on a view of a tensor that is read later: that must not be destroyed, so there are two.
+        let mut graph = Graph::<6, 8>::new();
+        let x = graph.input(&[1, 4, 4], DataType::Fp32)?;
+        let f = graph.op(flat, &[x])?;
+        graph.op(relu(true), &[f])?;
+        graph.op(relu(false), &[x])?;
+        // x, relu(f) and relu(x).
+        assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(3 * 16 * 4));
         Ok(())
     }
 

@@ -108,7 +108,6 @@ impl Op {
         match self {
             Self::Activation(op) => op.in_place,
             Self::Binary(op) => op.in_place,
-            Self::Flatten(_) => true,
             _ => false,
         }
     }

@@ -68,11 +68,7 @@ pub fn write(out: &mut impl Write, hardware: &Hardware<'_>) -> Result<(), Failur
     writeln!(out, "{:<8}{:>8}{:>14}  bound", "op", "macs", "latency_us")?;
     for (node, op) in graph.nodes().iter().zip(op_estimates(graph, &target)?) {
         let op = op?;
-        let bound = match op.bound {
-            Bound::Compute => "compute",
-            Bound::Memory(level) => hardware.memory().get(usize::from(level)).map_or("memory", |level| level.name),
-            Bound::Overhead => "overhead",
-        };
+        let bound = name(op.bound, hardware);
         writeln!(out, "{:<8}{:>8}{:>14.3}  {bound}", node.op.name(), op.work.macs.0, microseconds(op.latency))?;
     }
 
@@ -80,7 +76,7 @@ pub fn write(out: &mut impl Write, hardware: &Hardware<'_>) -> Result<(), Failur
     let held = footprint(graph, &mut [0; TENSORS])?;
     writeln!(out, "macs: {}", total.work.macs.0)?;
     writeln!(out, "latency: {:.3} us", microseconds(total.latency))?;
-    writeln!(out, "bound: {}", if total.compute_bound() { "compute" } else { "memory" })?;
+    writeln!(out, "bound: {}", name(total.bound, hardware))?;
     writeln!(out, "confidence: {}", total.confidence.name())?;
     writeln!(out, "weights: {}", held.weights)?;
     writeln!(out, "peak activations: {}", held.peak_activations)?;
@@ -90,4 +86,13 @@ pub fn write(out: &mut impl Write, hardware: &Hardware<'_>) -> Result<(), Failur
 
 fn microseconds(time: Seconds) -> f32 {
     time.0 * 1e6
+}
+
+/// What limits, in a word: arithmetic, the name of a memory level, or what lies beside both.
+fn name<'a>(bound: Bound, hardware: &Hardware<'a>) -> &'a str {
+    match bound {
+        Bound::Compute => "compute",
+        Bound::Memory(level) => hardware.memory().get(usize::from(level)).map_or("memory", |level| level.name),
+        Bound::Overhead => "overhead",
+    }
 }

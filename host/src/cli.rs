@@ -69,7 +69,8 @@ pub enum Verb {
 pub enum HardwareVerb {
     /// Describe this CPU: model, cores, caches, and its peaks and bandwidths by micro-benchmarks of some seconds.
     Detect {
-        /// The description to write; without it, the one that other verbs use when they are given none.
+        /// The description to write; without it, the one that other verbs use when they are given none. A file that is there
+        /// already is kept beside it, as `<name>.1.toml` or the first free number after it.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -148,6 +149,9 @@ pub struct SweepMlp {
     /// Description of this device; without it, the detected one, made now if there is none.
     #[arg(long, value_name = "FILE")]
     pub hardware: Option<PathBuf>,
+    /// Thermal profile that the device runs in; without it, the default one.
+    #[arg(long, value_name = "NAME")]
+    pub thermal_profile: Option<String>,
     /// The CSV; without it, `results/mlp_sweep_<scope>_<device>.csv`.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -196,7 +200,7 @@ pub struct Apply {
     /// Thermal profile to edit; without it, the default one.
     #[arg(long)]
     pub thermal_profile: Option<String>,
-    /// Replace factors that were fitted under another runtime or thread count; without it they are not touched.
+    /// Apply factors of another runtime or thread count than the description's; without it they are refused.
     #[arg(long)]
     pub replace_runtime: bool,
     /// Print the difference and write nothing.
@@ -213,6 +217,9 @@ pub struct Verify {
     /// Description of this device; without it, the detected one.
     #[arg(long, value_name = "FILE")]
     pub hardware: Option<PathBuf>,
+    /// Thermal profile that the device runs in; without it, the default one.
+    #[arg(long, value_name = "NAME")]
+    pub thermal_profile: Option<String>,
     /// Networks: `mlp` (five that are in no sweep), `resnet18`, `mobilenet_v2`; separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "mlp,resnet18,mobilenet_v2")]
     pub models: Vec<String>,
@@ -226,12 +233,13 @@ pub struct Verify {
     #[arg(long, default_value_t = 30.0, allow_negative_numbers = true, value_name = "SECONDS")]
     pub block_time: f64,
     /// Fail (exit code 1) if the mean absolute percentage error over all networks is above this.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_negative_numbers = true)]
     pub max_mape: Option<f64>,
-    /// Fail (exit code 1) if the error over all networks is more than 5 points above that of this earlier `--format json` output.
+    /// Fail (exit code 1) if the error over all networks is more than 5 points above that of this earlier `--format json` output
+    /// of the same hardware, runtime, threads, precision and networks.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Write the table as Markdown here, and the JSON beside it.
+    /// Write the table as Markdown here (`.md`), and the JSON beside it.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -252,6 +260,11 @@ pub struct MeasureMemory {
     pub precision: Precision,
     #[arg(long)]
     pub threads: u32,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let allowed = "it must be a finite number, 0 or more";
+    text.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0).ok_or_else(|| allowed.to_owned())
 }
 
 fn precision(text: &str) -> Result<Precision, String> {

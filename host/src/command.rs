@@ -1,5 +1,21 @@
 //! The verbs: each takes its arguments, does its work, prints its result, and says how it ended.
 
+/// Prints a line on standard output, as `println!` does; a reader that went away is no error (`derate hardware list | head -1`).
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout(), $($text)*).ok();
+    }};
+}
+
+/// As [`say!`], without a line break.
+macro_rules! say_part {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        write!(std::io::stdout(), $($text)*).ok();
+    }};
+}
+
 mod apply;
 mod calibrate;
 mod hardware;
@@ -62,7 +78,9 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
 
 /// The description that verbs use when they are given none: of this CPU, in the user's cache.
 fn detected_path() -> Result<PathBuf> {
-    let cache = match (std::env::var_os("DERATE_CACHE"), std::env::var_os("HOME")) {
+    // An empty value is what a script leaves of a variable that it does not know.
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = match (variable("DERATE_CACHE"), variable("HOME")) {
         (Some(cache), _) => PathBuf::from(cache),
         (None, Some(home)) => Path::new(&home).join(".cache/derate"),
         (None, None) => bail!("neither DERATE_CACHE nor HOME is set: name the description with --hardware FILE"),
@@ -120,7 +138,7 @@ fn target<'a>(hardware: &'a Hardware<'a>, thermal_profile: Option<&str>) -> Resu
 
 /// Prints a JSON document on standard output.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

@@ -16,6 +16,12 @@ const ASSUMED_FACTOR: f64 = 0.7;
 /// Dispatch of an op by an eager runtime called from native code, before any calibration, in seconds; an interpreter adds to it.
 const ASSUMED_DISPATCH_S: f64 = 1e-6;
 
+/// Least size of a main memory that the system does not tell, in bytes.
+const ASSUMED_DRAM: u64 = 1 << 30;
+
+/// Name of the main memory.
+const DRAM: &str = "DRAM";
+
 /// Why there is no description.
 #[derive(Debug, thiserror::Error)]
 pub enum DescribeError {
@@ -28,6 +34,8 @@ pub enum DescribeError {
 }
 
 /// The description of a detected CPU, with all its available cores.
+///
+/// Levels grow from the nearest to the main memory: a cache that does not fit in is left out, and `description` says so.
 ///
 /// # Errors
 /// [`DescribeError`] where clock or peaks were not measured.
@@ -55,22 +63,21 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
     }
     let factors = macs_per_cycle.keys().map(|&precision| (precision, assumed_factors())).collect();
     let model = cpu.identity.model_name.clone().unwrap_or_else(|| "unknown CPU".to_owned());
+    let (memory, left_out) = growing(memory(cpu, cores));
+    let machine = cpu.identity.hypervisor.as_ref().map(|kind| format!("virtual machine ({kind})"));
+    let parts = [model.trim().to_owned(), format!("{cores} cores")].into_iter().chain(machine).chain(left_out);
     Ok(HardwareFile {
         schema: SCHEMA,
-        name: name(&model, cores),
+        name: name(&model, cpu.identity.family, cpu.identity.model, cores),
         kind: DeviceKind::Cpu,
-        description: format!(
-            "{}, {cores} cores{}",
-            model.trim(),
-            cpu.identity.hypervisor.as_ref().map_or(String::new(), |kind| format!(", virtual machine ({kind})"))
-        ),
+        description: parts.collect::<Vec<_>>().join(", "),
         compute: vec![ComputeEntry {
             name: format!("{:?}", cpu.isa.simd_level()),
             count: Number::new(cores, Basis::Spec, "cores available to the process (sched_getaffinity, sysfs)"),
             clock_hz: Number::new(significant(clock_hz), Basis::Measured, spread(&clock.all_cores)),
             macs_per_cycle,
         }],
-        memory: memory(cpu, cores),
+        memory,
         overhead: OverheadEntry {
             dispatch_s: Number::new(
                 ASSUMED_DISPATCH_S,
@@ -102,8 +109,9 @@ fn assumed_factors() -> FactorsEntry {
     }
 }
 
+/// Every level that was measured, nearest first.
 fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
-    let mut levels = Vec::new();
+    let mut levels: Vec<MemoryEntry> = Vec::new();
     for measured in &cpu.bandwidths {
         let rates = &measured.read_bytes_per_s;
         let (name, capacity, shared_by) = match measured.level {
@@ -120,8 +128,19 @@ fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
                 )
             }
             MemoryLevel::Dram => {
-                let bytes = cpu.memory.limit_bytes.into_iter().chain(cpu.memory.total_bytes).min().unwrap_or(1 << 30);
-                ("DRAM".to_owned(), Number::new(bytes, Basis::Spec, "/proc/meminfo and the cgroup's limit"), None)
+                let capacity = match cpu.memory.limit_bytes.into_iter().chain(cpu.memory.total_bytes).min() {
+                    Some(bytes) => Number::new(bytes, Basis::Spec, "/proc/meminfo and the cgroup's limit"),
+                    None => {
+                        let caches = levels.iter().map(|level| level.capacity_bytes.value).max().unwrap_or(0);
+                        let bytes = ASSUMED_DRAM.max(caches.saturating_mul(2));
+                        Number::new(
+                            bytes,
+                            Basis::Assumed,
+                            "the system does not tell; 1 GiB, or twice the largest cache",
+                        )
+                    }
+                };
+                (DRAM.to_owned(), capacity, None)
             }
         };
         levels.push(MemoryEntry {
@@ -141,6 +160,32 @@ fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
         });
     }
     levels
+}
+
+/// The levels of which each is larger than the one before, and what was left out for it. The main memory stays.
+///
+/// Caches of many cores may together be larger than the one that these share: such a cache holds little that they do not.
+fn growing(levels: Vec<MemoryEntry>) -> (Vec<MemoryEntry>, Vec<String>) {
+    let said = |level: &MemoryEntry, beside: &MemoryEntry| {
+        let [bytes, other] = [level, beside].map(|level| level.capacity_bytes.value);
+        format!("{} left out ({bytes} B beside {other} B of {})", level.name, beside.name)
+    };
+    let (mut kept, mut left_out): (Vec<MemoryEntry>, Vec<String>) = (Vec::new(), Vec::new());
+    for level in levels {
+        let capacity = level.capacity_bytes.value;
+        if level.name == DRAM {
+            while let Some(cache) = kept.pop_if(|cache| cache.capacity_bytes.value >= capacity) {
+                left_out.push(said(&cache, &level));
+            }
+        } else if let Some(below) = kept.last()
+            && capacity <= below.capacity_bytes.value
+        {
+            left_out.push(said(&level, below));
+            continue;
+        }
+        kept.push(level);
+    }
+    (kept, left_out)
 }
 
 /// How a number was measured, and how much it moved.
@@ -169,10 +214,12 @@ fn significant(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
-/// Lower-case identity of letters, digits and hyphens: the model and its available cores.
+/// Lower-case identity of letters, digits and hyphens: model name, `f` family `m` model where known, and available cores.
+///
+/// Family and model tell apart what hypervisors call by one name.
 #[must_use]
-pub fn name(model: &str, cores: u32) -> String {
-    let words: Vec<String> = model
+pub fn name(model_name: &str, family: Option<u32>, model: Option<u32>, cores: u32) -> String {
+    let mut words: Vec<String> = model_name
         .to_lowercase()
         .replace("(r)", " ")
         .replace("(tm)", " ")
@@ -180,17 +227,110 @@ pub fn name(model: &str, cores: u32) -> String {
         .filter(|word| !word.is_empty() && !["cpu", "processor", "core", "with"].contains(word))
         .map(str::to_owned)
         .collect();
-    format!("{}-{cores}c", words.join("-"))
+    let number = |letter: char, number: Option<u32>| number.map(|number| format!("{letter}{number}"));
+    let identity: String = number('f', family).into_iter().chain(number('m', model)).collect();
+    words.extend((!identity.is_empty()).then_some(identity));
+    words.push(format!("{cores}c"));
+    words.join("-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::{Cache, Environment, Identity, Isa, LevelBandwidth, Memory, Peak, Rates, Topology};
 
     #[test]
-    fn names_are_short_and_plain() {
-        assert_eq!(name("AMD EPYC", 2), "amd-epyc-2c");
-        assert_eq!(name("12th Gen Intel(R) Core(TM) i7-12700K", 12), "12th-gen-intel-i7-12700k-12c");
+    fn names_are_short_and_plain_and_tell_models_apart() {
+        assert_eq!(name("AMD EPYC", Some(26), Some(2), 2), "amd-epyc-f26m2-2c");
+        assert_eq!(name("AMD EPYC", Some(25), Some(1), 2), "amd-epyc-f25m1-2c");
+        assert_eq!(name("AMD EPYC", Some(26), None, 2), "amd-epyc-f26-2c");
+        assert_eq!(name("12th Gen Intel(R) Core(TM) i7-12700K", None, None, 12), "12th-gen-intel-i7-12700k-12c");
+    }
+
+    /// A server of 56 cores with L2 caches of 2 MiB, beside an L3 of 105 MiB that all of them share.
+    fn server() -> DetectedCpu {
+        let measured = |value: f64| Measured {
+            value,
+            median: value,
+            p10: value,
+            relative_iqr: 0.0,
+            n_samples: 5,
+            undisturbed: 1.0,
+            method: "by hand".to_owned(),
+        };
+        let rates = |one: f64| Rates { single_core: measured(one), all_cores: measured(one * 56.0) };
+        let bandwidth = |level, rate| LevelBandwidth {
+            level,
+            single_core_set_bytes: 1,
+            all_cores_set_bytes: 56,
+            read_bytes_per_s: rates(rate),
+            copy_bytes_per_s: rates(rate),
+        };
+        let cache = |level, size_bytes, shared_by_cpus| Cache {
+            level,
+            kind: CacheKind::Unified,
+            size_bytes,
+            line_bytes: None,
+            shared_by_cpus,
+        };
+        let private = |level, bytes| (0..56).map(move |cpu| cache(level, bytes, vec![cpu]));
+        let shared = cache(3, 105 << 20, (0..56).collect());
+        DetectedCpu {
+            identity: Identity { model_name: Some("Big CPU".to_owned()), ..Identity::default() },
+            isa: Isa::default(),
+            topology: Topology {
+                cpus: (0..56).collect(),
+                cores: (0..56).map(|cpu| vec![cpu]).collect(),
+                smt: false,
+                efficiency_cpus: Vec::new(),
+            },
+            caches: private(1, 48 << 10).chain(private(2, 2 << 20)).chain([shared]).collect(),
+            memory: Memory { total_bytes: Some(1 << 38), ..Memory::default() },
+            environment: Environment::default(),
+            clock_hz: Some(Rates { single_core: measured(3e9), all_cores: measured(3e9) }),
+            peaks: vec![(crate::detect::Precision::Fp32, Peak::Measured { flops_per_s: rates(192e9) })],
+            bandwidths: vec![
+                bandwidth(MemoryLevel::Cache(1), 1e12),
+                bandwidth(MemoryLevel::Cache(2), 1e11),
+                bandwidth(MemoryLevel::Cache(3), 1e10),
+                bandwidth(MemoryLevel::Dram, 5e9),
+            ],
+            steal_percent: None,
+            elapsed: std::time::Duration::ZERO,
+            notes: Vec::new(),
+        }
+    }
+
+    fn levels(file: &HardwareFile) -> Vec<&str> {
+        file.memory.iter().map(|level| level.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_cache_that_is_no_larger_than_the_one_before_is_left_out() {
+        let file = describe(&server()).expect("a description");
+        assert_eq!(levels(&file), ["L1", "L2", "DRAM"]);
+        // 56 × 2 MiB = 117440512 B, 105 MiB = 110100480 B.
+        let said = "Big CPU, 56 cores, L3 left out (110100480 B beside 117440512 B of L2)";
+        assert_eq!((file.name.as_str(), file.description.as_str()), ("big-56c", said));
+        HardwareFile::parse(&file.to_toml(), "server.toml").expect("a description that every verb reads");
+
+        let mut larger = server();
+        larger.caches.last_mut().expect("the L3").size_bytes = 113 << 20;
+        let file = describe(&larger).expect("a description");
+        assert_eq!((levels(&file), file.description.as_str()), (vec!["L1", "L2", "L3", "DRAM"], "Big CPU, 56 cores"));
+    }
+
+    #[test]
+    fn a_main_memory_stays_and_an_unknown_one_is_assumed() {
+        // A control group of 64 MiB: of the caches, L1 alone (56 × 48 KiB) is smaller.
+        let limited = Memory { limit_bytes: Some(64 << 20), ..server().memory };
+        let file = describe(&DetectedCpu { memory: limited, ..server() }).expect("a description");
+        assert_eq!(levels(&file), ["L1", "DRAM"]);
+
+        let file = describe(&DetectedCpu { memory: Memory::default(), ..server() }).expect("a description");
+        let capacity = &file.memory.last().expect("a level").capacity_bytes;
+        assert_eq!((capacity.value, capacity.basis), (1 << 30, Basis::Assumed));
+        assert!(capacity.source.contains("does not tell"), "{}", capacity.source);
     }
 
     #[test]

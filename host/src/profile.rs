@@ -11,6 +11,9 @@ use crate::calibrate::Statistic;
 /// Version of this format.
 pub const FORMAT: u32 = 1;
 
+/// How far two clocks of one device may lie apart, as a share: the factors scale the peak at the clock they were fitted at.
+pub const CLOCK_TOLERANCE: f64 = 0.1;
+
 /// Coefficients of one device, runtime and thread count; one fit for each precision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +114,7 @@ pub enum ProfileError {
 }
 
 impl Profile {
-    /// Reads a profile and checks format, model version and the range of every coefficient.
+    /// Reads a profile and checks format, model version, the range of every coefficient, and that there is one fit a precision.
     ///
     /// # Errors
     /// [`ProfileError`] naming file, key, value, and what is allowed.
@@ -134,7 +137,20 @@ impl Profile {
         if profile.format != FORMAT {
             return mismatch("format".into(), profile.format.to_string(), format!("this version reads {FORMAT}"));
         }
-        for fit in &profile.fits {
+        if profile.threads == 0 {
+            return mismatch("threads".into(), "0".into(), "it must be 1 or more".into());
+        }
+        if !is_positive(profile.clock_hz) {
+            return mismatch("clock_hz".into(), profile.clock_hz.to_string(), POSITIVE.into());
+        }
+        if profile.fits.is_empty() {
+            return mismatch("fits".into(), "[]".into(), "it must hold a fit for each precision of the dataset".into());
+        }
+        for (index, fit) in profile.fits.iter().enumerate() {
+            if profile.fits[..index].iter().any(|other| other.precision == fit.precision) {
+                let allowed = "another fit has this precision, and there must be one for each".to_owned();
+                return mismatch(format!("fits[{index}].precision"), fit.precision.name().to_owned(), allowed);
+            }
             let place = format!("fits[{}].calibration", fit.precision.name());
             match fit.calibration.check() {
                 Ok(()) => {}
@@ -152,7 +168,14 @@ impl Profile {
                     let allowed = format!("it must lie in {:e} to {:e} {}", c.low, c.high, c.unit);
                     return mismatch(format!("{place}.coefficients.{}", c.name), found.to_string(), allowed);
                 }
-                Err(other) => return mismatch(place, "wrong".into(), other.to_string()),
+                Err(other) => {
+                    return match wrong_bounds(&fit.calibration) {
+                        Some((key, found, allowed)) => {
+                            mismatch(format!("{place}.{key}"), format!("{found:?}"), allowed.into())
+                        }
+                        None => mismatch(place, "wrong".into(), other.to_string()),
+                    };
+                }
             }
             for (key, value) in [
                 ("efficiency_factor", fit.efficiency_factor),
@@ -161,9 +184,9 @@ impl Profile {
                 ("roofline_flops_per_s", fit.roofline_flops_per_s),
                 ("roofline_bytes_per_s", fit.roofline_bytes_per_s),
             ] {
-                if !(value > 0.0 && value.is_finite()) {
+                if !is_positive(value) {
                     let key = format!("fits[{}].{key}", fit.precision.name());
-                    return mismatch(key, value.to_string(), "it must be a positive, finite number".into());
+                    return mismatch(key, value.to_string(), POSITIVE.into());
                 }
             }
         }
@@ -186,7 +209,8 @@ impl Profile {
         })
     }
 
-    /// Makes sure that the profile belongs to a description, runtime, device and thread count; `None` is not compared.
+    /// Makes sure that the profile belongs to a description and its clock, a runtime, device and thread count; `None` is not
+    /// compared.
     ///
     /// # Errors
     /// [`ProfileError::Mismatch`] for the first that differs.
@@ -196,6 +220,9 @@ impl Profile {
             ("runtime", to.runtime, self.runtime.as_str()),
             ("device", to.device, self.device.as_str()),
         ];
+        let mismatch = |key: &str, found: String, allowed: String| {
+            Err(ProfileError::Mismatch { path: path.display().to_string(), key: key.into(), found, allowed })
+        };
         let threads = self.threads.to_string();
         let wanted_threads = to.threads.map(|threads| threads.to_string());
         for (key, wanted, found) in pairs.into_iter().chain([("threads", wanted_threads.as_deref(), threads.as_str())])
@@ -203,16 +230,41 @@ impl Profile {
             if let Some(wanted) = wanted
                 && wanted != found
             {
-                return Err(ProfileError::Mismatch {
-                    path: path.display().to_string(),
-                    key: key.into(),
-                    found: found.to_owned(),
-                    allowed: format!("it is applied to {wanted}: calibrate there"),
-                });
+                return mismatch(key, found.to_owned(), format!("it is applied to {wanted}: calibrate there"));
             }
+        }
+        let apart = (self.clock_hz / to.clock_hz - 1.0).abs();
+        if apart.is_nan() || apart > CLOCK_TOLERANCE {
+            let allowed = format!(
+                "it is applied to {}, more than {} % away: calibrate at this clock",
+                to.clock_hz,
+                CLOCK_TOLERANCE * 100.0
+            );
+            return mismatch("clock_hz", self.clock_hz.to_string(), allowed);
         }
         Ok(())
     }
+}
+
+/// What is allowed for most numbers.
+const POSITIVE: &str = "it must be a positive, finite number";
+
+fn is_positive(value: f64) -> bool {
+    value > 0.0 && value.is_finite()
+}
+
+/// Key, value and allowed values of an interval or a hull that no calibration has.
+fn wrong_bounds(calibration: &Calibration) -> Option<(&'static str, [f32; 2], &'static str)> {
+    if let Some(interval) = calibration.interval
+        && let [low, high] = interval
+        && !(low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high))
+    {
+        return Some(("interval", interval, "it must be [low, high] with low above 0, low <= 1 <= high, both finite"));
+    }
+    [("hull.flops", calibration.hull.flops), ("hull.bytes", calibration.hull.bytes)]
+        .into_iter()
+        .find(|(_, range)| range.iter().any(|bound| !(0.0..f32::INFINITY).contains(bound)))
+        .map(|(key, range)| (key, range, "it must be [least, greatest], finite and not negative"))
 }
 
 /// What a profile must have been made for.
@@ -220,6 +272,8 @@ impl Profile {
 pub struct Belonging<'a> {
     /// Name of the hardware description.
     pub hardware: &'a str,
+    /// Clock of its compute unit, in Hz.
+    pub clock_hz: f64,
     /// Name and version of the runtime.
     pub runtime: Option<&'a str>,
     /// `cpu` or `cuda`.
@@ -239,7 +293,7 @@ pub(crate) mod tests {
             coefficients: Coefficients::PRIOR,
             classes: 1,
             hull: Hull { flops: [1.0, 1e9], bytes: [1.0, 1e9] },
-            interval: [0.9, 1.1],
+            interval: Some([0.9, 1.1]),
         };
         Profile {
             format: FORMAT,
@@ -280,8 +334,8 @@ pub(crate) mod tests {
             |from: &str, to: &str| Profile::parse(&text.replace(from, to), "p.json").expect_err("wrong").to_string();
         assert!(parse("\"model_version\":1", "\"model_version\":9").contains("model_version` is 9"));
         assert!(
-            parse("\"efficiency_factor\":0.5", "\"efficiency_factor\":7")
-                .contains("coefficients.efficiency_factor` is 7; it must lie in")
+            parse("\"gemm_efficiency\":0.5", "\"gemm_efficiency\":7")
+                .contains("coefficients.gemm_efficiency` is 7; it must lie in")
         );
         assert!(parse("\"format\":1", "\"format\":2").contains("`format` is 2"));
         assert!(parse("\"threads\"", "\"treads\"").contains("unknown field `treads`"));
@@ -289,9 +343,52 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_no_calibration_has_is_refused_with_key_value_and_what_is_allowed() {
+        let refused = |change: &dyn Fn(&mut Profile), said: &str| {
+            let mut profile = example();
+            change(&mut profile);
+            let text = serde_json::to_string(&profile).expect("serializes");
+            let error = Profile::parse(&text, "p.json").expect_err("wrong").to_string();
+            assert!(error.starts_with(&format!("p.json: `{said}")), "{error}");
+        };
+        refused(&|profile| profile.fits.clear(), "fits` is []; it must hold a fit");
+        refused(&|profile| profile.fits.push(profile.fits[0]), "fits[1].precision` is fp32; another fit has");
+        refused(&|profile| profile.threads = 0, "threads` is 0; it must be 1 or more");
+        refused(&|profile| profile.clock_hz = 0.0, "clock_hz` is 0; it must be a positive, finite number");
+        refused(&|profile| profile.clock_hz = -4e9, "clock_hz` is -4000000000; it must be a positive, finite number");
+        let place = "fits[fp32].calibration";
+        refused(
+            &|profile| profile.fits[0].calibration.interval = Some([1.25, 1.5]),
+            &format!("{place}.interval` is [1.25, 1.5]; it must be [low, high] with low above 0, low <= 1 <= high"),
+        );
+        refused(
+            &|profile| profile.fits[0].calibration.hull.bytes = [-1.0, 2.0],
+            &format!("{place}.hull.bytes` is [-1.0, 2.0]; it must be [least, greatest], finite and not negative"),
+        );
+    }
+
+    #[test]
+    fn a_clock_more_than_a_tenth_away_is_refused() {
+        let here = |clock_hz| Belonging { hardware: "two-core", clock_hz, runtime: None, device: None, threads: None };
+        let belongs = |clock_hz| example().belongs(Path::new("p.json"), &here(clock_hz));
+        // The profile's is 4 GHz: 4 / 3.7 = 1.08, 4 / 3.6 = 1.11, 4 / 4.5 = 0.89.
+        assert!(belongs(3.7e9).is_ok() && belongs(4.4e9).is_ok());
+        for wrong in [3.6e9, 4.5e9, 0.0, f64::NAN] {
+            assert!(belongs(wrong).is_err(), "{wrong}");
+        }
+        let said = "p.json: `clock_hz` is 4000000000; it is applied to 2000000000, more than 10 % away";
+        assert!(belongs(2e9).expect_err("too far").to_string().starts_with(said));
+    }
+
+    #[test]
     fn another_device_runtime_or_thread_count_is_refused() {
-        let here =
-            Belonging { hardware: "two-core", runtime: Some("libtorch-2.11.0"), device: Some("cpu"), threads: Some(2) };
+        let here = Belonging {
+            hardware: "two-core",
+            clock_hz: 4e9,
+            runtime: Some("libtorch-2.11.0"),
+            device: Some("cpu"),
+            threads: Some(2),
+        };
         let path = Path::new("p.json");
         assert!(example().belongs(path, &here).is_ok());
         for there in [

@@ -16,9 +16,10 @@ use tch::{Device, Kind, Tensor};
 /// that sleep between ops take longer to wake than threads that spin.
 #[must_use]
 pub fn runtime() -> String {
+    let version = concat!("libtorch-", env!("DERATE_LIBTORCH_VERSION"));
     match std::env::var("OMP_WAIT_POLICY") {
-        Ok(policy) if !policy.is_empty() => format!("libtorch-2.11.0 OMP_WAIT_POLICY={}", policy.to_uppercase()),
-        _ => "libtorch-2.11.0".to_owned(),
+        Ok(policy) if !policy.is_empty() => format!("{version} OMP_WAIT_POLICY={}", policy.to_uppercase()),
+        _ => version.to_owned(),
     }
 }
 
@@ -53,7 +54,7 @@ pub fn precisions() -> Vec<Precision> {
     Precision::ALL.into_iter().filter(runs).collect()
 }
 
-/// Sets the number of threads of every op, once, before anything runs.
+/// Sets the number of threads of every op from here on.
 pub fn set_threads(threads: u32) {
     let threads = i32::try_from(threads).unwrap_or(i32::MAX);
     tch::set_num_threads(threads);

@@ -84,13 +84,17 @@ pub fn calibration() -> impl Strategy<Value = Calibration> {
         let (low, high) = (c.low, c.high);
         (low.ln()..=high.ln()).prop_map(move |logarithm| logarithm.exp().clamp(low, high))
     });
-    (coefficients, 0_u16..1 << 11).prop_filter_map("outside a range", |(values, classes)| {
+    // A region that holds nothing, everything, or some: so that every confidence occurs.
+    let bound =
+        || prop_oneof![Just([f32::MAX, 0.0]), Just([0.0, 1e30]), (1e2_f32..1e6).prop_map(|low| [low, low * 1e3])];
+    let parts = (coefficients, prop_oneof![Just(u16::MAX), 0_u16..1 << 11], bound(), bound());
+    parts.prop_filter_map("outside a range", |(values, classes, flops, bytes)| {
         Some(Calibration {
             model_version: MODEL_VERSION,
             coefficients: Coefficients::from_values(values).ok()?,
             classes,
-            hull: Hull::EMPTY,
-            interval: [0.8, 1.25],
+            hull: Hull { flops, bytes },
+            interval: Some([0.8, 1.25]),
         })
     })
 }

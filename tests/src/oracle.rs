@@ -6,7 +6,6 @@ use derate_core::Error;
 use derate_core::calibration::{Calibration, FRESH, GRAIN};
 use derate_core::graph::GraphView;
 use derate_core::op::Conv2d;
-use derate_core::tensor::TensorId;
 use derate_core::work::{Class, Work};
 
 use crate::device::Device;
@@ -71,34 +70,47 @@ pub fn conv_macs(conv: &Conv2d, [n, h, w]: [u32; 3]) -> Option<u64> {
 /// # Errors
 /// [`Error::CountOverflow`] of a tensor, as core gives it.
 pub fn peak_activations(graph: GraphView<'_>) -> Result<u64, Error> {
-    let reads = |step: usize| graph.operands(&graph.nodes()[step]).ids().to_vec();
-    let steps = graph.nodes().len();
-    let needed_after = |id: TensorId, step: usize| {
-        (step + 1..steps).any(|later| reads(later).contains(&id)) || !(0..steps).any(|any| reads(any).contains(&id))
+    let nodes = graph.nodes();
+    let is_view = |node: &derate_core::graph::Node| matches!(node.op, derate_core::op::Op::Flatten(_));
+    // The buffer that each tensor lies in, by the number of the tensor that it was made for.
+    let mut buffer: Vec<usize> = (0..graph.tensors().len()).collect();
+    let bytes = |buffers: &[usize]| -> Result<u64, Error> {
+        buffers.iter().try_fold(0, |sum, &index| Ok(sum + graph.tensors()[index].bytes()?.0))
     };
+    let read_by = |step: usize| graph.operands(&nodes[step]).ids().iter().map(|id| id.index()).collect::<Vec<_>>();
+    let is_output = |tensor: usize| !(0..nodes.len()).any(|step| read_by(step).contains(&tensor));
 
-    // Tensors by the number of the buffer that they lie in; each tensor starts with a buffer of its own.
-    let mut held: Vec<TensorId> = Vec::new();
-    for step in 0..steps {
-        held.extend(reads(step));
-    }
-    held.retain(|id| !graph.nodes().iter().any(|node| node.output == *id));
-    held.sort_unstable();
-    held.dedup();
-    let bytes = |held: &[TensorId]| -> Result<u64, Error> {
-        held.iter().try_fold(0, |sum, id| Ok(sum + graph.tensors()[id.index()].bytes()?.0))
-    };
-
+    // What each step needs in the end: tensors reach the buffers they lie in only through the views made so far.
+    let mut held: Vec<usize> =
+        (0..graph.tensors().len()).filter(|&t| !nodes.iter().any(|n| n.output.index() == t)).collect();
     let mut peak = bytes(&held)?;
-    for (step, node) in graph.nodes().iter().enumerate() {
-        let operands = reads(step);
-        if node.op.in_place() && !needed_after(operands[0], step) {
-            // The result is written over operand 0, which has the same size: there is one buffer, not two.
-            held.retain(|&id| id != operands[0]);
+    for (step, node) in nodes.iter().enumerate() {
+        let operands = read_by(step);
+        let output = node.output.index();
+        // All views there will ever be: who looks at a buffer now or later keeps it.
+        let mut lies_in = buffer.clone();
+        for later in &nodes[step..] {
+            if is_view(later) {
+                lies_in[later.output.index()] = lies_in[graph.operands(later).ids()[0].index()];
+            }
         }
-        held.push(node.output);
-        peak = peak.max(bytes(&held)?);
-        held.retain(|&id| id == node.output || needed_after(id, step));
+        let needed_after = |wanted: usize| {
+            let later = (step + 1..nodes.len()).any(|later| read_by(later).iter().any(|&t| lies_in[t] == wanted));
+            later || (0..lies_in.len()).any(|t| lies_in[t] == wanted && is_output(t))
+        };
+        if is_view(node) {
+            buffer[output] = buffer[operands[0]];
+        } else {
+            let first = buffer[operands[0]];
+            if node.op.in_place() && !needed_after(first) {
+                // The result is written over operand 0, which has the same size: there is one buffer, not two.
+                held.retain(|&index| index != first);
+            }
+            held.push(output);
+            peak = peak.max(bytes(&held)?);
+        }
+        let made_now = buffer[output];
+        held.retain(|&index| index == made_now || needed_after(index));
     }
     Ok(peak)
 }
@@ -166,7 +178,7 @@ pub fn latency(
         if let Some(gemm) = work.gemm {
             let (reached, pack) = if !calibration.covers(work.class) {
                 (device.efficiency.into(), 0.0)
-            } else if gemm.m == 1 || gemm.n == 1 {
+            } else if gemm.groups == 1 && (gemm.m == 1 || gemm.n == 1) {
                 (vector, 0.0)
             } else {
                 (efficiency * gemm.k as f64 / (gemm.k as f64 + k_half), parameters / packing)

@@ -80,12 +80,12 @@ impl Describe for Pool2d {
     }
 }
 
-/// Mean over windows that tile `[n, c, h, w]` into `[n, c, output_h, output_w]`; one output is the global mean.
+/// Mean over windows that cover `[n, c, h, w]` with `output_h` × `output_w` of them; one output is the global mean.
 ///
 /// ```text
-/// flops = n · c · h · w + outputs          every input added once, one multiplication an output
+/// window i of h → o: from ⌊i · h / o⌋ to ⌈(i + 1) · h / o⌉          (PyTorch's rule; windows may share rows)
+/// flops = n · c · Σ rows of all windows · Σ columns of all windows + outputs          one addition a tap, one multiplication an output
 /// ```
-/// **Valid for** output sizes that divide the input's, and 1; others overlap by a row, which is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AdaptiveAveragePool2d {
@@ -107,8 +107,39 @@ impl Describe for AdaptiveAveragePool2d {
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
-        let inputs = operands.at(0)?.shape.elements()?;
+        let input = operands.at(0)?.shape;
+        let &[n, c, h, w] = input.extents() else {
+            return Err(Error::ShapeMismatch { operand: 0, axis: input.rank() });
+        };
+        let [output_h, output_w] = self.output;
+        let taps = product([u64::from(n), u64::from(c), covered(h, output_h)?, covered(w, output_w)?])?;
         let work = streaming(Class::Reduction, operands, output, 1)?;
-        Ok(Work { flops: work.flops.checked_add(Flops(inputs))?, ..work })
+        Ok(Work { flops: work.flops.checked_add(Flops(taps))?, ..work })
+    }
+}
+
+/// Sum of the extents of all windows of adaptive pooling along one axis.
+fn covered(extent: u32, outputs: u32) -> Result<u64, Error> {
+    let (extent, outputs) = (u64::from(extent), u64::from(outputs));
+    // Where the outputs divide the extent, windows share nothing: no need to visit each.
+    if extent.checked_rem(outputs) == Some(0) {
+        return Ok(extent);
+    }
+    (0..outputs).try_fold(0_u64, |sum, index| {
+        let start = index.checked_mul(extent).and_then(|at| at.checked_div(outputs));
+        let end = index.checked_add(1).and_then(|next| next.checked_mul(extent)).map(|at| at.div_ceil(outputs.max(1)));
+        let window = end.zip(start).and_then(|(end, start)| end.checked_sub(start));
+        window.and_then(|window| sum.checked_add(window)).ok_or(Error::CountOverflow)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_of_adaptive_pooling_by_hand() {
+        // 7 → 7 and 7 → 1: each row once. 7 → 3: rows 0–2, 2–4, 4–6. 2 → 3: 0, 0–1, 1.
+        assert_eq!([covered(7, 7), covered(7, 1), covered(7, 3), covered(2, 3)], [Ok(7), Ok(7), Ok(9), Ok(4)]);
     }
 }

@@ -47,16 +47,21 @@ impl Parameter {
     }
 }
 
-/// Values that fit the measured times best. `predict` gives the times of all samples for some values, or `None` where they make no
-/// sense; `measured` are the times, in the same unit.
+/// Values that fit the measured times best; `None` where no start gives finite times. `predict` gives the times of all samples for some
+/// values, or `None` where they make no sense; `measured` are the times, in the same unit.
 #[must_use]
-pub fn fit(parameters: &[Parameter], measured: &[f64], predict: impl Fn(&[f64]) -> Option<Vec<f64>>) -> Vec<f64> {
+pub fn fit(
+    parameters: &[Parameter],
+    measured: &[f64],
+    predict: impl Fn(&[f64]) -> Option<Vec<f64>>,
+) -> Option<Vec<f64>> {
     let start = |offset: f64| {
         DVector::from_iterator(parameters.len(), parameters.iter().map(|p| p.prior.ln() + offset * p.prior_sd.min(1.0)))
     };
     let mut best: Option<(f64, DVector<f64>)> = None;
     for offset in [0.0, -0.5, 0.5] {
         let problem = Problem { parameters, measured, predict: &predict, at: start(offset) };
+        // However the search ends, what counts is how well its last point fits: a start that got stuck loses to the others.
         let (problem, _) =
             LevenbergMarquardt::new().with_patience(40).with_ftol(1e-7).with_xtol(1e-7).minimize(problem);
         let Some(cost) = problem.residuals().map(|r| r.norm_squared()) else { continue };
@@ -64,10 +69,7 @@ pub fn fit(parameters: &[Parameter], measured: &[f64], predict: impl Fn(&[f64]) 
             best = Some((cost, problem.at));
         }
     }
-    match best {
-        Some((_, at)) => parameters.iter().zip(at.iter()).map(|(p, ln)| p.value(*ln)).collect(),
-        None => parameters.iter().map(|p| p.prior).collect(),
-    }
+    best.map(|(_, at)| parameters.iter().zip(at.iter()).map(|(p, ln)| p.value(*ln)).collect())
 }
 
 struct Problem<'a, F> {
@@ -142,7 +144,7 @@ mod tests {
     fn a_line_is_found() {
         let xs = [1.0, 2.0, 5.0, 10.0, 30.0];
         let measured = line(&[3.0, 0.5], &xs).expect("finite");
-        let got = fit(&[free(1.0), free(1.0)], &measured, |values| line(values, &xs));
+        let got = fit(&[free(1.0), free(1.0)], &measured, |values| line(values, &xs)).expect("finite");
         assert!((got[0] - 3.0).abs() < 1e-2 && (got[1] - 0.5).abs() < 1e-2, "{got:?}");
     }
 
@@ -151,16 +153,21 @@ mod tests {
         let xs: Vec<f64> = (1..=50).map(f64::from).collect();
         let mut measured = line(&[3.0, 0.5], &xs).expect("finite");
         measured[20] *= 10.0;
-        let got = fit(&[free(1.0), free(1.0)], &measured, |values| line(values, &xs));
+        let got = fit(&[free(1.0), free(1.0)], &measured, |values| line(values, &xs)).expect("finite");
         assert!((got[0] / 3.0).ln().abs() < 0.03 && (got[1] / 0.5).ln().abs() < 0.03, "{got:?}");
+    }
+
+    #[test]
+    fn where_nothing_is_finite_there_is_no_fit() {
+        assert_eq!(fit(&[free(1.0)], &[1.0], |_| None), None);
     }
 
     #[test]
     fn without_data_the_prior_stays_and_bounds_hold() {
         let parameter = Parameter { prior: 2.0, prior_sd: 1.0, low: 1.5, high: 2.5 };
-        let got = fit(&[parameter], &[], |_| Some(Vec::new()));
+        let got = fit(&[parameter], &[], |_| Some(Vec::new())).expect("finite");
         assert!(parameter.at_prior(got[0]), "{got:?}");
-        let got = fit(&[parameter], &[100.0; 20], |values| Some(vec![values[0]; 20]));
+        let got = fit(&[parameter], &[100.0; 20], |values| Some(vec![values[0]; 20])).expect("finite");
         assert!((got[0], parameter.at_bound(got[0])) == (2.5, true), "{got:?}");
     }
 }

@@ -114,7 +114,7 @@ fn calibration(values: &[f64]) -> Option<Calibration> {
         coefficients: Coefficients::from_values(array).ok()?,
         classes: u16::MAX,
         hull: Hull::EMPTY,
-        interval: [1.0, 1.0],
+        interval: None,
     })
 }
 

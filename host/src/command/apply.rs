@@ -3,12 +3,12 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::{Outcome, clock, hardware_file, json, print_json};
+use super::{Outcome, clock, cores, hardware_file, json, print_json};
 use crate::cli::{Apply, Format};
 use crate::hardware_file::{
     DeviceKind, Edit, HardwareFile, Provenance, ThermalEntry, apply_factors, diff, write_atomic,
 };
-use crate::profile::{Belonging, Profile, ProfileError};
+use crate::profile::{Belonging, Profile};
 
 /// What `apply` prints for programs.
 #[derive(Serialize)]
@@ -21,10 +21,32 @@ struct Applied {
     changes: Vec<[Option<String>; 3]>,
 }
 
-/// The calibration that the factors of a thermal profile come from, if any was applied before.
-fn earlier_fit<'a>(file: &'a HardwareFile, thermal_profile: Option<&str>) -> Option<&'a Provenance> {
+/// The calibrations that the factors of a thermal profile come from, of any precision.
+fn earlier_fits<'a>(
+    file: &'a HardwareFile,
+    thermal_profile: Option<&str>,
+) -> impl Iterator<Item = &'a Provenance> + use<'a> {
+    let mut entries = file.thermal_profile.iter();
     let named = |entry: &&ThermalEntry| thermal_profile.is_none_or(|name| entry.name == name);
-    file.thermal_profile.iter().find(named)?.factors.values().find_map(|factors| factors.provenance.as_ref())
+    entries.find(named).into_iter().flat_map(|entry| entry.factors.values()).filter_map(|f| f.provenance.as_ref())
+}
+
+/// Refuses a profile of another runtime or thread count than the factors that are there, or than the cores of a CPU.
+fn same_runtime(profile: &Profile, args: &Apply, file: &HardwareFile, here: &Belonging<'_>) -> Result<()> {
+    // Factors of two runtimes in one thermal profile would describe neither.
+    for earlier in earlier_fits(file, args.thermal_profile.as_deref()) {
+        let there = Belonging { runtime: Some(&earlier.runtime), threads: Some(earlier.threads), ..*here };
+        profile
+            .belongs(&args.profile, &there)
+            .context("other factors are there already; --replace-runtime replaces them")?;
+    }
+    if file.kind == DeviceKind::Cpu {
+        // Verbs scale a description to fewer threads; its factors hold for all of its cores.
+        profile.belongs(&args.profile, &Belonging { threads: Some(cores(file)), ..*here }).context(
+            "the factors of a description hold for all of its cores; --replace-runtime applies those of another thread count",
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) fn run(args: &Apply, format: Format) -> Result<Outcome> {
@@ -35,29 +57,10 @@ pub(super) fn run(args: &Apply, format: Format) -> Result<Outcome> {
         DeviceKind::Gpu => Some("cuda"),
         _ => None,
     };
-    // Factors of two runtimes in one thermal profile would describe neither.
-    let earlier = earlier_fit(&file, args.thermal_profile.as_deref()).filter(|_| !args.replace_runtime);
-    let here = Belonging {
-        hardware: &file.name,
-        runtime: earlier.map(|earlier| earlier.runtime.as_str()),
-        device,
-        threads: earlier.map(|earlier| earlier.threads),
-    };
-    profile.belongs(&args.profile, &here).map_err(|error| {
-        let earlier = matches!(&error, ProfileError::Mismatch { key, .. } if key == "runtime" || key == "threads");
-        let error = anyhow::Error::new(error);
-        if earlier { error.context("other factors are there already; --replace-runtime replaces them") } else { error }
-    })?;
-    // The factors scale the description's peak: at another clock they scale another peak.
-    let clock_hz = clock(&file);
-    if (profile.clock_hz / clock_hz - 1.0).abs() > 0.1 {
-        return Err(ProfileError::Mismatch {
-            path: args.profile.display().to_string(),
-            key: "clock_hz".into(),
-            found: profile.clock_hz.to_string(),
-            allowed: format!("{} has {clock_hz}: calibrate at this clock", path.display()),
-        }
-        .into());
+    let here = Belonging { hardware: &file.name, clock_hz: clock(&file), runtime: None, device, threads: None };
+    profile.belongs(&args.profile, &here)?;
+    if !args.replace_runtime {
+        same_runtime(&profile, args, &file, &here)?;
     }
 
     let old = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -102,10 +105,10 @@ pub(super) fn run(args: &Apply, format: Format) -> Result<Outcome> {
     if json(format) {
         print_json(&Applied { hardware: path.display().to_string(), written, changes })?;
     } else if text == old {
-        println!("{}: the profile is applied already; nothing changes", path.display());
+        say!("{}: the profile is applied already; nothing changes", path.display());
     } else {
-        print!("{}", diff(&path, &old, &text));
-        println!("{}: {}", path.display(), if written { "written" } else { "dry run, nothing written" });
+        say_part!("{}", diff(&path, &old, &text));
+        say!("{}: {}", path.display(), if written { "written" } else { "dry run, nothing written" });
     }
     Ok(Outcome::Done)
 }

@@ -73,15 +73,15 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
     if let Some(folder) = report_path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    let written = report::write(&report_path, &analysis)?;
     write_atomic(&profile_path, &(serde_json::to_string_pretty(&profile)? + "\n"))?;
+    let written = report::write(&report_path, &analysis)?;
     if json(format) {
         print_json(&analysis)?;
     } else {
-        print!("{}", summary(&studies));
-        println!("\nprofile: {profile_name}");
+        say_part!("{}", summary(&studies));
+        say!("\nprofile: {profile_name}");
         for file in written {
-            println!("report:  {}", file.display());
+            say!("report:  {}", file.display());
         }
     }
     Ok(Outcome::Done)

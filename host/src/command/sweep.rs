@@ -103,7 +103,12 @@ mod measuring {
 
         let output =
             args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
-        let conditions = Conditions { target: target(&device, None)?, device: "cpu", runtime: &runtime, threads };
+        let conditions = Conditions {
+            target: target(&device, args.thermal_profile.as_deref())?,
+            device: "cpu",
+            runtime: &runtime,
+            threads,
+        };
         let block_time = args.block_time.unwrap_or(if args.scope.quick { 30.0 } else { 15.0 });
         let settings = Settings {
             warmup_runs: args.warmup,
@@ -130,11 +135,11 @@ mod measuring {
             })?;
         } else {
             let (rows, disturbed, skipped) = (finished.finish.rows, finished.finish.disturbed, finished.finish.skipped);
-            println!("{}: {rows} rows written, {disturbed} marked as disturbed, {skipped} skipped", output.display());
+            say!("{}: {rows} rows written, {disturbed} marked as disturbed, {skipped} skipped", output.display());
             if let Some((earlier, comparison)) = &finished.comparison {
-                println!("\nagainst {}:\n{comparison}", earlier.display());
+                say!("\nagainst {}:\n{comparison}", earlier.display());
                 for row in comparison.exceeding() {
-                    println!("{}: {}", row.key, evidence(&row.key, earlier, &output, comparison));
+                    say!("{}: {}", row.key, evidence(&row.key, earlier, &output, comparison));
                 }
             }
         }
@@ -213,7 +218,7 @@ mod measuring {
             output_dim: args.output_dim,
             batch: args.batch,
         };
-        println!("{}", torch::measure_memory(&mlp.graph(args.precision.data_type())?)?);
+        say!("{}", torch::measure_memory(&mlp.graph(args.precision.data_type())?)?);
         Ok(Outcome::Done)
     }
 }

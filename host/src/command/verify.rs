@@ -10,16 +10,16 @@ pub(super) use measuring::run;
 
 #[cfg(feature = "torch")]
 mod measuring {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
-    use anyhow::{Context, Result, bail};
+    use anyhow::{Context, Result, bail, ensure};
     use derate_core::estimate::{Target, estimate};
     use derate_core::graph::Tables;
     use derate_core::op::Op;
     use serde::{Deserialize, Serialize};
 
     use super::super::sweep::{interrupt_flag, precisions};
-    use super::super::{Outcome, cores, hardware, hardware_file, json, print_json, target, with_threads};
+    use super::super::{Outcome, clock, cores, hardware, hardware_file, json, print_json, target, with_threads};
     use crate::calibrate::{ErrorSummary, model::Model};
     use crate::cli::{Format, Verify};
     use crate::graph_buf::GraphBuf;
@@ -31,30 +31,13 @@ mod measuring {
     use crate::process_memory;
     use crate::profile::{Belonging, PrecisionFit, Profile};
     use crate::progress::Reporter;
-    use crate::report::Table;
     use crate::report::table::Column::{Left, Right};
+    use crate::report::{Table, stem_of};
     use crate::torch::{self, GraphExecutor};
     use crate::zoo::{self, Mlp};
 
     /// How much worse than a baseline the error may be, in percentage points: what two runs on a quiet machine differ by.
     const BASELINE_SLACK: f64 = 5.0;
-
-    /// MLPs that are in no plan of `derate sweep mlp` (a test checks it).
-    pub(super) fn unseen_mlps() -> Vec<Mlp> {
-        let mlp = |input_dim, hidden_dims: &[u32], output_dim, batch| Mlp {
-            input_dim,
-            hidden_dims: hidden_dims.to_vec(),
-            output_dim,
-            batch,
-        };
-        vec![
-            mlp(384, &[640], 96, 8),
-            mlp(900, &[1800, 600], 50, 48),
-            mlp(1536, &[768, 768], 200, 24),
-            mlp(192, &[320, 320, 320], 64, 2),
-            mlp(2500, &[1200, 1200, 400], 150, 160),
-        ]
-    }
 
     /// Everything `verify` says; `--format json`, and the file of `--baseline`.
     #[derive(Debug, Serialize, Deserialize)]
@@ -149,6 +132,7 @@ mod measuring {
                     path,
                     &Belonging {
                         hardware: &file.name,
+                        clock_hz: clock(&file),
                         runtime: Some(&runtime),
                         device: Some("cpu"),
                         threads: Some(threads),
@@ -157,13 +141,26 @@ mod measuring {
                 Some(*profile.fit(args.precision, path)?)
             }
         };
-        let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
         precisions(&[args.precision], &file)?;
         let networks = networks(args)?;
+        let baseline = match &args.baseline {
+            None => None,
+            Some(path) => {
+                let wanted = Subject {
+                    hardware: &file.name,
+                    runtime: &runtime,
+                    threads,
+                    precision: args.precision.name(),
+                    networks: networks.iter().map(network_name).collect(),
+                };
+                Some(read_baseline(path, &wanted)?)
+            }
+        };
         let file = with_threads(&file, threads)?;
         let parts = file.parts()?;
         let device = parts.hardware()?;
-        let target = target(&device, None)?;
+        let target = target(&device, args.thermal_profile.as_deref())?;
+        let outputs = args.output.as_deref().map(|output| outputs(output, args.baseline.as_deref())).transpose()?;
 
         torch::set_threads(threads);
         hardware::warn_if_disturbed();
@@ -194,7 +191,9 @@ mod measuring {
         {
             verdict.failed.push(format!("the error is {:.1} %, --max-mape allows {limit} %", verdict.mape_pct));
         }
-        if let Some(baseline) = baseline
+        if skipped && baseline.is_some() {
+            eprintln!("not compared with the baseline, whose error is over all networks");
+        } else if let Some(baseline) = baseline
             && verdict.mape_pct > baseline + BASELINE_SLACK
         {
             verdict.failed.push(format!(
@@ -204,14 +203,14 @@ mod measuring {
         }
 
         let text = describe(&verdict, fit.is_some());
-        if let Some(output) = &args.output {
-            write_atomic(output, &text)?;
-            write_atomic(output.with_extension("json"), &serde_json::to_string_pretty(&verdict)?)?;
+        if let Some([table, numbers]) = &outputs {
+            write_atomic(numbers, &serde_json::to_string_pretty(&verdict)?)?;
+            write_atomic(table, &text)?;
         }
         if json(format) {
             print_json(&verdict)?
         } else {
-            print!("{text}")
+            say_part!("{text}")
         }
         Ok(match (verdict.failed.is_empty(), skipped) {
             (false, _) => Outcome::CheckFailed,
@@ -220,11 +219,63 @@ mod measuring {
         })
     }
 
-    fn read_baseline(path: &Path) -> Result<f64> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    /// What an error is of: two errors are compared only where all of it is the same.
+    struct Subject<'a> {
+        hardware: &'a str,
+        runtime: &'a str,
+        threads: u32,
+        precision: &'a str,
+        networks: Vec<String>,
+    }
+
+    /// The error of an earlier output, in percent, if it is of the same subject.
+    fn read_baseline(path: &Path, wanted: &Subject<'_>) -> Result<f64> {
+        let place = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| place.to_string())?;
         let verdict: Verdict = serde_json::from_str(&text)
-            .with_context(|| format!("{}: not the output of `derate verify --format json`", path.display()))?;
-        Ok(verdict.mape_pct)
+            .with_context(|| format!("{place}: not the output of `derate verify --format json`"))?;
+        let listed = |mut names: Vec<String>| {
+            names.sort();
+            names.join(", ")
+        };
+        for (key, found, wanted) in [
+            ("hardware", verdict.hardware, wanted.hardware.to_owned()),
+            ("runtime", verdict.runtime, wanted.runtime.to_owned()),
+            ("threads", verdict.threads.to_string(), wanted.threads.to_string()),
+            ("precision", verdict.precision, wanted.precision.to_owned()),
+            (
+                "rows[].network",
+                listed(verdict.rows.into_iter().map(|row| row.network).collect()),
+                listed(wanted.networks.clone()),
+            ),
+        ] {
+            ensure!(found == wanted, "{place}: `{key}` is {found}; to be compared with this run it must be {wanted}");
+        }
+        let mape_pct = verdict.mape_pct;
+        ensure!(
+            mape_pct.is_finite() && mape_pct >= 0.0,
+            "{place}: `mape_pct` is {mape_pct}; it must be a finite number, 0 or more"
+        );
+        Ok(mape_pct)
+    }
+
+    /// The table and the JSON beside it, in a folder that is there; refused where they would replace the baseline.
+    fn outputs(table: &Path, baseline: Option<&Path>) -> Result<[PathBuf; 2]> {
+        stem_of(table)?;
+        let numbers = table.with_extension("json");
+        if let (Some(baseline), Ok(there)) = (baseline, numbers.canonicalize())
+            && baseline.canonicalize().is_ok_and(|baseline| baseline == there)
+        {
+            bail!(
+                "--output {}: the JSON beside it would replace the baseline {}; give it another name",
+                table.display(),
+                baseline.display()
+            );
+        }
+        if let Some(folder) = table.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        Ok([table.to_owned(), numbers])
     }
 
     fn networks(args: &Verify) -> Result<Vec<GraphBuf>> {
@@ -232,7 +283,7 @@ mod measuring {
         let mut networks = Vec::new();
         for model in &args.models {
             if model == "mlp" {
-                for mlp in unseen_mlps() {
+                for mlp in Mlp::unseen() {
                     networks.push(mlp.graph(data_type)?);
                 }
             } else if let Some(graph) = zoo::network(model, 1, data_type) {
@@ -263,6 +314,22 @@ mod measuring {
         Ok((finish.end == End::Complete).then_some(kept.records))
     }
 
+    /// Name of a network with its batch; an MLP's with its widths.
+    fn network_name(graph: &GraphBuf) -> String {
+        let view = graph.view();
+        let input = |axis| view.tensors().first().and_then(|tensor| tensor.shape.extent(axis));
+        let batch = input(0).unwrap_or(1);
+        if !graph.name().starts_with("mlp") {
+            return format!("{} @{batch}", graph.name());
+        }
+        let outputs = view.nodes().iter().filter_map(|node| match node.op {
+            Op::Linear(linear) => Some(linear.out_features),
+            _ => None,
+        });
+        let widths = input(1).into_iter().chain(outputs).map(|width| width.to_string());
+        format!("mlp {} @{batch}", widths.collect::<Vec<_>>().join("-"))
+    }
+
     fn row(
         graph: &GraphBuf,
         [measured_ms, median_ms]: [f64; 2],
@@ -279,22 +346,8 @@ mod measuring {
             values.and_then(|values| model.predict(graph, &values, target, args.precision)).map(|seconds| seconds * 1e3)
         };
         let estimated_ms = f64::from(got.latency.0) * 1e3;
-        let batch = view.tensors().first().and_then(|tensor| tensor.shape.extent(0)).unwrap_or(1);
-        let shape = || {
-            let input = view.tensors().first().and_then(|tensor| tensor.shape.extent(1));
-            let widths = view.nodes().iter().filter_map(|node| match node.op {
-                Op::Linear(linear) => Some(linear.out_features),
-                _ => None,
-            });
-            input.into_iter().chain(widths).map(|width| width.to_string()).collect::<Vec<_>>().join("-")
-        };
-        let network = if graph.name().starts_with("mlp") {
-            format!("mlp {} @{batch}", shape())
-        } else {
-            format!("{} @{batch}", graph.name())
-        };
         Ok(Row {
-            network,
+            network: network_name(graph),
             measured_ms,
             median_ms,
             status: status.to_owned(),
@@ -400,20 +453,18 @@ mod measuring {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::calibrate::tests::with_two_core_cpu;
-        use crate::sweep::{Plan, Scope};
-        use derate_core::shape::Precision;
 
         #[test]
-        fn no_sweep_holds_what_is_verified() {
-            with_two_core_cpu(|hardware| {
-                for scope in [Scope::Quick, Scope::Full] {
-                    let plan = Plan::new(scope, hardware, &[Precision::Fp32], None).expect("a plan");
-                    for mlp in unseen_mlps() {
-                        assert!(plan.configurations.iter().all(|configuration| configuration.mlp != mlp), "{mlp:?}");
-                    }
-                }
-            });
+        fn the_json_beside_a_table_is_never_the_baseline() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = |name: &str| folder.path().join(name);
+            std::fs::write(path("base.json"), "{}").expect("written");
+            let wrong = outputs(&path("base.md"), Some(&path("./base.json"))).expect_err("the same file").to_string();
+            assert!(wrong.contains("would replace the baseline"), "{wrong}");
+            assert!(outputs(&path("table.json"), None).expect_err("no Markdown").to_string().contains("name it `.md`"));
+            let files = outputs(&path("new/table.md"), Some(&path("base.json"))).expect("another file");
+            assert_eq!(files, [path("new/table.md"), path("new/table.json")]);
+            assert!(path("new").is_dir(), "made before anything is measured");
         }
     }
 }

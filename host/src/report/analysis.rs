@@ -119,8 +119,8 @@ pub struct PrecisionAnalysis {
     pub error: TimeError,
     /// All forms of the model beside each other.
     pub models: Models,
-    /// Measured over estimated time that held 90 % of the held-out rows: `[low, high]` around 1.
-    pub interval: [f32; 2],
+    /// Measured over estimated time that held 90 % of the held-out rows: `[low, high]` around 1; null below 19 rows.
+    pub interval: Option<[f32; 2]>,
     /// Memory.
     pub memory: MemoryError,
     /// Held-out time error by group.

@@ -133,7 +133,12 @@ fn times(analysis: &PrecisionAnalysis) -> String {
     fitted("description with two factors", &models.two_factors);
     fitted("baseline: plain roofline", &models.plain_roofline);
     fitted("baseline: MAC-only", &models.mac_only);
-    let [low, high] = analysis.interval;
+    let interval = match analysis.interval {
+        Some([low, high]) => format!(
+            "Held out, the measured time of 90 % of the rows lies between {low:.2} and {high:.2} times the estimate."
+        ),
+        None => "There are too few rows to say between which bounds 90 % of them lie.".to_owned(),
+    };
     let disturbed = match &analysis.splits.disturbance[..] {
         [others, disturbed] => format!(
             " {} marked as disturbed, and fitted like the others: the held-out MAPE is {} there, {} elsewhere.",
@@ -146,7 +151,7 @@ fn times(analysis: &PrecisionAnalysis) -> String {
     };
     format!(
         "{}\nAll figures but R² are of relative errors, (estimated − measured) / measured; bias is their mean with sign. \
-         Held out, the measured time of 90 % of the rows lies between {low:.2} and {high:.2} times the estimate.{disturbed}\n",
+         {interval}{disturbed}\n",
         table.markdown(),
     )
 }
@@ -359,8 +364,8 @@ fn coefficients(analysis: &PrecisionAnalysis) -> String {
 fn thresholds() -> String {
     let mut table = Table::new([Left("MAPE"), Left("grade"), Left("what it means")]);
     for (range, grade, meaning) in [
-        ("below 10 %", Grade::Excellent, "ready for production"),
-        ("10 to 15 %", Grade::Good, "good for comparing and planning"),
+        ("below 10 %", Grade::Excellent, "use it, for networks like the ones measured"),
+        ("10 to 15 %", Grade::Good, "fine for choosing between designs"),
         ("15 to 25 %", Grade::NeedsTuning, "measure what *What to measure next* names, and calibrate again"),
         ("above 25 %", Grade::Poor, "look for what is systematically wrong: a disturbed machine, a wrong description"),
     ] {

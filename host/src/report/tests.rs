@@ -75,7 +75,7 @@ fn study(given: &[Given], dataset: &Dataset) -> Study {
     let before = off(&|_| -50.0);
     // 0.05, the lower bound of the efficiency factor; everything else stays at its prior.
     let mut coefficients = Coefficients::PRIOR;
-    coefficients.efficiency_factor = COEFFICIENTS[0].low;
+    coefficients.gemm_efficiency = COEFFICIENTS[0].low;
     Study {
         precision: Precision::Fp32,
         rows: (0..measured.len()).collect(),
@@ -92,7 +92,7 @@ fn study(given: &[Given], dataset: &Dataset) -> Study {
             coefficients,
             classes: 1,
             hull: Hull::EMPTY,
-            interval: [0.9, 1.4],
+            interval: Some([0.9, 1.4]),
         },
         folds: 5,
     }
@@ -275,7 +275,7 @@ fn json_has_the_keys_of_scripts() {
             ("/format", "1"),
             ("/grade", "\"good\""),
             ("/precisions/0/precision", "\"fp32\""),
-            ("/precisions/0/coefficients/0/name", "\"efficiency_factor\""),
+            ("/precisions/0/coefficients/0/name", "\"gemm_efficiency\""),
             ("/precisions/0/coefficients/0/value", "0.02"),
             ("/precisions/0/worst_rows/0/scenario", "\"DRAM_spill\""),
             ("/precisions/0/worst_rows/0/regime", "\"memory\""),
@@ -312,7 +312,7 @@ fn markdown_says_what_matters_first() {
             "| scenario | L1_fit | 2 | 50.0 % | 20.0 % | 6.0 % | excellent | −2.0 % | 8.0 % |",
             "| DRAM_spill | 2 | 2 | 4.00× | 4.00× | 4.00× |",
             "| mlp 4096-4096-4096 @1 fp32 | x.csv:6 | 335.6 | 221.5 | −34.0 % | disturbed |",
-            "| below 10 % | excellent | ready for production |",
+            "| below 10 % | excellent | use it, for networks like the ones measured |",
             "| rows | 6 measured, 3 skipped |",
             "| time of a row | 10th percentile (p10_ms) |",
             "![Estimated against measured time, two-core, fp32](x_fp32_times.svg)",

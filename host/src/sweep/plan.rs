@@ -104,7 +104,7 @@ impl fmt::Display for Scenario {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A scenario names a cache that the device does not have.
-    #[error("{scenario}: the device has no such cache; it has {has}")]
+    #[error("{scenario}: the description has no such cache; it has {}", if has.is_empty() { "none" } else { has })]
     NoCache {
         /// The scenario.
         scenario: Scenario,
@@ -400,6 +400,18 @@ mod tests {
                     let graph = mlp.graph(Precision::Fp32.data_type()).expect("valid");
                     let bytes = graph.footprint().and_then(|f| f.total()).expect("small").0;
                     assert_eq!(Scenario::of(bytes, hardware), scenario, "{mlp:?}: {bytes} B");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn no_plan_holds_what_is_verified() {
+        with_two_core_cpu(|hardware| {
+            for scope in [Scope::Quick, Scope::Full] {
+                let plan = Plan::new(scope, hardware, &[Precision::Fp32], None).expect("a plan");
+                for mlp in Mlp::unseen() {
+                    assert!(plan.configurations.iter().all(|configuration| configuration.mlp != mlp), "{mlp:?}");
                 }
             }
         });

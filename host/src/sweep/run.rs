@@ -69,6 +69,25 @@ pub enum SweepError {
         /// Key of the row.
         key: String,
     },
+    /// Rows of which nobody knows under which settings they were measured.
+    #[error(
+        "{path}: its journal is missing, so that nothing tells how its rows were measured; choose another --output"
+    )]
+    NoJournal {
+        /// The file.
+        path: String,
+    },
+    /// A sweep that was begun with other numbers in the description.
+    #[error(
+        "{path}: its rows were estimated with another description of {hardware} (detected anew, or applied to, since); \
+         go on with that one, or choose another --output"
+    )]
+    OtherDescription {
+        /// The file.
+        path: String,
+        /// Name of the description.
+        hardware: String,
+    },
     /// A file or folder that cannot be made or moved.
     #[error("{path}: {source}")]
     Io {
@@ -127,8 +146,15 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
         &threads,
         &settings.to_string(),
     ]);
-    let header_line =
-        Header { format: FORMAT, tool: concat!("derate ", env!("CARGO_PKG_VERSION")).to_owned(), plan: hash, settings };
+    // The numbers of the description: rows of one file must not be estimated by two.
+    let description =
+        plan.hash(&[&format!("{:?} {:?}", conditions.target.hardware, conditions.target.thermal_profile)]);
+    let header_line = Header {
+        format: FORMAT,
+        tool: concat!("derate ", env!("CARGO_PKG_VERSION")).to_owned(),
+        plan: hash,
+        settings: serde_json::json!({ "measuring": settings, "description": description }),
+    };
     let mut opened = open(csv, &header_line, plan)?;
     // The sweep that was complete before, if there was one: its path, and what it measured.
     let mut earlier = None;
@@ -141,6 +167,11 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
             opened.best = finished.references;
             earlier = Some((kept, finished));
         }
+    } else if opened.todo.len() < plan.configurations.len() && opened.description != description {
+        return Err(SweepError::OtherDescription {
+            path: csv.display().to_string(),
+            hardware: conditions.target.hardware.name().to_owned(),
+        });
     }
     let resumed = plan.configurations.len() - opened.todo.len();
     if resumed > 0 {
@@ -154,7 +185,7 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
         .collect::<Result<Vec<_>, GraphError>>()?;
     let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
     let mut executor = GraphExecutor::new(graphs.clone(), budget)?;
-    let Opened { rows, journal, todo, first_block, best } = opened;
+    let Opened { rows, journal, todo, first_block, best, .. } = opened;
     let reporter = Reporter::new("configurations", resumed, plan.configurations.len());
     let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, reporter };
     let schedule = Schedule { todo: &todo, total: plan.configurations.len(), first_block, best };
@@ -176,22 +207,29 @@ struct Opened {
     todo: Vec<usize>,
     first_block: u32,
     best: ReferenceLevels,
+    /// Hash of the description that the sweep was begun with.
+    description: String,
 }
 
 fn keys(plan: &Plan) -> Vec<String> {
     plan.configurations.iter().map(Configuration::key).collect()
 }
 
-/// Reads a CSV that is there, and changes nothing; an error if it is no sweep, or one of another plan.
+/// Reads a CSV that is there, and changes nothing; an error if it is no sweep, one of another plan, or without its journal.
 fn refuse_foreign(csv: &Path, plan: &Plan) -> Result<(), SweepError> {
     if !csv.exists() {
         return Ok(());
     }
     let keys = keys(plan);
-    match RowFile::read(csv, &header(), key_of)?.keys.into_iter().find(|key| !keys.contains(key)) {
-        Some(key) => Err(SweepError::ForeignRow { path: csv.display().to_string(), key }),
-        None => Ok(()),
+    let there = RowFile::read(csv, &header(), key_of)?.keys;
+    let path = || csv.display().to_string();
+    if let Some(key) = there.iter().find(|key| !keys.contains(key)) {
+        return Err(SweepError::ForeignRow { path: path(), key: key.clone() });
     }
+    if !there.is_empty() && !journal::beside(csv).exists() {
+        return Err(SweepError::NoJournal { path: path() });
+    }
+    Ok(())
 }
 
 fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepError> {
@@ -204,7 +242,8 @@ fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepEr
     let keys = keys(plan);
     let todo = (0..keys.len()).filter(|&index| !existing.keys.contains(&keys[index])).collect();
     let best = contents.best_references();
-    Ok(Opened { rows, journal, todo, first_block: contents.next_block(), best })
+    let description = contents.header.settings["description"].as_str().unwrap_or_default().to_owned();
+    Ok(Opened { rows, journal, todo, first_block: contents.next_block(), best, description })
 }
 
 /// Renames a finished CSV and its journal to the first free number, and gives the new path.
@@ -213,13 +252,17 @@ fn keep(csv: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1;
     let kept = loop {
         let candidate = csv.with_file_name(format!("{stem}.{number}.csv"));
-        if !candidate.exists() {
+        if !candidate.exists() && !journal::beside(&candidate).exists() {
             break candidate;
         }
         number += 1;
     };
+    // The rows first: killed in between, the next sweep of the plan goes on in the old journal, and loses nothing.
     std::fs::rename(csv, &kept)?;
-    std::fs::rename(journal::beside(csv), journal::beside(&kept))?;
+    let samples = journal::beside(csv);
+    if samples.exists() {
+        std::fs::rename(samples, journal::beside(&kept))?;
+    }
     Ok(kept)
 }
 

@@ -25,6 +25,24 @@ impl Mlp {
         format!("mlp_{}layer", self.hidden_dims.len())
     }
 
+    /// Networks that `derate verify` measures: in no plan of `derate sweep mlp`, and of sizes between those that are.
+    #[must_use]
+    pub fn unseen() -> Vec<Self> {
+        let mlp = |input_dim, hidden_dims: &[u32], output_dim, batch| Self {
+            input_dim,
+            hidden_dims: hidden_dims.to_vec(),
+            output_dim,
+            batch,
+        };
+        vec![
+            mlp(384, &[640], 96, 8),
+            mlp(900, &[1800, 600], 50, 48),
+            mlp(1536, &[768, 768], 200, 24),
+            mlp(192, &[320, 320, 320], 64, 2),
+            mlp(2500, &[1200, 1200, 400], 150, 160),
+        ]
+    }
+
     /// The network as a graph; ReLU gives a new tensor, as `nn.ReLU()` does.
     ///
     /// # Errors

@@ -97,6 +97,11 @@ fn a_profile_that_does_not_belong_is_refused() {
     let cases = [
         (set(&["hardware"], json!("four-core")), vec!["`hardware` is four-core", "two-core"]),
         (set(&["clock_hz"], json!(3e9)), vec!["`clock_hz` is 3000000000", "4000000000"]),
+        (set(&["clock_hz"], json!(-4e9)), vec!["`clock_hz` is -4000000000", "positive"]),
+        (set(&["threads"], json!(1)), vec!["`threads` is 1; it is applied to 2", "--replace-runtime"]),
+        (set(&["threads"], json!(0)), vec!["`threads` is 0", "1 or more"]),
+        (set(&["fits"], json!([])), vec!["`fits` is []"]),
+        (set(&calibration("interval"), json!([1.5, 2.0])), vec!["interval` is [1.5, 2.0]", "low <= 1 <= high"]),
         (set(&["format"], json!(9)), vec!["`format` is 9"]),
         (set(&calibration("model_version"), json!(9)), vec!["model_version` is 9"]),
         (set(&["fits", "0", "precision"], json!("fp64")), vec!["fp64", "fp32, bf16"]),
@@ -164,6 +169,31 @@ fn factors_of_another_runtime_are_replaced_only_on_demand() {
     assert_eq!(folder.read("two_core.toml"), once);
     folder.derate(&format!("{APPLY} --replace-runtime")).exits(0);
     assert!(folder.read("two_core.toml").contains("runtime = \"another-2.0\""));
+
+    // Factors of bf16 from a third runtime: no profile of one of the two describes both.
+    other["runtime"] = json!("third-3.0");
+    other["fits"][0]["precision"] = json!("bf16");
+    folder.write("x.profile.json", other.to_string());
+    folder.derate(&format!("{APPLY} --replace-runtime")).exits(0);
+    let both = folder.read("two_core.toml");
+    for (precision, runtime, there) in [("fp32", "another-2.0", "third-3.0"), ("bf16", "third-3.0", "another-2.0")] {
+        other["fits"][0]["precision"] = json!(precision);
+        other["runtime"] = json!(runtime);
+        folder.write("x.profile.json", other.to_string());
+        folder.derate(APPLY).refused(&[&format!("`runtime` is {runtime}; it is applied to {there}")]);
+    }
+    assert_eq!(folder.read("two_core.toml"), both);
+}
+
+#[test]
+fn factors_of_another_thread_count_are_applied_only_on_demand() {
+    let mut one = profile();
+    one["threads"] = json!(1);
+    let folder = folder_with(&one);
+    folder.derate(APPLY).refused(&["`threads` is 1; it is applied to 2", "--replace-runtime"]);
+    assert_eq!(folder.read("two_core.toml"), TWO_CORE);
+    folder.derate(&format!("{APPLY} --replace-runtime")).exits(0);
+    assert!(folder.read("two_core.toml").contains("threads = 1"));
 }
 
 #[test]

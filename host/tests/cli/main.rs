@@ -25,6 +25,13 @@ fn help_and_version_end_with_0_and_a_wrong_option_with_2() {
     folder.derate("sweep mlp --quick --precision fp31").refused(&["fp31", precisions]);
     folder.derate("sweep mlp --scenario L4_fit").refused(&["L1_fit", "L2_fit", "L3_fit", "DRAM_spill"]);
     folder.derate("sweep mlp --quick --runs 0").refused(&["--runs", "0"]);
+    for limit in ["-1", "NaN", "inf", "ten"] {
+        folder.derate(&format!("verify --max-mape {limit}")).refused(&[
+            "--max-mape",
+            limit,
+            "finite number, 0 or more",
+        ]);
+    }
     assert_eq!(folder.names(), ["two_core.toml"], "nothing is left behind");
 }
 
@@ -36,6 +43,12 @@ fn without_a_description_it_is_said_how_to_get_one() {
     folder.derate("calibrate --input sweep.csv").refused(&said);
     folder.write("x.profile.json", common::profile().to_string());
     folder.derate("apply x.profile.json").refused(&said);
+
+    // An empty variable counts as one that is not set.
+    let mut command = folder.command(&["apply", "x.profile.json"]);
+    command.env("DERATE_CACHE", "").env("HOME", folder.path("home"));
+    let ran = common::Ran::of(command.output().expect("the program starts"));
+    ran.refused(&["home/.cache/derate/hardware/this-cpu.toml"]);
 }
 
 #[cfg(not(feature = "torch"))]

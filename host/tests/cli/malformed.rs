@@ -110,7 +110,7 @@ fn rows_that_no_model_can_take_are_named() {
     // The description has factors for fp32 and bf16 only.
     calibrate(&folder, five().replace(",fp32,", ",fp64,")).refused(&["bad.csv:2", "fp64", "two-core"]);
     let two: String = five().lines().take(3).map(|line| line.to_owned() + "\n").collect();
-    calibrate(&folder, two).refused(&["2 rows of fp32", "at least 3"]);
+    calibrate(&folder, two).refused(&["2 configurations of fp32", "at least 3"]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ pub(crate) fn profile() -> Value {
             coefficients: Coefficients::PRIOR,
             classes: u16::MAX,
             hull: Hull { flops: [1.0, 1e12], bytes: [1.0, 1e12] },
-            interval: [0.9, 1.1],
+            interval: Some([0.9, 1.1]),
         },
         held_out_mape_pct: 8.0,
         mac_only_s_per_mac: 1e-11,

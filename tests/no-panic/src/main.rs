@@ -247,8 +247,13 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
 fn on_calibration(work: &Work) -> Result<Calibration, Error> {
     let coefficients = Coefficients::from_values(opaque(Coefficients::PRIOR.values()))?;
     keep((coefficients.values(), &COEFFICIENTS));
-    let mut calibration =
-        opaque(Calibration { model_version: 1, coefficients, classes: 1, hull: Hull::EMPTY, interval: [0.5, 2.0] });
+    let mut calibration = opaque(Calibration {
+        model_version: 1,
+        coefficients,
+        classes: 1,
+        hull: Hull::EMPTY,
+        interval: Some([0.5, 2.0]),
+    });
     calibration.hull.widen(work)?;
     keep((calibration.hull.holds(work, opaque(4.0))?, calibration.covers(opaque(Class::Linear)), calibration.check()));
     Ok(opaque(calibration))
