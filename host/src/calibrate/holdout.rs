@@ -214,7 +214,7 @@ fn cross_validate(
 }
 
 /// Strengths of the priors among which [`Bench::fit_on`] chooses: factors of their standard deviations.
-const STRENGTHS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
+const STRENGTHS: [f64; 3] = [0.1, 0.3, 1.0];
 
 /// One model and the samples that it is fitted and tried on.
 struct Bench<'a> {

@@ -9,7 +9,7 @@ use super::{Outcome, clock, cores, hardware_file, json, now, print_json, target,
 use crate::calibrate::model::Model;
 use crate::calibrate::{Dataset, Study, study};
 use crate::cli::{Calibrate, Format};
-use crate::hardware_file::write_atomic;
+use crate::hardware_file::{Provenance, write_atomic};
 use crate::profile::{DatasetId, FORMAT, PrecisionFit, Profile};
 use crate::report;
 
@@ -26,6 +26,19 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
             dataset.files.join(", "),
             path.display(),
             file.name
+        );
+    }
+    let fitted_to_these = |fit: &Provenance| fit.dataset_sha256 == dataset.sha256;
+    if file
+        .thermal_profile
+        .iter()
+        .flat_map(|entry| entry.factors.values())
+        .filter_map(|f| f.provenance.as_ref())
+        .any(fitted_to_these)
+    {
+        eprintln!(
+            "note: factors of {} were fitted to these very rows: the error of the description as it is is in-sample",
+            path.display()
         );
     }
     let runtime = conflict("runtime", dataset.runtime.clone(), args.runtime.clone())?.unwrap_or("unspecified".into());
