@@ -86,8 +86,9 @@ mod measuring {
             ([], _) => vec![Precision::Fp32],
             (given, _) => given.to_vec(),
         };
-        runs(&wanted, &torch::precisions(), "this CPU")?;
         if args.hardware.is_none() && !detected_path()?.exists() {
+            // What libtorch itself cannot run is refused before some seconds are spent on describing the CPU.
+            runs(&wanted, &torch::precisions(), "this CPU")?;
             eprintln!("this CPU is not described yet: detecting it");
             hardware::detect_into(&detected_path()?)?;
         }
