@@ -6,6 +6,7 @@ use derate_core::hardware::Basis;
 use derate_core::shape::Precision;
 
 use crate::detect::{CacheKind, DetectedCpu, Measured, MemoryLevel};
+use crate::digits::significant;
 use crate::hardware_file::{
     ComputeEntry, DeviceKind, FactorsEntry, HardwareFile, MemoryEntry, Number, OverheadEntry, SCHEMA, ThermalEntry,
 };
@@ -47,7 +48,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
     for (precision, peak) in &cpu.peaks {
         if let Some(rates) = peak.flops_per_s() {
             let measured = &rates.all_cores;
-            let value = significant(measured.value / (2.0 * f64::from(cores) * clock_hz));
+            let value = benchmarked(measured.value / (2.0 * f64::from(cores) * clock_hz));
             macs_per_cycle.insert(
                 core_precision(*precision),
                 Number::new(
@@ -74,7 +75,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
         compute: vec![ComputeEntry {
             name: format!("{:?}", cpu.isa.simd_level()),
             count: Number::new(cores, Basis::Spec, "cores available to the process (sched_getaffinity, sysfs)"),
-            clock_hz: Number::new(significant(clock_hz), Basis::Measured, spread(&clock.all_cores)),
+            clock_hz: Number::new(benchmarked(clock_hz), Basis::Measured, spread(&clock.all_cores)),
             macs_per_cycle,
         }],
         memory,
@@ -147,12 +148,12 @@ fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
             name,
             capacity_bytes: capacity,
             bandwidth_bytes_per_s: Number::new(
-                significant(rates.all_cores.value),
+                benchmarked(rates.all_cores.value),
                 Basis::Measured,
                 spread(&rates.all_cores),
             ),
             bandwidth_one_core_bytes_per_s: Some(Number::new(
-                significant(rates.single_core.value),
+                benchmarked(rates.single_core.value),
                 Basis::Measured,
                 spread(&rates.single_core),
             )),
@@ -210,8 +211,8 @@ const fn core_precision(precision: crate::detect::Precision) -> Precision {
 }
 
 /// Four significant digits: more than a benchmark on a shared machine can tell.
-fn significant(value: f64) -> f64 {
-    format!("{value:.3e}").parse().unwrap_or(value)
+fn benchmarked(value: f64) -> f64 {
+    significant(value, 4)
 }
 
 /// Lower-case identity of letters, digits and hyphens: model name, `f` family `m` model where known, and available cores.
@@ -331,11 +332,5 @@ mod tests {
         let capacity = &file.memory.last().expect("a level").capacity_bytes;
         assert_eq!((capacity.value, capacity.basis), (1 << 30, Basis::Assumed));
         assert!(capacity.source.contains("does not tell"), "{}", capacity.source);
-    }
-
-    #[test]
-    fn four_digits() {
-        assert_eq!(significant(123_456_789.0), 123_500_000.0);
-        assert_eq!(significant(0.001_234_56), 0.001_235);
     }
 }

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod command;
 pub mod describe;
 pub mod detect;
+pub mod digits;
 pub mod graph_buf;
 pub mod hardware_file;
 pub mod measure;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::measure::Sorted;
+
 /// The four words for a mean absolute percentage error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,8 +75,8 @@ impl ErrorSummary {
         let n = pairs.len() as f64;
         let signed: Vec<f64> =
             pairs.iter().map(|(estimated, measured)| (estimated - measured) / measured * 100.0).collect();
-        let mut sizes: Vec<f64> = signed.iter().map(|error| error.abs()).collect();
-        sizes.sort_by(f64::total_cmp);
+        let sorted = Sorted::new(signed.iter().map(|error| error.abs()))?;
+        let sizes = sorted.as_slice();
         let mape_pct = sizes.iter().sum::<f64>() / n;
         let variance = sizes.iter().map(|size| (size - mape_pct).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
         let mean = pairs.iter().map(|(_, measured)| measured).sum::<f64>() / n;
@@ -83,11 +85,11 @@ impl ErrorSummary {
         Some(Self {
             n: pairs.len(),
             mape_pct,
-            median_pct: percentile(&sizes, 50.0),
+            median_pct: sorted.median(),
             r2: (total > 0.0).then(|| 1.0 - residual / total),
             bias_pct: signed.iter().sum::<f64>() / n,
-            min_pct: sizes[0],
-            max_pct: sizes[sizes.len() - 1],
+            min_pct: sorted.min(),
+            max_pct: sorted.max(),
             std_pct: variance.sqrt(),
             within_10_share: sizes.iter().filter(|&&size| size <= 10.0).count() as f64 / n,
         })
@@ -97,18 +99,6 @@ impl ErrorSummary {
     #[must_use]
     pub fn grade(&self) -> Grade {
         Grade::of(self.mape_pct)
-    }
-}
-
-/// Percentile of sorted values by linear interpolation between closest ranks (Hyndman and Fan 1996, type 7).
-#[must_use]
-pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
-    let at = percent / 100.0 * (sorted.len().max(1) - 1) as f64;
-    let below = at.floor() as usize;
-    match (sorted.get(below), sorted.get(below + 1)) {
-        (Some(low), Some(high)) => low + (high - low) * (at - below as f64),
-        (Some(low), None) => *low,
-        _ => f64::NAN,
     }
 }
 

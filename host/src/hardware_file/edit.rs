@@ -198,7 +198,7 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// A factor with six significant digits: all that a fit in 32 bits has.
 fn rounded(value: f64) -> f64 {
-    format!("{value:.5e}").parse().unwrap_or(value)
+    crate::digits::significant(value, 6)
 }
 
 /// The keys whose values differ between two valid texts.

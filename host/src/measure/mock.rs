@@ -16,24 +16,24 @@ use super::surroundings::{CpuTimes, Surroundings};
 
 /// Clock that only the mock moves; clones share it. Resolution 1 ns.
 #[derive(Clone, Debug, Default)]
-pub struct MockClock(Rc<Cell<u64>>);
+pub(crate) struct MockClock(Rc<Cell<u64>>);
 
 impl MockClock {
     /// Time since the clock was made.
     #[must_use]
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         Duration::from_nanos(self.0.get())
     }
 
     /// Lets `ns` nanoseconds pass.
-    pub fn advance(&self, ns: u64) {
+    pub(crate) fn advance(&self, ns: u64) {
         self.0.set(self.0.get().saturating_add(ns));
     }
 }
 
 /// Script of one configuration.
 #[derive(Clone, Debug, Default)]
-pub struct MockConfiguration {
+pub(crate) struct MockConfiguration {
     /// Run times in nanoseconds, repeated from the start when used up; none means no sample.
     pub times_ns: Vec<u64>,
     /// Time that preparing takes, in nanoseconds.
@@ -49,19 +49,19 @@ pub struct MockConfiguration {
 impl MockConfiguration {
     /// A configuration whose every run takes `ns` nanoseconds.
     #[must_use]
-    pub fn steady(ns: u64) -> Self {
+    pub(crate) fn steady(ns: u64) -> Self {
         Self::cycling([ns])
     }
 
     /// A configuration whose run times repeat `times_ns`.
-    pub fn cycling(times_ns: impl Into<Vec<u64>>) -> Self {
+    pub(crate) fn cycling(times_ns: impl Into<Vec<u64>>) -> Self {
         Self { times_ns: times_ns.into(), ..Self::default() }
     }
 }
 
 /// What the executor was asked to do, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// Prepare a configuration.
     Prepare(usize),
     /// Time this many runs of a configuration.
@@ -74,7 +74,7 @@ pub enum Event {
 
 /// Executor that follows a script and writes down what it was asked.
 #[derive(Debug, Default)]
-pub struct MockExecutor {
+pub(crate) struct MockExecutor {
     /// Moved by each run, preparation and reference.
     pub clock: MockClock,
     /// The configurations, by index.
@@ -96,19 +96,19 @@ pub struct MockExecutor {
 impl MockExecutor {
     /// An executor of these configurations with references of 1 ms and 2 ms.
     #[must_use]
-    pub fn new(configurations: Vec<MockConfiguration>) -> Self {
+    pub(crate) fn new(configurations: Vec<MockConfiguration>) -> Self {
         Self { configurations, compute_bound_ns: vec![1_000_000], memory_bound_ns: vec![2_000_000], ..Self::default() }
     }
 
     /// Surroundings that share this executor's clock.
     #[must_use]
-    pub fn surroundings(&self) -> MockSurroundings {
+    pub(crate) fn surroundings(&self) -> MockSurroundings {
         MockSurroundings { clock: self.clock.clone(), ..MockSurroundings::default() }
     }
 
     /// Indices of the configurations prepared now, ascending.
     #[must_use]
-    pub fn prepared(&self) -> Vec<usize> {
+    pub(crate) fn prepared(&self) -> Vec<usize> {
         self.prepared.iter().copied().collect()
     }
 }
@@ -177,7 +177,7 @@ impl Executor for MockExecutor {
 
 /// Surroundings that answer what they are told to.
 #[derive(Clone, Debug, Default)]
-pub struct MockSurroundings {
+pub(crate) struct MockSurroundings {
     /// The clock of [`Surroundings::now`]; wall-clock time is the same, from 1970.
     pub clock: MockClock,
     /// Ticks stolen per second of the clock; 100 ticks a second are busy or stolen.

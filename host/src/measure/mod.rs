@@ -28,7 +28,8 @@ pub mod disturbance;
 pub mod executor;
 pub mod journal;
 mod member;
-pub mod mock;
+#[cfg(test)]
+mod mock;
 pub mod order;
 pub mod plan;
 pub mod record;

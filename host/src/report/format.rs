@@ -28,7 +28,7 @@ pub(super) fn significant(value: f64, digits: i32) -> String {
     }
     let decimals = usize::try_from(digits - 1).unwrap_or(0);
     // Rounding first: 9.996 to three digits is 10.0, not 10.00.
-    let rounded: f64 = format!("{value:.decimals$e}").parse().unwrap_or(value);
+    let rounded = crate::digits::significant(value, decimals + 1);
     if !(1e-3..1e6).contains(&rounded.abs()) {
         return format!("{value:.decimals$e}");
     }

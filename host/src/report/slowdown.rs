@@ -9,7 +9,7 @@ use derate_core::hardware::Hardware;
 use serde::Serialize;
 
 use super::row::RowAnalysis;
-use crate::calibrate::metrics::percentile;
+use crate::measure::Sorted;
 use crate::sweep::Scenario;
 
 /// Time per FLOP of a scenario over that of `L1_fit`.
@@ -77,7 +77,6 @@ fn time_per_flop(
     times.into_iter().filter_map(|(pair, times)| Some((pair, median(times)?))).collect()
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    (!values.is_empty()).then(|| percentile(&values, 50.0))
+fn median(values: Vec<f64>) -> Option<f64> {
+    Sorted::new(values).map(|sorted| sorted.median())
 }

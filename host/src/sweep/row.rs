@@ -4,6 +4,7 @@ use derate_core::estimate::{Target, estimate};
 use derate_core::graph::Tables;
 
 use super::plan::Configuration;
+use crate::digits::significant;
 use crate::graph_buf::GraphBuf;
 use crate::measure::{Outcome, Record};
 
@@ -161,7 +162,7 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// Six significant digits, without exponent: for people, and for every script.
 fn number(value: f64) -> String {
-    format!("{value:.5e}").parse::<f64>().unwrap_or(value).to_string()
+    significant(value, 6).to_string()
 }
 
 #[cfg(test)]
