@@ -25,7 +25,8 @@ impl Mlp {
         format!("mlp_{}layer", self.hidden_dims.len())
     }
 
-    /// Networks that `derate verify` measures: in no plan of `derate sweep mlp`, and of sizes between those that are.
+    /// Networks that `derate verify` measures: in no plan of `derate sweep mlp` but perhaps one of your own (`--spec`), and of sizes
+    /// between those that are.
     #[must_use]
     pub fn unseen() -> Vec<Self> {
         let mlp = |input_dim, hidden_dims: &[u32], output_dim, batch| Self {
