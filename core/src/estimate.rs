@@ -393,6 +393,21 @@ mod tests {
     }
 
     #[test]
+    fn the_bound_of_a_graph_by_hand() -> Result<(), Error> {
+        with_toy(|toy| {
+            let target = Target::new(toy)?;
+            let bound = |m, features| Ok::<_, Error>(estimate(layer(m, features)?.view(), &target)?.bound);
+            // 125 ms of arithmetic against 2.4 ms of traffic.
+            assert_eq!(bound(1000, 1000)?, Bound::Compute);
+            // 2e6 FLOP at 16 GFLOP/s: 0.125 ms; 4 MB from DRAM at 5 GB/s: 0.8 ms.
+            assert_eq!(bound(1, 1000)?, Bound::Memory(1));
+            // 128 FLOP, 8 ns; 320 B from L1 at 50 GB/s, 6.4 ns; 1 µs of dispatch.
+            assert_eq!(bound(1, 8)?, Bound::Overhead);
+            Ok(())
+        })?
+    }
+
+    #[test]
     fn coefficients_replace_the_factors() -> Result<(), Error> {
         with_toy(|toy| {
             let graph = layer(1000, 1000)?;
