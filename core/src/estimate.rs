@@ -147,7 +147,7 @@ impl Estimate {
 ///
 /// let mut graph = Graph::<2, 4>::new();
 /// let x = graph.input(&[10, 100], DataType::Fp32)?;
-/// graph.op(Op::Linear(Linear { in_features: 100, out_features: 100, bias: false }), &[x])?;
+/// graph.op(Op::Linear(Linear { in_features: 100, out_features: 100, bias: false, weights: None }), &[x])?;
 ///
 /// // Arithmetic: 2 · 10 · 100 · 100 FLOP at 100 MFLOP/s, 2.0 ms. Traffic: 48 kB at 400 MB/s, 0.12 ms, all but hidden.
 /// let estimate = estimate(graph.view(), &Target::new(&hardware)?)?;
@@ -218,8 +218,7 @@ pub fn op_estimates<'a>(
     graph: GraphView<'a>,
     target: &'a Target<'a>,
 ) -> Result<impl Iterator<Item = Result<OpEstimate, Error>> + 'a, Error> {
-    let weights =
-        graph.nodes().iter().try_fold(Bytes::ZERO, |sum, node| sum.checked_add(graph.work(node)?.bytes_weight))?;
+    let weights = graph.bytes_stored()?;
     Ok(graph.nodes().iter().map(move |node| op_estimate(graph, node, weights, target)))
 }
 
@@ -239,7 +238,7 @@ fn bound_of(compute: Seconds, memory: Seconds, overhead: Seconds, level: u8) -> 
 
 fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Target<'_>) -> Result<OpEstimate, Error> {
     let work = graph.work(node)?;
-    let precision = graph.output(node)?.data_type.precision().ok_or(Error::NoUnitForPrecision)?;
+    let precision = precision(graph, node, target)?;
     let roofs = Roofs::of(target, precision)?;
     let (compute, transfer, overhead) = match target.calibration {
         Some(calibration) => calibrated(&work, weights, node.op.in_place(), target, &roofs, calibration)?,
@@ -256,6 +255,24 @@ fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Targe
         bound: bound_of(compute, memory, overhead, transfer.level),
         confidence: confidence(&work, target, &roofs)?,
     })
+}
+
+/// The precision that a node computes in: that of its result, or of its first operand that has one (a comparison gives truth
+/// values). Arithmetic on indices runs in units of fp32, or in whatever the device has.
+fn precision(graph: GraphView<'_>, node: &Node, target: &Target<'_>) -> Result<Precision, Error> {
+    if let Some(precision) = graph.output(node)?.data_type.precision() {
+        return Ok(precision);
+    }
+    for operand in graph.operands(node).iter() {
+        if let Some(precision) = operand?.1.data_type.precision() {
+            return Ok(precision);
+        }
+    }
+    let has = |precision: &Precision| {
+        target.hardware.fastest(*precision).is_ok() && target.thermal_profile.factors.at(*precision).is_some()
+    };
+    let known = [Precision::Fp32].into_iter().chain(Precision::ALL).find(has);
+    known.ok_or(Error::NoUnitForPrecision)
 }
 
 /// The roof of arithmetic for one precision, and the factors of the description.
@@ -375,7 +392,10 @@ mod tests {
     fn layer(m: u32, features: u32) -> Result<Graph<1, 2>, Error> {
         let mut graph = Graph::new();
         let x = graph.input(&[m, features], DataType::Fp32)?;
-        graph.op(Op::Linear(Linear { in_features: features, out_features: features, bias: false }), &[x])?;
+        graph.op(
+            Op::Linear(Linear { in_features: features, out_features: features, bias: false, weights: None }),
+            &[x],
+        )?;
         Ok(graph)
     }
 

@@ -7,7 +7,7 @@
 use crate::error::{Error, Table};
 use crate::op::Op;
 use crate::shape::{DataType, Shape};
-use crate::tensor::{Operands, Tensor, TensorId};
+use crate::tensor::{Operands, Tensor, TensorId, TensorKind};
 use crate::units::Bytes;
 use crate::work::{Class, Work};
 
@@ -21,8 +21,10 @@ pub struct Node {
     first_operand: u32,
     /// Number of its operands.
     operand_count: u16,
-    /// The tensor it gives.
+    /// The tensor it gives; the first, where there are several.
     pub output: TensorId,
+    /// Whether its parameters are those of an earlier node: read here too, but stored and counted there.
+    pub shared: bool,
 }
 
 /// A graph as slices; `Copy`, wherever the tables lie.
@@ -68,20 +70,52 @@ impl<'a> GraphView<'a> {
         self.tensors.get(node.output.index()).ok_or(Error::UnknownTensor { operand: 0 })
     }
 
-    /// Exact work of one node.
+    /// The tensors that a node gives, first to last.
+    pub fn outputs(&self, node: &Node) -> impl Iterator<Item = TensorId> + use<> {
+        let first = node.output;
+        (0..node.op.output_count()).map(move |position| first.offset(position))
+    }
+
+    /// Exact work of one node; parameters that an earlier node holds are read, but neither stored nor counted.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn work(&self, node: &Node) -> Result<Work, Error> {
-        node.op.work(self.operands(node), self.output(node)?)
+        let work = node.op.work(self.operands(node), self.output(node)?)?;
+        Ok(if node.shared { Work { params: 0, bytes_stored: Bytes::ZERO, ..work } } else { work })
     }
 
-    /// Exact work of all nodes.
+    /// Exact work of all nodes, with the stored tensors of the graph itself among `params` and `bytes_stored`.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn total_work(&self) -> Result<Work, Error> {
-        self.nodes.iter().try_fold(Work::none(Class::View), |sum, node| sum.checked_add(&self.work(node)?))
+        let mut sum = self.stored()?;
+        for node in self.nodes {
+            sum = sum.checked_add(&self.work(node)?)?;
+        }
+        Ok(sum)
+    }
+
+    /// The stored tensors of the graph itself: their values, of which only parameters are learned, and their bytes.
+    fn stored(&self) -> Result<Work, Error> {
+        let mut sum = Work::none(Class::View);
+        for tensor in self.tensors.iter().filter(|tensor| tensor.kind.is_stored()) {
+            if tensor.kind == TensorKind::Parameter {
+                sum.params = sum.params.checked_add(tensor.shape.elements()?).ok_or(Error::CountOverflow)?;
+            }
+            sum.bytes_stored = sum.bytes_stored.checked_add(tensor.bytes()?)?;
+        }
+        Ok(sum)
+    }
+
+    /// Bytes of everything that is stored with the network: parameters, buffers, constants.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn bytes_stored(&self) -> Result<Bytes, Error> {
+        let own = self.stored()?.bytes_stored;
+        self.nodes.iter().try_fold(own, |sum, node| sum.checked_add(self.work(node)?.bytes_stored))
     }
 
     /// Bytes that the model itself must move, however it is executed: parameters once, inputs once, outputs once.
@@ -90,11 +124,14 @@ impl<'a> GraphView<'a> {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1.
     pub fn compulsory_traffic(&self) -> Result<Bytes, Error> {
-        let mut bytes = self.total_work()?.bytes_weight;
-        for (index, tensor) in self.tensors.iter().enumerate() {
-            let written = self.nodes.iter().any(|node| node.output.index() == index);
-            let read = self.operands.iter().any(|id| id.index() == index);
-            if written != read {
+        let mut bytes = self.bytes_stored()?;
+        for (id, tensor) in (0..).map(TensorId).zip(self.tensors) {
+            let counts = match tensor.kind {
+                TensorKind::Input => true,
+                TensorKind::Activation => !self.operands.contains(&id),
+                TensorKind::Parameter | TensorKind::Constant => false,
+            };
+            if counts {
                 bytes = bytes.checked_add(tensor.bytes()?)?;
             }
         }
@@ -128,7 +165,15 @@ pub trait Build: Tables {
     /// [`Error::CapacityExceeded`], [`Error::RankExceeded`], [`Error::ZeroExtent`], [`Error::CountOverflow`]; the graph is
     /// unchanged then.
     fn input(&mut self, extents: &[u32], data_type: DataType) -> Result<TensorId, Error> {
-        let tensor = Tensor { shape: Shape::new(extents)?, data_type };
+        self.tensor(extents, data_type, TensorKind::Input)
+    }
+
+    /// Adds a tensor that no op computes: an input, or one that is stored with the network.
+    ///
+    /// # Errors
+    /// Those of [`Build::input`].
+    fn tensor(&mut self, extents: &[u32], data_type: DataType, kind: TensorKind) -> Result<TensorId, Error> {
+        let tensor = Tensor { shape: Shape::new(extents)?, data_type, kind };
         if let Some((axis, _)) = (0..u8::MAX).zip(extents).find(|(_, extent)| **extent == 0) {
             return Err(Error::ZeroExtent { axis });
         }
@@ -139,14 +184,23 @@ pub trait Build: Tables {
         Ok(TensorId(id))
     }
 
-    /// Adds an op that reads these tensors, and gives the tensor it computes.
+    /// Adds an op that reads these tensors, and gives the tensor it computes; of several, the first, which the others follow
+    /// ([`TensorId::offset`]).
     ///
     /// # Errors
     /// What [`Op::output`] and [`Op::work`] refuse, and [`Error::CapacityExceeded`]; the graph is unchanged then.
     fn op(&mut self, op: Op, operands: &[TensorId]) -> Result<TensorId, Error> {
+        self.node(op, operands, false)
+    }
+
+    /// Adds an op; `shared` says that its parameters are those of an earlier node, and so not counted again.
+    ///
+    /// # Errors
+    /// Those of [`Build::op`].
+    fn node(&mut self, op: Op, operands: &[TensorId], shared: bool) -> Result<TensorId, Error> {
         let view = self.view();
         let call = Operands { tensors: view.tensors, ids: operands };
-        let output = op.output(call)?;
+        let output = op.output(call, 0)?;
         op.work(call, &output)?;
         let node = Node {
             op,
@@ -154,9 +208,19 @@ pub trait Build: Tables {
             operand_count: u16::try_from(operands.len())
                 .map_err(|_| Error::CapacityExceeded { table: Table::Operands, capacity: u32::from(u16::MAX) })?,
             output: TensorId(next(view.tensors.len(), Table::Tensors)?),
+            shared,
         };
-        self.reserve(1, 1, operands.len())?;
-        self.push_tensor(output);
+        let mut outputs = heapless::Vec::<Tensor, 3>::new();
+        for position in 0..op.output_count() {
+            let output = op.output(call, position)?;
+            outputs
+                .push(output)
+                .map_err(|_| Error::CapacityExceeded { table: Table::Tensors, capacity: MAX_OUTPUTS })?;
+        }
+        self.reserve(1, outputs.len(), operands.len())?;
+        for tensor in outputs {
+            self.push_tensor(tensor);
+        }
         for &operand in operands {
             self.push_operand(operand);
         }
@@ -164,6 +228,9 @@ pub trait Build: Tables {
         Ok(node.output)
     }
 }
+
+/// Most tensors that one op gives.
+const MAX_OUTPUTS: u32 = 3;
 
 impl<T: Tables + ?Sized> Build for T {}
 
@@ -180,7 +247,7 @@ fn next(len: usize, table: Table) -> Result<u32, Error> {
 ///
 /// let mut graph = Graph::<4, 8>::new();
 /// let x = graph.input(&[32, 512], DataType::Fp32)?;
-/// let y = graph.op(Op::Linear(Linear { in_features: 512, out_features: 128, bias: true }), &[x])?;
+/// let y = graph.op(Op::Linear(Linear { in_features: 512, out_features: 128, bias: true, weights: None }), &[x])?;
 /// assert_eq!(graph.view().tensors()[y.index()].shape.extents(), [32, 128]);
 /// assert_eq!(graph.view().total_work()?.macs.0, 32 * 512 * 128);
 /// # Ok::<(), derate_core::Error>(())
@@ -238,7 +305,7 @@ mod tests {
     use crate::op::Linear;
 
     fn linear(in_features: u32, out_features: u32) -> Op {
-        Op::Linear(Linear { in_features, out_features, bias: true })
+        Op::Linear(Linear { in_features, out_features, bias: true, weights: None })
     }
 
     #[test]

@@ -5,9 +5,8 @@
 //! its operand 0 where nobody reads that any more. Parameters are held throughout.
 
 use crate::error::Error;
-use crate::graph::{GraphView, Node};
-use crate::op::Op;
-use crate::tensor::{Tensor, TensorId};
+use crate::graph::GraphView;
+use crate::tensor::{Tensor, TensorId, TensorKind};
 use crate::units::Bytes;
 
 /// What a graph holds.
@@ -51,7 +50,7 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
 
     // What a view looks at lives as long as the view: from the last view back, so that views of views reach the first.
     for node in graph.nodes().iter().rev() {
-        if let (true, Some(viewed)) = (is_view(node), graph.operands(node).ids().first()) {
+        if let (true, Some(viewed)) = (node.op.is_view(), graph.operands(node).ids().first()) {
             let last = last_use.get(node.output.index()).copied().unwrap_or(u32::MAX);
             if let Some(viewed) = last_use.get_mut(viewed.index()) {
                 *viewed = (*viewed).max(last);
@@ -59,19 +58,20 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
         }
     }
 
-    let mut weights = Bytes::ZERO;
+    let weights = graph.bytes_stored()?;
     let mut live = inputs(graph)?;
     let mut peak = live;
     for (step, node) in (0..u32::MAX).zip(graph.nodes()) {
-        weights = weights.checked_add(graph.work(node)?.bytes_weight)?;
-        if is_view(node) {
+        if node.op.is_view() {
             continue;
         }
         let ids = graph.operands(node).ids();
         let dies = |id: TensorId| last_use.get(id.index()) == Some(&step);
         let takes_over = node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)));
         if !takes_over {
-            live = live.checked_add(graph.output(node)?.bytes()?)?;
+            for output in graph.outputs(node) {
+                live = live.checked_add(bytes_of(graph, output)?)?;
+            }
         }
         peak = peak.max(live);
         for (position, &id) in ids.iter().enumerate() {
@@ -80,17 +80,11 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
             let seen = earlier.iter().any(|&other| viewed(graph, other) == held);
             let taken_over = takes_over && position == 0;
             if dies(held) && !seen && !taken_over {
-                let bytes = graph.tensors().get(held.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
-                live = Bytes(live.0.saturating_sub(bytes.0));
+                live = Bytes(live.0.saturating_sub(bytes_of(graph, held)?.0));
             }
         }
     }
     Ok(Footprint { weights, peak_activations: peak })
-}
-
-/// Whether a node gives its operand under another shape, without memory of its own.
-const fn is_view(node: &Node) -> bool {
-    matches!(node.op, Op::Flatten(_))
 }
 
 /// The tensor whose memory a tensor lies in: itself, or what it is a view of.
@@ -100,7 +94,7 @@ fn viewed(graph: GraphView<'_>, id: TensorId) -> TensorId {
     for _ in graph.nodes() {
         let Ok(index) = graph.nodes().binary_search_by_key(&at, |node| node.output) else { break };
         match graph.nodes().get(index) {
-            Some(node) if is_view(node) => match graph.operands(node).ids().first() {
+            Some(node) if node.op.is_view() => match graph.operands(node).ids().first() {
                 Some(&operand) => at = operand,
                 None => break,
             },
@@ -110,23 +104,22 @@ fn viewed(graph: GraphView<'_>, id: TensorId) -> TensorId {
     at
 }
 
-/// Bytes of the tensors that no node writes: all of them less the outputs, of which each node has one of its own.
+/// Bytes that a tensor takes among the activations: none if it is stored with the weights.
+fn bytes_of(graph: GraphView<'_>, id: TensorId) -> Result<Bytes, Error> {
+    graph.tensors().get(id.index()).filter(|tensor| !tensor.kind.is_stored()).map_or(Ok(Bytes::ZERO), Tensor::bytes)
+}
+
+/// Bytes of the graph's inputs.
 fn inputs(graph: GraphView<'_>) -> Result<Bytes, Error> {
-    let mut bytes = Bytes::ZERO;
-    for tensor in graph.tensors() {
-        bytes = bytes.checked_add(tensor.bytes()?)?;
-    }
-    for node in graph.nodes() {
-        bytes = Bytes(bytes.0.saturating_sub(graph.output(node)?.bytes()?.0));
-    }
-    Ok(bytes)
+    let inputs = graph.tensors().iter().filter(|tensor| tensor.kind == TensorKind::Input);
+    inputs.map(Tensor::bytes).try_fold(Bytes::ZERO, |sum, bytes| sum.checked_add(bytes?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::graph::{Build, Graph, Tables};
-    use crate::op::{Activation, ActivationKind, Binary, BinaryKind, Linear, Op};
+    use crate::op::{Activation, ActivationKind, Binary, BinaryKind, Linear, Op, View};
     use crate::shape::DataType;
 
     fn relu(in_place: bool) -> Op {
@@ -137,9 +130,9 @@ mod tests {
     fn mlp(in_place: bool) -> Result<Footprint, Error> {
         let mut graph = Graph::<4, 8>::new();
         let x = graph.input(&[1, 10], DataType::Fp32)?;
-        let h = graph.op(Op::Linear(Linear { in_features: 10, out_features: 20, bias: true }), &[x])?;
+        let h = graph.op(Op::Linear(Linear { in_features: 10, out_features: 20, bias: true, weights: None }), &[x])?;
         let r = graph.op(relu(in_place), &[h])?;
-        graph.op(Op::Linear(Linear { in_features: 20, out_features: 5, bias: false }), &[r])?;
+        graph.op(Op::Linear(Linear { in_features: 20, out_features: 5, bias: false, weights: None }), &[r])?;
         footprint(graph.view(), &mut [0; 8])
     }
 
@@ -176,8 +169,8 @@ mod tests {
         // x of 16; f = flatten(x); a = linear(16 → 4) of f; b = relu(x), 16; y = linear(16 → 4) of flatten(b).
         let mut graph = Graph::<6, 8>::new();
         let x = graph.input(&[1, 4, 4], DataType::Fp32)?;
-        let flat = Op::Flatten(crate::op::Flatten { start_axis: 1 });
-        let linear = Op::Linear(Linear { in_features: 16, out_features: 4, bias: false });
+        let flat = Op::View(View { shape: crate::shape::Shape::new(&[1, 16])? });
+        let linear = Op::Linear(Linear { in_features: 16, out_features: 4, bias: false, weights: None });
         let f = graph.op(flat, &[x])?;
         graph.op(linear, &[f])?;
         let b = graph.op(relu(false), &[x])?;

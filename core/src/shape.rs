@@ -50,6 +50,47 @@ impl Shape {
         self.extents().get(axis).copied()
     }
 
+    /// This shape with one extent replaced; `None` beyond the rank.
+    #[must_use]
+    pub fn with_extent(mut self, axis: usize, extent: u32) -> Option<Self> {
+        *self.extents.get_mut(..usize::from(self.rank))?.get_mut(axis)? = extent;
+        Some(self)
+    }
+
+    /// This shape with one more extent at its end.
+    ///
+    /// # Errors
+    /// [`Error::RankExceeded`] beyond eight dimensions.
+    pub fn push(mut self, extent: u32) -> Result<Self, Error> {
+        *self.extents.get_mut(usize::from(self.rank)).ok_or(Error::RankExceeded)? = extent;
+        self.rank = self.rank.saturating_add(1);
+        Ok(self)
+    }
+
+    /// Shape of two tensors broadcast against each other, aligned at the last axis (the rule of NumPy and ONNX).
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] naming an axis of `other` whose extent is neither this one's nor 1.
+    pub fn broadcast(&self, other: &Self) -> Result<Self, Error> {
+        let rank = usize::from(self.rank().max(other.rank()));
+        let from_the_end = |shape: &Self, back: usize| {
+            usize::from(shape.rank()).checked_sub(back).map_or(Some(1), |axis| shape.extent(axis))
+        };
+        let mut shape = Self::default();
+        for back in (1..=rank).rev() {
+            shape = shape.push(match (from_the_end(self, back), from_the_end(other, back)) {
+                (Some(x), Some(1)) => x,
+                (Some(1), Some(y)) => y,
+                (Some(x), Some(y)) if x == y => x,
+                _ => {
+                    let axis = usize::from(other.rank()).saturating_sub(back);
+                    return Err(Error::ShapeMismatch { operand: 1, axis: u8::try_from(axis).unwrap_or(u8::MAX) });
+                }
+            })?;
+        }
+        Ok(shape)
+    }
+
     /// Number of elements: the product of the extents; 1 for a scalar.
     ///
     /// # Errors
@@ -89,10 +130,14 @@ pub enum DataType {
     Fp16,
     /// Signed or unsigned 8-bit integer.
     Int8,
+    /// Signed 16-bit integer, as activations of some int8 networks are.
+    Int16,
     /// Signed 32-bit integer, as biases and accumulators of int8 networks are.
     Int32,
     /// Signed 64-bit integer, as indices are.
     Int64,
+    /// True or false, one byte, as masks are.
+    Bool,
 }
 
 impl DataType {
@@ -102,12 +147,12 @@ impl DataType {
         Bytes(match self {
             Self::Fp64 | Self::Int64 => 8,
             Self::Fp32 | Self::Int32 => 4,
-            Self::Bf16 | Self::Fp16 => 2,
-            Self::Int8 => 1,
+            Self::Bf16 | Self::Fp16 | Self::Int16 => 2,
+            Self::Int8 | Self::Bool => 1,
         })
     }
 
-    /// The precision in which an op on such elements computes; `None` for index types, on which no network computes.
+    /// The precision in which an op on such elements computes; `None` for indices and masks, which are no arithmetic of a network.
     #[must_use]
     pub const fn precision(self) -> Option<Precision> {
         match self {
@@ -116,7 +161,27 @@ impl DataType {
             Self::Bf16 => Some(Precision::Bf16),
             Self::Fp16 => Some(Precision::Fp16),
             Self::Int8 => Some(Precision::Int8),
-            Self::Int32 | Self::Int64 => None,
+            Self::Int16 | Self::Int32 | Self::Int64 | Self::Bool => None,
+        }
+    }
+
+    /// Every data type.
+    pub const ALL: [Self; 9] =
+        [Self::Fp64, Self::Fp32, Self::Bf16, Self::Fp16, Self::Int8, Self::Int16, Self::Int32, Self::Int64, Self::Bool];
+
+    /// The name used in files and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fp64 => "fp64",
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+            Self::Fp16 => "fp16",
+            Self::Int8 => "int8",
+            Self::Int16 => "int16",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Bool => "bool",
         }
     }
 
@@ -236,6 +301,16 @@ mod tests {
         assert_eq!(Shape::new(&[2; 8]).and_then(|s| s.elements()), Ok(256));
         assert_eq!(Shape::new(&[2; 9]), Err(Error::RankExceeded));
         assert_eq!(Shape::new(&[]).and_then(|s| s.elements()), Ok(1));
+    }
+
+    #[test]
+    fn broadcasting_follows_the_last_axis() -> Result<(), Error> {
+        let shape = |extents: &[u32]| Shape::new(extents);
+        // A squeeze-excite gate [2, 8, 1, 1] against [2, 8, 7, 7], and a bias [7] against it.
+        assert_eq!(shape(&[2, 8, 1, 1])?.broadcast(&shape(&[2, 8, 7, 7])?), shape(&[2, 8, 7, 7]));
+        assert_eq!(shape(&[2, 8, 7, 7])?.broadcast(&shape(&[7])?), shape(&[2, 8, 7, 7]));
+        assert_eq!(shape(&[2, 3])?.broadcast(&shape(&[2, 4])?), Err(Error::ShapeMismatch { operand: 1, axis: 1 }));
+        Ok(())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Work: what an op computes and which bytes it must move, exact, independent of any device.
 
 use crate::error::Error;
+use crate::shape::DataType;
 use crate::units::{Bytes, Flops, FlopsPerByte, Macs};
 
 /// How an op spends its time; the key of everything that is calibrated by kind of op.
@@ -19,6 +20,12 @@ pub enum Class {
     GroupedConv,
     /// Fully connected layer.
     Linear,
+    /// Product of two activations.
+    MatMul,
+    /// Scaled dot-product attention, its two products and softmax in one.
+    Attention,
+    /// Recurrent layer, step after step.
+    Recurrent,
     /// One cheap operation per element.
     Elementwise,
     /// An exponential or its like per element.
@@ -35,12 +42,15 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Conv,
         Self::Pointwise,
         Self::Depthwise,
         Self::GroupedConv,
         Self::Linear,
+        Self::MatMul,
+        Self::Attention,
+        Self::Recurrent,
         Self::Elementwise,
         Self::Transcendental,
         Self::Pooling,
@@ -64,6 +74,30 @@ impl Class {
             Self::Reduction => 1 << 8,
             Self::Copy => 1 << 9,
             Self::View => 1 << 10,
+            Self::MatMul => 1 << 11,
+            Self::Attention => 1 << 12,
+            Self::Recurrent => 1 << 13,
+        }
+    }
+
+    /// The name used in reports and files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conv => "conv",
+            Self::Pointwise => "pointwise",
+            Self::Depthwise => "depthwise",
+            Self::GroupedConv => "grouped_conv",
+            Self::Linear => "linear",
+            Self::MatMul => "mat_mul",
+            Self::Attention => "attention",
+            Self::Recurrent => "recurrent",
+            Self::Elementwise => "elementwise",
+            Self::Transcendental => "transcendental",
+            Self::Pooling => "pooling",
+            Self::Reduction => "reduction",
+            Self::Copy => "copy",
+            Self::View => "view",
         }
     }
 }
@@ -94,12 +128,14 @@ pub struct Work {
     pub macs: Macs,
     /// All arithmetic: two for each MAC, and what the op's documentation counts beside.
     pub flops: Flops,
-    /// Learned parameters, in elements.
+    /// Learned parameters that belong to the op, in elements; those of a node that shares another's are counted there.
     pub params: u64,
     /// Bytes of the activations read; an operand that stands twice is read twice.
     pub bytes_in: Bytes,
-    /// Bytes of parameters and buffers read.
+    /// Bytes of parameters, buffers and constants read.
     pub bytes_weight: Bytes,
+    /// Bytes of parameters and buffers that are stored for this op alone; of a whole graph, all of them, each once.
+    pub bytes_stored: Bytes,
     /// Bytes of the activation written.
     pub bytes_out: Bytes,
     /// Elements of the output.
@@ -118,9 +154,28 @@ impl Work {
             params: 0,
             bytes_in: Bytes::ZERO,
             bytes_weight: Bytes::ZERO,
+            bytes_stored: Bytes::ZERO,
             bytes_out: Bytes::ZERO,
             elements_out: 0,
         }
+    }
+
+    /// This work with so many more stored and learned values, all of them read.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub(crate) const fn with_parameters(mut self, params: u64, data_type: DataType) -> Result<Self, Error> {
+        let (Ok(bytes), Some(params)) = (data_type.bytes(params), self.params.checked_add(params)) else {
+            return Err(Error::CountOverflow);
+        };
+        let (Ok(read), Ok(stored)) = (self.bytes_weight.checked_add(bytes), self.bytes_stored.checked_add(bytes))
+        else {
+            return Err(Error::CountOverflow);
+        };
+        self.params = params;
+        self.bytes_weight = read;
+        self.bytes_stored = stored;
+        Ok(self)
     }
 
     /// Bytes of activations: read and written.
@@ -161,6 +216,7 @@ impl Work {
             params: sum(self.params, other.params)?,
             bytes_in: self.bytes_in.checked_add(other.bytes_in)?,
             bytes_weight: self.bytes_weight.checked_add(other.bytes_weight)?,
+            bytes_stored: self.bytes_stored.checked_add(other.bytes_stored)?,
             bytes_out: self.bytes_out.checked_add(other.bytes_out)?,
             elements_out: sum(self.elements_out, other.elements_out)?,
         })

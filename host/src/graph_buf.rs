@@ -4,7 +4,7 @@ use derate_core::graph::{Build, GraphView, Node, Tables};
 use derate_core::memory::{Footprint, footprint};
 use derate_core::op::Op;
 use derate_core::shape::DataType;
-use derate_core::tensor::{Tensor, TensorId};
+use derate_core::tensor::{Tensor, TensorId, TensorKind};
 
 /// An op or an input that the graph refused, by name, with the shapes it was given.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,7 @@ pub struct GraphBuf {
     name: String,
     nodes: Vec<Node>,
     names: Vec<String>,
+    sources: Vec<(TensorId, String)>,
     tensors: Vec<Tensor>,
     operands: Vec<TensorId>,
 }
@@ -49,25 +50,61 @@ impl GraphBuf {
         &self.names
     }
 
-    /// Adds an input of the graph.
-    ///
-    /// # Errors
-    /// [`GraphError`] for more than eight dimensions or too many elements.
-    pub fn add_input(&mut self, extents: &[u32], data_type: DataType) -> Result<TensorId, GraphError> {
-        self.input(extents, data_type).map_err(|source| GraphError {
-            node: "input".into(),
-            op: "input",
-            shapes: format!("{extents:?}"),
-            source,
-        })
+    /// Tensors that no op computes, with their names: inputs, and what is stored with the network.
+    #[must_use]
+    pub fn sources(&self) -> &[(TensorId, String)] {
+        &self.sources
     }
 
-    /// Adds a named op, and gives the tensor it computes.
+    /// Adds an input of the graph, called `input`.
+    ///
+    /// # Errors
+    /// [`GraphError`] for more than eight dimensions, an extent of zero, or too many elements.
+    pub fn add_input(&mut self, extents: &[u32], data_type: DataType) -> Result<TensorId, GraphError> {
+        self.add_source("input", extents, data_type, TensorKind::Input)
+    }
+
+    /// Adds a tensor that no op computes.
+    ///
+    /// # Errors
+    /// Those of [`GraphBuf::add_input`].
+    pub fn add_source(
+        &mut self,
+        name: impl Into<String>,
+        extents: &[u32],
+        data_type: DataType,
+        kind: TensorKind,
+    ) -> Result<TensorId, GraphError> {
+        let name = name.into();
+        match self.tensor(extents, data_type, kind) {
+            Ok(id) => {
+                self.sources.push((id, name));
+                Ok(id)
+            }
+            Err(source) => Err(GraphError { node: name, op: "input", shapes: format!("{extents:?}"), source }),
+        }
+    }
+
+    /// Adds a named op, and gives the tensor it computes; of several, the first.
     ///
     /// # Errors
     /// [`GraphError`] naming the op where operands and attributes do not go together; the graph is unchanged then.
     pub fn add(&mut self, name: impl Into<String>, op: Op, operands: &[TensorId]) -> Result<TensorId, GraphError> {
-        match self.op(op, operands) {
+        self.add_node(name, op, operands, false)
+    }
+
+    /// Adds a named op; `shared` says that its parameters are those of an earlier one.
+    ///
+    /// # Errors
+    /// Those of [`GraphBuf::add`].
+    pub fn add_node(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        operands: &[TensorId],
+        shared: bool,
+    ) -> Result<TensorId, GraphError> {
+        match self.node(op, operands, shared) {
             Ok(output) => {
                 self.names.push(name.into());
                 Ok(output)

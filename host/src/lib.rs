@@ -8,6 +8,7 @@ pub mod detect;
 pub mod digits;
 pub mod graph_buf;
 pub mod hardware_file;
+pub mod import;
 pub mod measure;
 pub mod process_memory;
 pub mod profile;

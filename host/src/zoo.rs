@@ -8,8 +8,10 @@ mod resnet;
 
 pub use mlp::Mlp;
 
-use derate_core::op::{Activation, ActivationKind, AdaptiveAveragePool2d, BatchNorm, Conv2d, Flatten, Linear, Op};
+use derate_core::graph::Tables;
+use derate_core::op::{Activation, ActivationKind, AdaptivePool, BatchNorm, Conv, Linear, Op, PoolKind, View, Windows};
 use derate_core::shape::DataType;
+use derate_core::shape::Shape;
 use derate_core::tensor::TensorId;
 
 use crate::graph_buf::{GraphBuf, GraphError};
@@ -40,10 +42,10 @@ struct Chain {
 
 /// Square convolution without bias; padding keeps the extent at stride 1.
 #[derive(Clone, Copy)]
-struct Conv {
+struct ConvSpec {
     c_out: u32,
-    kernel: u32,
-    stride: u32,
+    kernel: u16,
+    stride: u16,
     groups: u32,
 }
 
@@ -59,20 +61,11 @@ impl Chain {
         Ok(())
     }
 
-    fn conv(&mut self, name: &str, conv: Conv) -> Result<(), GraphError> {
-        let Conv { c_out, kernel, stride, groups } = conv;
+    fn conv(&mut self, name: &str, conv: ConvSpec) -> Result<(), GraphError> {
+        let ConvSpec { c_out, kernel, stride, groups } = conv;
         let c_in = std::mem::replace(&mut self.channels, c_out);
-        let op = Conv2d {
-            c_in,
-            c_out,
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: [[kernel / 2; 2]; 2],
-            dilation: [1; 2],
-            groups,
-            bias: false,
-        };
-        self.layer(name, Op::Conv2d(op))
+        let windows = Windows::square(kernel, stride, kernel / 2);
+        self.layer(name, Op::Conv(Conv { c_in, c_out, groups, windows, bias: false, weights: None }))
     }
 
     fn batch_norm(&mut self, name: &str) -> Result<(), GraphError> {
@@ -85,9 +78,12 @@ impl Chain {
 
     /// Global average, flatten, linear to 1000 classes.
     fn classify(mut self, pool: &str, flatten: &str, classifier: &str) -> Result<GraphBuf, GraphError> {
-        self.layer(pool, Op::AdaptiveAveragePool2d(AdaptiveAveragePool2d { output: [1; 2] }))?;
-        self.layer(flatten, Op::Flatten(Flatten { start_axis: 1 }))?;
-        let linear = Linear { in_features: self.channels, out_features: 1000, bias: true };
+        let global = AdaptivePool { kind: PoolKind::Average, output: Shape::new(&[1, 1]).unwrap_or_default() };
+        self.layer(pool, Op::AdaptivePool(global))?;
+        let rows = self.graph.view().tensors()[self.at.index()].shape.extent(0).unwrap_or(1);
+        let flat = View { shape: Shape::new(&[rows, self.channels]).unwrap_or_default() };
+        self.layer(flatten, Op::View(flat))?;
+        let linear = Linear { in_features: self.channels, out_features: 1000, bias: true, weights: None };
         self.layer(classifier, Op::Linear(linear))?;
         Ok(self.graph)
     }
@@ -96,7 +92,6 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use derate_core::graph::Tables;
 
     /// Published counts: torchvision's parameter figures; MACs of its graphs at 224 × 224, batch 1.
     #[test]

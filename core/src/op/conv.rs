@@ -1,134 +1,142 @@
-//! Two-dimensional convolution, with groups, dilation and padding on each side.
+//! Convolutions of one to three axes, and their transposes, with groups, dilation and padding on each side.
 
-use super::{Describe, positive, rank, streaming};
+use super::{Describe, Windows, positive, weighted};
 use crate::error::{Attribute, Error};
-use crate::shape::{Shape, product};
+use crate::shape::{DataType, product};
 use crate::tensor::{Operands, Tensor};
-use crate::units::Macs;
 use crate::work::{Class, Gemm, Work};
 
-/// Convolution of `[n, c_in, h, w]`, giving `[n, c_out, h_out, w_out]`.
+/// Convolution of `[n, c_in, …]`, giving `[n, c_out, …]`.
 ///
 /// ```text
-/// h_out  = ⌊(h + pad_top + pad_bottom − dilation_h · (k_h − 1) − 1) / stride_h⌋ + 1          and w alike
-/// macs   = n · c_out · h_out · w_out · (c_in / groups) · k_h · k_w                           padded taps count
-/// flops  = 2 · macs + (bias: n · c_out · h_out · w_out)
-/// params = c_out · (c_in / groups) · k_h · k_w + (bias: c_out)
+/// out    = ⌊(in + pad_before + pad_after − dilation · (kernel − 1) − 1) / stride⌋ + 1          along each axis
+/// macs   = n · c_out · Π out · (c_in / groups) · Π kernel                                      padded taps count
+/// flops  = 2 · macs + (bias: n · c_out · Π out)
+/// params = c_out · (c_in / groups) · Π kernel + (bias: c_out)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Conv2d {
+pub struct Conv {
     /// Channels of the operand.
     pub c_in: u32,
     /// Channels of the result.
     pub c_out: u32,
-    /// Taps, `[k_h, k_w]`.
-    pub kernel: [u32; 2],
-    /// Step of the window, `[h, w]`.
-    pub stride: [u32; 2],
-    /// Zeros around the operand, `[[top, bottom], [left, right]]`.
-    pub padding: [[u32; 2]; 2],
-    /// Distance of the taps, `[h, w]`; 1 is dense.
-    pub dilation: [u32; 2],
     /// Groups into which both channel counts are split; `c_in` groups of one channel are a depthwise convolution.
     pub groups: u32,
+    /// The windows, one an axis.
+    pub windows: Windows,
     /// Whether a vector of `c_out` is added.
     pub bias: bool,
+    /// How the weights are stored, where not as the operand.
+    pub weights: Option<DataType>,
 }
 
-/// Output extent of a sliding window along one axis, rounded down, or up where `ceil`.
+/// Transposed convolution of `[n, c_in, …]`: each input element spreads over the window it would be computed from.
 ///
-/// With `ceil` (as in PyTorch's pooling) a window that would start in the padding after the operand is left out.
-pub(crate) fn window(
-    extent: u32,
-    kernel: u32,
-    stride: u32,
-    padding: [u32; 2],
-    dilation: u32,
-    ceil: bool,
-) -> Result<u32, Error> {
-    positive(kernel, Attribute::Kernel)?;
-    positive(stride, Attribute::Stride)?;
-    positive(dilation, Attribute::Dilation)?;
-    let [before, after] = padding.map(u64::from);
-    let (extent, stride) = (u64::from(extent), u64::from(stride));
-    let reach = u64::from(dilation)
-        .checked_mul(u64::from(kernel).saturating_sub(1))
-        .and_then(|steps| steps.checked_add(1))
-        .ok_or(Error::CountOverflow)?;
-    let free = extent
-        .saturating_add(before)
-        .saturating_add(after)
-        .checked_sub(reach)
-        .ok_or(Error::InvalidAttribute(Attribute::Padding))?;
-    let mut steps = if ceil { free.div_ceil(stride) } else { free.checked_div(stride).unwrap_or(0) };
-    if ceil && steps.saturating_mul(stride) >= extent.saturating_add(before) {
-        steps = steps.saturating_sub(1);
-    }
-    u32::try_from(steps.saturating_add(1)).map_err(|_| Error::CountOverflow)
+/// ```text
+/// out    = (in − 1) · stride + dilation · (kernel − 1) + 1 − pad_before − pad_after + output_padding
+/// macs   = n · c_in · Π in · (c_out / groups) · Π kernel          taps that fall into the padding count
+/// flops  = 2 · macs + (bias: n · c_out · Π out)
+/// params = c_in · (c_out / groups) · Π kernel + (bias: c_out)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConvTranspose {
+    /// Channels of the operand.
+    pub c_in: u32,
+    /// Channels of the result.
+    pub c_out: u32,
+    /// Groups into which both channel counts are split.
+    pub groups: u32,
+    /// The windows, one an axis.
+    pub windows: Windows,
+    /// Extents added at the end of each axis.
+    pub output_padding: [u16; Windows::MAX],
+    /// Whether a vector of `c_out` is added.
+    pub bias: bool,
+    /// How the weights are stored, where not as the operand.
+    pub weights: Option<DataType>,
 }
 
-impl Conv2d {
-    fn taps_per_output(&self) -> Result<u64, Error> {
-        let [k_h, k_w] = self.kernel.map(u64::from);
-        product([u64::from(self.c_in).checked_div(u64::from(self.groups)).unwrap_or(0), k_h, k_w])
+fn checked_groups(c_in: u32, c_out: u32, groups: u32) -> Result<(), Error> {
+    positive(c_in, Attribute::Channels)?;
+    positive(c_out, Attribute::Channels)?;
+    positive(groups, Attribute::Groups)?;
+    if c_in.is_multiple_of(groups) && c_out.is_multiple_of(groups) {
+        Ok(())
+    } else {
+        Err(Error::InvalidAttribute(Attribute::Groups))
     }
+}
 
-    const fn class(&self) -> Class {
-        match (self.groups, self.kernel) {
-            (1, [1, 1]) => Class::Pointwise,
-            (1, _) => Class::Conv,
-            (groups, _) if groups == self.c_in => Class::Depthwise,
+fn channels<'a>(operands: Operands<'a>, c_in: u32) -> Result<&'a Tensor, Error> {
+    let input = operands.at(0)?;
+    if input.shape.extent(1) == Some(c_in) { Ok(input) } else { Err(Error::ShapeMismatch { operand: 0, axis: 1 }) }
+}
+
+fn per_group(channels: u32, groups: u32) -> u64 {
+    u64::from(channels).checked_div(u64::from(groups)).unwrap_or(0)
+}
+
+impl Conv {
+    fn class(&self) -> Class {
+        let one_tap = self.windows.axes().iter().all(|axis| axis.kernel == 1);
+        match self.groups {
+            1 if one_tap => Class::Pointwise,
+            1 => Class::Conv,
+            groups if groups == self.c_in => Class::Depthwise,
             _ => Class::GroupedConv,
         }
     }
 }
 
-impl Describe for Conv2d {
+impl Describe for Conv {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
-        positive(self.c_in, Attribute::Channels)?;
-        positive(self.c_out, Attribute::Channels)?;
-        positive(self.groups, Attribute::Groups)?;
-        if !self.c_in.is_multiple_of(self.groups) || !self.c_out.is_multiple_of(self.groups) {
-            return Err(Error::InvalidAttribute(Attribute::Groups));
-        }
-        let input = operands.at(0)?;
-        rank(input, 0, 4)?;
-        let &[n, c, h, w] = input.shape.extents() else {
-            return Err(Error::ShapeMismatch { operand: 0, axis: 0 });
-        };
-        if c != self.c_in {
-            return Err(Error::ShapeMismatch { operand: 0, axis: 1 });
-        }
-        let [k_h, k_w] = self.kernel;
-        let [s_h, s_w] = self.stride;
-        let [p_h, p_w] = self.padding;
-        let [d_h, d_w] = self.dilation;
-        let h = window(h, k_h, s_h, p_h, d_h, false)?;
-        let w = window(w, k_w, s_w, p_w, d_w, false)?;
-        Ok(Tensor { shape: Shape::new(&[n, self.c_out, h, w])?, ..*input })
+        checked_groups(self.c_in, self.c_out, self.groups)?;
+        let input = channels(operands, self.c_in)?;
+        let extent = |_, window: &super::Window, size| window.output(size, false);
+        let shape = self.windows.output(&input.shape, self.c_out, extent)?;
+        Ok(Tensor::activation(shape, input.data_type))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
         let elements = output.shape.elements()?;
-        let k = self.taps_per_output()?;
-        let macs = Macs(product([elements, k])?);
-        let c_out = u64::from(self.c_out);
-        let params = product([c_out, k])?.checked_add(if self.bias { c_out } else { 0 }).ok_or(Error::CountOverflow)?;
+        let (c_out, groups) = (u64::from(self.c_out), u64::from(self.groups));
+        let k = product([per_group(self.c_in, self.groups), self.windows.taps()?])?;
+        let gemm =
+            Gemm { m: elements.checked_div(c_out).unwrap_or(0), n: c_out.checked_div(groups).unwrap_or(0), k, groups };
+        let bias = if self.bias { c_out } else { 0 };
+        weighted(self.class(), operands, output, gemm, product([c_out, k])?, bias, self.weights)
+    }
+}
+
+impl Describe for ConvTranspose {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        checked_groups(self.c_in, self.c_out, self.groups)?;
+        let input = channels(operands, self.c_in)?;
+        let shape = self.windows.output(&input.shape, self.c_out, |index, window, size| {
+            window.transposed_output(size, self.output_padding.get(index).copied().unwrap_or(0))
+        })?;
+        Ok(Tensor::activation(shape, input.data_type))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        let elements = operands.at(0)?.shape.elements()?;
         let groups = u64::from(self.groups);
-        let work = streaming(self.class(), operands, output, u64::from(self.bias))?;
-        Ok(Work {
-            gemm: Some(Gemm {
-                m: elements.checked_div(c_out).unwrap_or(0),
-                n: c_out.checked_div(groups).unwrap_or(0),
-                k,
-                groups,
-            }),
-            macs,
-            flops: macs.flops()?.checked_add(work.flops)?,
-            params,
-            bytes_weight: output.data_type.bytes(params)?,
-            ..work
-        })
+        // As a matrix product each input position gives the taps of all its outputs.
+        let n = product([per_group(self.c_out, self.groups), self.windows.taps()?])?;
+        let gemm = Gemm {
+            m: elements.checked_div(u64::from(self.c_in)).unwrap_or(0),
+            n,
+            k: per_group(self.c_in, self.groups),
+            groups,
+        };
+        let bias = if self.bias { u64::from(self.c_out) } else { 0 };
+        let class = match self.groups {
+            1 => Class::Conv,
+            groups if groups == self.c_in => Class::Depthwise,
+            _ => Class::GroupedConv,
+        };
+        weighted(class, operands, output, gemm, product([u64::from(self.c_in), n])?, bias, self.weights)
     }
 }

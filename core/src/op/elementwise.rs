@@ -1,8 +1,8 @@
-//! Functions of each element: activations, arithmetic on two tensors, softmax.
+//! Functions of each element: activations, arithmetic on two tensors, conversions, softmax.
 
-use super::{Describe, streaming};
+use super::{Describe, positive, streaming};
 use crate::error::{Attribute, Error};
-use crate::shape::{MAX_RANK, Shape};
+use crate::shape::DataType;
 use crate::tensor::{Operands, Tensor};
 use crate::work::{Class, Work};
 
@@ -15,33 +15,141 @@ pub enum ActivationKind {
     Relu,
     /// min(max(x, 0), 6): 2 FLOP.
     Relu6,
+    /// x or a · x: 2 FLOP.
+    LeakyRelu,
+    /// min(max(x, a), b), hard tanh among them: 2 FLOP.
+    Clip,
     /// min(max(x + 3, 0), 6) / 6: 4 FLOP.
     HardSigmoid,
     /// x · hard sigmoid(x): 5 FLOP.
     HardSwish,
     /// 1 / (1 + exp(−x)): 4 FLOP.
     Sigmoid,
+    /// −log(1 + exp(−x)): 4 FLOP.
+    LogSigmoid,
     /// x · sigmoid(x): 5 FLOP.
     Silu,
     /// x / 2 · (1 + erf(x / √2)): 5 FLOP.
     Gelu,
+    /// x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))): 9 FLOP.
+    GeluTanh,
+    /// x · sigmoid(1.702 · x): 6 FLOP.
+    QuickGelu,
+    /// x or a · (exp(x) − 1): 4 FLOP.
+    Elu,
+    /// b · elu(x): 5 FLOP.
+    Selu,
+    /// x or a · (exp(x / a) − 1): 5 FLOP.
+    Celu,
+    /// log(1 + exp(x)): 3 FLOP.
+    Softplus,
+    /// x / (1 + |x|): 3 FLOP.
+    Softsign,
+    /// x · tanh(softplus(x)): 5 FLOP.
+    Mish,
     /// tanh(x): 1 FLOP.
     Tanh,
+    /// exp(x): 1 FLOP.
+    Exp,
+    /// log(x): 1 FLOP.
+    Log,
+    /// erf(x): 1 FLOP.
+    Erf,
+    /// √x: 1 FLOP.
+    Sqrt,
+    /// 1 / √x: 2 FLOP.
+    Rsqrt,
+    /// A trigonometric or hyperbolic function other than tanh: 1 FLOP.
+    Sin,
+    /// x²: 1 FLOP.
+    Square,
+    /// 1 / x: 1 FLOP.
+    Reciprocal,
+    /// −x: 1 FLOP.
+    Neg,
+    /// |x|: 1 FLOP.
+    Abs,
+    /// −1, 0 or 1: 1 FLOP.
+    Sign,
+    /// A rounding, up, down or to the nearest: 1 FLOP.
+    Round,
+    /// Logical negation, and tests such as "is not a number": 1 FLOP.
+    Not,
 }
 
 impl ActivationKind {
+    /// Every kind.
+    pub const ALL: [Self; 32] = [
+        Self::Relu,
+        Self::Relu6,
+        Self::LeakyRelu,
+        Self::Clip,
+        Self::HardSigmoid,
+        Self::HardSwish,
+        Self::Sigmoid,
+        Self::LogSigmoid,
+        Self::Silu,
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::QuickGelu,
+        Self::Elu,
+        Self::Selu,
+        Self::Celu,
+        Self::Softplus,
+        Self::Softsign,
+        Self::Mish,
+        Self::Tanh,
+        Self::Exp,
+        Self::Log,
+        Self::Erf,
+        Self::Sqrt,
+        Self::Rsqrt,
+        Self::Sin,
+        Self::Square,
+        Self::Reciprocal,
+        Self::Neg,
+        Self::Abs,
+        Self::Sign,
+        Self::Round,
+        Self::Not,
+    ];
+
     /// Lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
             Self::Relu6 => "relu6",
+            Self::LeakyRelu => "leaky_relu",
+            Self::Clip => "clip",
             Self::HardSigmoid => "hardsigmoid",
             Self::HardSwish => "hardswish",
             Self::Sigmoid => "sigmoid",
+            Self::LogSigmoid => "log_sigmoid",
             Self::Silu => "silu",
             Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+            Self::QuickGelu => "quick_gelu",
+            Self::Elu => "elu",
+            Self::Selu => "selu",
+            Self::Celu => "celu",
+            Self::Softplus => "softplus",
+            Self::Softsign => "softsign",
+            Self::Mish => "mish",
             Self::Tanh => "tanh",
+            Self::Exp => "exp",
+            Self::Log => "log",
+            Self::Erf => "erf",
+            Self::Sqrt => "sqrt",
+            Self::Rsqrt => "rsqrt",
+            Self::Sin => "sin",
+            Self::Square => "square",
+            Self::Reciprocal => "reciprocal",
+            Self::Neg => "neg",
+            Self::Abs => "abs",
+            Self::Sign => "sign",
+            Self::Round => "round",
+            Self::Not => "not",
         }
     }
 
@@ -49,18 +157,57 @@ impl ActivationKind {
     #[must_use]
     pub const fn flops(self) -> u64 {
         match self {
-            Self::Relu | Self::Tanh => 1,
-            Self::Relu6 => 2,
-            Self::HardSigmoid | Self::Sigmoid => 4,
-            Self::HardSwish | Self::Silu | Self::Gelu => 5,
+            Self::Relu
+            | Self::Tanh
+            | Self::Exp
+            | Self::Log
+            | Self::Erf
+            | Self::Sqrt
+            | Self::Sin
+            | Self::Square
+            | Self::Reciprocal
+            | Self::Neg
+            | Self::Abs
+            | Self::Sign
+            | Self::Round
+            | Self::Not => 1,
+            Self::Relu6 | Self::LeakyRelu | Self::Clip | Self::Rsqrt => 2,
+            Self::Softplus | Self::Softsign => 3,
+            Self::HardSigmoid | Self::Sigmoid | Self::LogSigmoid | Self::Elu => 4,
+            Self::HardSwish | Self::Silu | Self::Gelu | Self::Selu | Self::Celu | Self::Mish => 5,
+            Self::QuickGelu => 6,
+            Self::GeluTanh => 9,
         }
     }
 
+    /// Whether it is an exponential, a root or their like, rather than comparisons and products.
+    #[must_use]
+    pub const fn is_transcendental(self) -> bool {
+        matches!(
+            self,
+            Self::Sigmoid
+                | Self::LogSigmoid
+                | Self::Silu
+                | Self::Gelu
+                | Self::GeluTanh
+                | Self::QuickGelu
+                | Self::Elu
+                | Self::Selu
+                | Self::Celu
+                | Self::Softplus
+                | Self::Mish
+                | Self::Tanh
+                | Self::Exp
+                | Self::Log
+                | Self::Erf
+                | Self::Sqrt
+                | Self::Rsqrt
+                | Self::Sin
+        )
+    }
+
     const fn class(self) -> Class {
-        match self {
-            Self::Relu | Self::Relu6 | Self::HardSigmoid | Self::HardSwish => Class::Elementwise,
-            Self::Sigmoid | Self::Silu | Self::Gelu | Self::Tanh => Class::Transcendental,
-        }
+        if self.is_transcendental() { Class::Transcendental } else { Class::Elementwise }
     }
 }
 
@@ -76,7 +223,8 @@ pub struct Activation {
 
 impl Describe for Activation {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
-        operands.at(0).copied()
+        let input = operands.at(0)?;
+        Ok(Tensor::activation(input.shape, input.data_type))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
@@ -97,9 +245,35 @@ pub enum BinaryKind {
     Mul,
     /// x / y.
     Div,
+    /// x to the power of y.
+    Pow,
+    /// The larger.
+    Max,
+    /// The smaller.
+    Min,
+    /// Remainder of x / y.
+    Mod,
+    /// A comparison; gives truth values.
+    Compare,
+    /// And, or, exclusive or.
+    Logic,
 }
 
 impl BinaryKind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Pow,
+        Self::Max,
+        Self::Min,
+        Self::Mod,
+        Self::Compare,
+        Self::Logic,
+    ];
+
     /// Lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -108,7 +282,21 @@ impl BinaryKind {
             Self::Sub => "sub",
             Self::Mul => "mul",
             Self::Div => "div",
+            Self::Pow => "pow",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Mod => "mod",
+            Self::Compare => "compare",
+            Self::Logic => "logic",
         }
+    }
+
+    const fn class(self) -> Class {
+        if matches!(self, Self::Pow) { Class::Transcendental } else { Class::Elementwise }
+    }
+
+    const fn result(self, data_type: DataType) -> DataType {
+        if matches!(self, Self::Compare) { DataType::Bool } else { data_type }
     }
 }
 
@@ -128,46 +316,26 @@ impl Describe for Binary {
         if a.data_type != b.data_type {
             return Err(Error::DataTypeMismatch { operand: 1 });
         }
-        let shape = broadcast(&a.shape, &b.shape)?;
+        let shape = a.shape.broadcast(&b.shape)?;
         if self.in_place && shape != a.shape {
             return Err(Error::ShapeMismatch { operand: 0, axis: a.shape.rank() });
         }
-        Ok(Tensor { shape, ..*a })
+        Ok(Tensor::activation(shape, self.kind.result(a.data_type)))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
-        streaming(Class::Elementwise, operands, output, 1)
+        streaming(self.kind.class(), operands, output, 1)
     }
 }
 
-/// Shape of two tensors broadcast against each other, aligned at the last axis (the rule of NumPy and ONNX).
-fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, Error> {
-    let rank = usize::from(a.rank().max(b.rank()));
-    let from_the_end = |shape: &Shape, back: usize| {
-        usize::from(shape.rank()).checked_sub(back).map_or(Some(1), |axis| shape.extent(axis))
-    };
-    let mut extents = heapless::Vec::<u32, MAX_RANK>::new();
-    for back in (1..=rank).rev() {
-        let extent = match (from_the_end(a, back), from_the_end(b, back)) {
-            (Some(x), Some(1)) => x,
-            (Some(1), Some(y)) => y,
-            (Some(x), Some(y)) if x == y => x,
-            _ => {
-                let axis = usize::from(b.rank()).saturating_sub(back);
-                return Err(Error::ShapeMismatch { operand: 1, axis: u8::try_from(axis).unwrap_or(u8::MAX) });
-            }
-        };
-        extents.push(extent).map_err(|_| Error::RankExceeded)?;
-    }
-    Shape::new(&extents)
-}
-
-/// Softmax over one axis: 5 FLOP an element (maximum, difference, exponential, sum, division).
+/// Softmax over one axis: 5 FLOP an element (maximum, difference, exponential, sum, division, or subtraction of the logarithm).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Softmax {
     /// The axis, below the rank.
     pub axis: u8,
+    /// Whether its logarithm is given.
+    pub log: bool,
 }
 
 impl Describe for Softmax {
@@ -176,7 +344,7 @@ impl Describe for Softmax {
         if self.axis >= input.shape.rank() {
             return Err(Error::InvalidAttribute(Attribute::Axis));
         }
-        Ok(*input)
+        Ok(Tensor::activation(input.shape, input.data_type))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
@@ -184,17 +352,103 @@ impl Describe for Softmax {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Arithmetic of each element with one number that the graph fixes: x · 0.125, x + 1. 1 FLOP an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Scalar {
+    /// Which operation.
+    pub kind: BinaryKind,
+    /// Whether the result overwrites the operand.
+    pub in_place: bool,
+}
 
-    #[test]
-    fn broadcasting_follows_the_last_axis() -> Result<(), Error> {
-        let shape = |extents: &[u32]| Shape::new(extents);
-        // A squeeze-excite gate [2, 8, 1, 1] against [2, 8, 7, 7], and a bias [7] against it.
-        assert_eq!(broadcast(&shape(&[2, 8, 1, 1])?, &shape(&[2, 8, 7, 7])?)?, shape(&[2, 8, 7, 7])?);
-        assert_eq!(broadcast(&shape(&[2, 8, 7, 7])?, &shape(&[7])?)?, shape(&[2, 8, 7, 7])?);
-        assert_eq!(broadcast(&shape(&[2, 3])?, &shape(&[2, 4])?), Err(Error::ShapeMismatch { operand: 1, axis: 1 }));
-        Ok(())
+impl Describe for Scalar {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        let input = operands.at(0)?;
+        Ok(Tensor::activation(input.shape, self.kind.result(input.data_type)))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        streaming(self.kind.class(), operands, output, 1)
+    }
+}
+
+/// ReLU with a learned slope for negative values, one for all or one a channel (axis 1): 2 FLOP an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PRelu {
+    /// Number of slopes: 1, or the extent of axis 1.
+    pub slopes: u32,
+}
+
+impl Describe for PRelu {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        positive(self.slopes, Attribute::Channels)?;
+        let input = operands.at(0)?;
+        if self.slopes != 1 && input.shape.extent(1) != Some(self.slopes) {
+            return Err(Error::ShapeMismatch { operand: 0, axis: 1 });
+        }
+        Ok(Tensor::activation(input.shape, input.data_type))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        streaming(Class::Elementwise, operands, output, 2)?.with_parameters(u64::from(self.slopes), output.data_type)
+    }
+}
+
+/// Operand 1 where operand 0 is true, operand 2 elsewhere; broadcast. 1 FLOP an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Where;
+
+impl Describe for Where {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        let (condition, a, b) = (operands.at(0)?, operands.at(1)?, operands.at(2)?);
+        if a.data_type != b.data_type {
+            return Err(Error::DataTypeMismatch { operand: 2 });
+        }
+        let shape = condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?;
+        Ok(Tensor::activation(shape, a.data_type))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        streaming(Class::Elementwise, operands, output, 1)
+    }
+}
+
+/// The same values in another data type; nothing is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Cast {
+    /// The data type of the result.
+    pub to: DataType,
+}
+
+impl Describe for Cast {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        Ok(Tensor::activation(operands.at(0)?.shape, self.to))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        streaming(Class::Copy, operands, output, 0)
+    }
+}
+
+/// Between real numbers and integers with a scale and a zero point: quantization where the result is an integer, dequantization
+/// where it is not, requantization between integers. 2 FLOP an element: scale, and zero point with rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Quantize {
+    /// The data type of the result.
+    pub to: DataType,
+}
+
+impl Describe for Quantize {
+    fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        Ok(Tensor::activation(operands.at(0)?.shape, self.to))
+    }
+
+    fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
+        streaming(Class::Elementwise, operands, output, 2)
     }
 }

@@ -1,7 +1,6 @@
 //! Pooling: the maximum or mean of a window.
 
-use super::conv::window;
-use super::{Describe, positive, rank, streaming};
+use super::{Describe, Window, Windows, positive, streaming};
 use crate::error::{Attribute, Error};
 use crate::shape::{Shape, product};
 use crate::tensor::{Operands, Tensor};
@@ -17,103 +16,127 @@ pub enum PoolKind {
     Max,
     /// Its mean.
     Average,
+    /// A norm of it: the root of a sum of powers.
+    Norm,
 }
 
-impl PoolKind {
-    /// Lower-case name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Max => "max_pool2d",
-            Self::Average => "avg_pool2d",
-        }
-    }
-}
-
-/// Sliding-window pooling of `[n, c, h, w]`; the output extent as for [`super::Conv2d`].
+/// Sliding-window pooling of `[n, c, …]`; the output extent as for [`super::Conv`].
 ///
 /// ```text
-/// flops = outputs · k_h · k_w          comparisons, or additions and one multiplication; padded taps count
+/// flops = outputs · Π kernel          comparisons, or additions and one multiplication; padded taps count
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pool2d {
-    /// Maximum or mean.
+pub struct Pool {
+    /// What a window gives.
     pub kind: PoolKind,
-    /// Window, `[k_h, k_w]`.
-    pub kernel: [u32; 2],
-    /// Step of the window, `[h, w]`.
-    pub stride: [u32; 2],
-    /// Padding, `[[top, bottom], [left, right]]`, at most half of the window.
-    pub padding: [[u32; 2]; 2],
-    /// Distance of the taps, `[h, w]`.
-    pub dilation: [u32; 2],
+    /// The windows, one an axis; padding below the reach of the window.
+    pub windows: Windows,
     /// Whether a last, partial window counts.
     pub ceil_mode: bool,
 }
 
-impl Describe for Pool2d {
+impl Pool {
+    pub(super) const fn name(&self) -> &'static str {
+        match (self.kind, self.windows.rank()) {
+            (PoolKind::Max, 1) => "max_pool1d",
+            (PoolKind::Max, 2) => "max_pool2d",
+            (PoolKind::Max, _) => "max_pool3d",
+            (PoolKind::Average, 1) => "avg_pool1d",
+            (PoolKind::Average, 2) => "avg_pool2d",
+            (PoolKind::Average, _) => "avg_pool3d",
+            (PoolKind::Norm, _) => "lp_pool",
+        }
+    }
+}
+
+fn channels(input: &Tensor) -> Result<u32, Error> {
+    input.shape.extent(1).ok_or(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() })
+}
+
+impl Describe for Pool {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
         let input = operands.at(0)?;
-        rank(input, 0, 4)?;
-        let &[n, c, h, w] = input.shape.extents() else {
-            return Err(Error::ShapeMismatch { operand: 0, axis: 0 });
-        };
-        let [k_h, k_w] = self.kernel;
-        let [s_h, s_w] = self.stride;
-        let [p_h, p_w] = self.padding;
-        let [d_h, d_w] = self.dilation;
-        for (padding, kernel) in [(p_h, k_h), (p_w, k_w)] {
+        for window in self.windows.axes() {
             // A window that lies in the padding alone has no maximum; every runtime refuses it.
-            if padding.into_iter().any(|side| side > kernel / 2) {
+            if window.padding.into_iter().any(|side| side >= window.kernel && side > 0) {
                 return Err(Error::InvalidAttribute(Attribute::Padding));
             }
         }
-        let h = window(h, k_h, s_h, p_h, d_h, self.ceil_mode)?;
-        let w = window(w, k_w, s_w, p_w, d_w, self.ceil_mode)?;
-        Ok(Tensor { shape: Shape::new(&[n, c, h, w])?, ..*input })
+        let extent = |_, window: &Window, size| window.output(size, self.ceil_mode);
+        let shape = self.windows.output(&input.shape, channels(input)?, extent)?;
+        Ok(Tensor::activation(shape, input.data_type))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
-        let taps = product(self.kernel.map(u64::from))?;
-        streaming(Class::Pooling, operands, output, taps)
+        streaming(Class::Pooling, operands, output, self.windows.taps()?)
     }
 }
 
-/// Mean over windows that cover `[n, c, h, w]` with `output_h` × `output_w` of them; one output is the global mean.
+/// Maximum or mean over windows that cover `[n, c, …]` with a given number of outputs along each axis; one output is the global one.
 ///
 /// ```text
 /// window i of h → o: from ⌊i · h / o⌋ to ⌈(i + 1) · h / o⌉          (PyTorch's rule; windows may share rows)
-/// flops = n · c · Σ rows of all windows · Σ columns of all windows + outputs          one addition a tap, one multiplication an output
+/// flops = n · c · Π over axes of Σ extents of all windows + (mean: outputs)          one operation a tap, one multiplication an output
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct AdaptiveAveragePool2d {
-    /// Output size, `[h, w]`.
-    pub output: [u32; 2],
+pub struct AdaptivePool {
+    /// What a window gives.
+    pub kind: PoolKind,
+    /// Output extents of the axes after the channels.
+    pub output: Shape,
 }
 
-impl Describe for AdaptiveAveragePool2d {
+impl AdaptivePool {
+    /// The mean of each channel of an image.
+    ///
+    /// # Errors
+    /// None: two extents are a shape.
+    pub fn global_average() -> Result<Self, Error> {
+        Ok(Self { kind: PoolKind::Average, output: Shape::new(&[1, 1])? })
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        match (self.kind, self.output.rank()) {
+            (PoolKind::Max, 1) => "adaptive_max_pool1d",
+            (PoolKind::Max, 2) => "adaptive_max_pool2d",
+            (PoolKind::Max, _) => "adaptive_max_pool3d",
+            (PoolKind::Average, 1) => "adaptive_avg_pool1d",
+            (PoolKind::Average, 2) => "adaptive_avg_pool2d",
+            (PoolKind::Average, _) => "adaptive_avg_pool3d",
+            (PoolKind::Norm, _) => "global_lp_pool",
+        }
+    }
+}
+
+impl Describe for AdaptivePool {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
-        let [h, w] = self.output;
-        positive(h, Attribute::OutputSize)?;
-        positive(w, Attribute::OutputSize)?;
         let input = operands.at(0)?;
-        rank(input, 0, 4)?;
-        let &[n, c, ..] = input.shape.extents() else {
-            return Err(Error::ShapeMismatch { operand: 0, axis: 0 });
+        let [n, c, spatial @ ..] = input.shape.extents() else {
+            return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
         };
-        Ok(Tensor { shape: Shape::new(&[n, c, h, w])?, ..*input })
+        if spatial.len() != self.output.extents().len() || spatial.is_empty() {
+            return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
+        }
+        let mut shape = Shape::new(&[*n, *c])?;
+        for &extent in self.output.extents() {
+            shape = shape.push(positive(extent, Attribute::OutputSize)?)?;
+        }
+        Ok(Tensor::activation(shape, input.data_type))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
         let input = operands.at(0)?.shape;
-        let &[n, c, h, w] = input.extents() else {
+        let [n, c, spatial @ ..] = input.extents() else {
             return Err(Error::ShapeMismatch { operand: 0, axis: input.rank() });
         };
-        let [output_h, output_w] = self.output;
-        let taps = product([u64::from(n), u64::from(c), covered(h, output_h)?, covered(w, output_w)?])?;
-        let work = streaming(Class::Reduction, operands, output, 1)?;
+        let mut taps = product([u64::from(*n), u64::from(*c)])?;
+        for (&extent, &outputs) in spatial.iter().zip(self.output.extents()) {
+            taps = product([taps, covered(extent, outputs)?])?;
+        }
+        let scale = u64::from(self.kind != PoolKind::Max);
+        let work = streaming(Class::Reduction, operands, output, scale)?;
         Ok(Work { flops: work.flops.checked_add(Flops(taps))?, ..work })
     }
 }

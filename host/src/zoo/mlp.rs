@@ -54,12 +54,12 @@ impl Mlp {
         let mut in_features = self.input_dim;
         let relu = Op::Activation(Activation { kind: ActivationKind::Relu, in_place: false });
         for (index, &out_features) in self.hidden_dims.iter().enumerate() {
-            let linear = Linear { in_features, out_features, bias: true };
+            let linear = Linear { in_features, out_features, bias: true, weights: None };
             at = graph.add(format!("linear{index}"), Op::Linear(linear), &[at])?;
             at = graph.add(format!("relu{index}"), relu, &[at])?;
             in_features = out_features;
         }
-        let linear = Linear { in_features, out_features: self.output_dim, bias: true };
+        let linear = Linear { in_features, out_features: self.output_dim, bias: true, weights: None };
         graph.add(format!("linear{}", self.hidden_dims.len()), Op::Linear(linear), &[at])?;
         Ok(graph)
     }

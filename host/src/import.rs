@@ -1,0 +1,53 @@
+//! Importers: files and short descriptions to graphs. Each format is a module of its own; all build through [`build::Builder`].
+//!
+//! Nothing is counted silently as zero: a node that no op of core describes is listed in [`Import::unsupported`], and what it
+//! computes enters the graph as an input.
+
+pub(crate) mod build;
+
+use std::collections::BTreeMap;
+
+use crate::graph_buf::GraphBuf;
+
+/// What a file or description held.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The network.
+    pub graph: GraphBuf,
+    /// Nodes that could not be counted.
+    pub unsupported: Vec<Unsupported>,
+    /// Nodes that take no time and hold no memory: shape arithmetic, constants, assertions, identities.
+    pub bookkeeping: usize,
+}
+
+/// A node that could not be counted, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Unsupported {
+    /// Name of the node in the file.
+    pub name: String,
+    /// Its op type, as the file calls it.
+    pub op: String,
+    /// What is missing.
+    pub reason: String,
+}
+
+/// Values that a file leaves open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Extent of the outermost axis of every input where the file leaves it open.
+    pub batch: Option<u32>,
+    /// Extents of named dimensions.
+    pub dims: BTreeMap<String, u32>,
+}
+
+/// A file or description that is no graph.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {}{message}", at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
+pub struct ImportError {
+    /// The file or description.
+    pub file: String,
+    /// The node, tensor or key, where it is known.
+    pub at: Option<String>,
+    /// What is wrong, with the value and what is allowed.
+    pub message: String,
+}
