@@ -4,15 +4,18 @@
 //! the coefficients of [`crate::calibration`] *replace* those factors, they never multiply them. Ops run one after
 //! the other and each is one kernel, as in an eager runtime: the times add up.
 
-use crate::calibration::{Calibration, FRESH, GRAIN};
+mod time;
+
+use self::time::{Roofs, calibrated, described};
+use crate::calibration::Calibration;
 use crate::error::Error;
+use crate::fusion::{EAGER, Fused};
 use crate::graph::{GraphView, Node};
-use crate::hardware::{Basis, ComputeUnit, Hardware, PrecisionFactors, ThermalProfile};
-use crate::residency::{Border, Residency, Transfer, ramp};
+use crate::hardware::{Basis, Hardware, ThermalProfile};
 use crate::roofline::{Bound, smooth_max};
 use crate::shape::Precision;
-use crate::units::{Bytes, Factor, FlopsPerSecond, Macs, Seconds, to_f32};
-use crate::work::{Class, Gemm, Work};
+use crate::units::{Bytes, Macs, Seconds};
+use crate::work::{Class, Work};
 
 /// How much an estimate can be trusted, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,6 +161,19 @@ impl Estimate {
 /// # Errors
 /// What [`op_estimates`] gives for any op; [`Error::InvalidTime`] where rates are so small that the time is not finite.
 pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
+    total(op_estimates(graph, target)?, target)
+}
+
+/// Time of the whole graph on the target, its ops run as the kernels of a policy.
+///
+/// # Errors
+/// Those of [`estimate`].
+pub fn estimate_kernels(fused: Fused<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
+    total(kernel_estimates(fused, target)?, target)
+}
+
+/// Sum over the ops or kernels of a graph.
+fn total(ops: impl Iterator<Item = Result<OpEstimate, Error>>, target: &Target<'_>) -> Result<Estimate, Error> {
     let mut sum = Estimate {
         work: Work::none(Class::View),
         latency: Seconds::ZERO,
@@ -170,7 +186,7 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
     };
     let mut level_times = [Seconds::ZERO; MAX_LEVELS];
     let mut unsure = [Seconds::ZERO; 3];
-    for op in op_estimates(graph, target)? {
+    for op in ops {
         let op = op?;
         sum.work = sum.work.checked_add(&op.work)?;
         sum.latency = sum.latency + op.latency;
@@ -222,6 +238,23 @@ pub fn op_estimates<'a>(
     Ok(graph.nodes().iter().map(move |node| op_estimate(graph, node, weights, target)))
 }
 
+/// Time of each kernel of the graph on the target, in execution order.
+///
+/// # Errors
+/// Those of [`op_estimates`].
+pub fn kernel_estimates<'a>(
+    fused: Fused<'a>,
+    target: &'a Target<'a>,
+) -> Result<impl Iterator<Item = Result<OpEstimate, Error>> + 'a, Error> {
+    let graph = fused.graph();
+    let weights = graph.bytes_stored()?;
+    Ok(fused.kernels().map(move |kernel| {
+        let node = kernel.main()?.ok_or(Error::UnknownTensor { operand: 0 })?.0;
+        let work = kernel.work()?;
+        work_estimate(&work, weights, kernel.in_place(), precision(graph, node, target)?, target)
+    }))
+}
+
 /// Levels whose times are told apart in [`Estimate::bound`]; time at a level beyond counts for none of them.
 const MAX_LEVELS: usize = 16;
 
@@ -236,24 +269,36 @@ fn bound_of(compute: Seconds, memory: Seconds, overhead: Seconds, level: u8) -> 
     }
 }
 
+/// One op as an eager runtime runs it: what such a runtime makes a view of moves nothing.
 fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Target<'_>) -> Result<OpEstimate, Error> {
     let work = graph.work(node)?;
-    let precision = precision(graph, node, target)?;
+    let work = if EAGER.is_view(graph, node) { work.as_view() } else { work };
+    work_estimate(&work, weights, node.op.in_place(), precision(graph, node, target)?, target)
+}
+
+/// One kernel in a graph whose weights take so many bytes.
+fn work_estimate(
+    work: &Work,
+    weights: Bytes,
+    in_place: bool,
+    precision: Precision,
+    target: &Target<'_>,
+) -> Result<OpEstimate, Error> {
     let roofs = Roofs::of(target, precision)?;
     let (compute, transfer, overhead) = match target.calibration {
-        Some(calibration) => calibrated(&work, weights, node.op.in_place(), target, &roofs, calibration)?,
-        None => described(&work, target, &roofs)?,
+        Some(calibration) => calibrated(work, weights, in_place, target, &roofs, calibration)?,
+        None => described(work, target, &roofs)?,
     };
     let memory = transfer.time;
     Ok(OpEstimate {
-        work,
+        work: *work,
         latency: overhead + smooth_max(compute, memory),
         compute,
         memory,
         level: transfer.level,
         overhead,
         bound: bound_of(compute, memory, overhead, transfer.level),
-        confidence: confidence(&work, target, &roofs)?,
+        confidence: confidence(work, target, &roofs)?,
     })
 }
 
@@ -273,94 +318,6 @@ fn precision(graph: GraphView<'_>, node: &Node, target: &Target<'_>) -> Result<P
     };
     let known = [Precision::Fp32].into_iter().chain(Precision::ALL).find(has);
     known.ok_or(Error::NoUnitForPrecision)
-}
-
-/// The roof of arithmetic for one precision, and the factors of the description.
-struct Roofs<'a> {
-    unit: &'a ComputeUnit<'a>,
-    peak: FlopsPerSecond,
-    factors: PrecisionFactors,
-}
-
-impl<'a> Roofs<'a> {
-    fn of(target: &Target<'a>, precision: Precision) -> Result<Self, Error> {
-        let (unit, peak) = target.hardware.fastest(precision)?;
-        let factors = target.thermal_profile.factors.at(precision).ok_or(Error::NoFactorsForPrecision)?;
-        Ok(Self { unit, peak, factors })
-    }
-
-    /// Arithmetic at the description's share of the peak.
-    fn described(&self, work: &Work) -> Seconds {
-        work.flops / (self.peak * self.factors.efficiency_factor * self.factors.tile_utilization)
-    }
-}
-
-/// Times of arithmetic, traffic and overhead by the description's two factors.
-fn described(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<(Seconds, Transfer, Seconds), Error> {
-    let residency = Residency {
-        hardware: target.hardware,
-        border: Border::Sharp,
-        cache: roofs.factors.memory_bottleneck_factor,
-        backing: roofs.factors.memory_bottleneck_factor,
-    };
-    let footprint = work.compulsory_traffic()?;
-    let transfer = residency.transfer(footprint, footprint);
-    Ok((roofs.described(work), transfer, overhead_of(work, target.hardware.dispatch())))
-}
-
-/// Times of arithmetic, traffic and overhead by the coefficients of a calibration; the equations stand in its module.
-fn calibrated(
-    work: &Work,
-    weights: Bytes,
-    in_place: bool,
-    target: &Target<'_>,
-    roofs: &Roofs<'_>,
-    calibration: &Calibration,
-) -> Result<(Seconds, Transfer, Seconds), Error> {
-    let c = &calibration.coefficients;
-    let activations = work.bytes_activation()?;
-    let residency = Residency {
-        hardware: target.hardware,
-        border: Border::Smooth { capacity: Factor::new(c.cache_capacity_factor)? },
-        cache: Factor::new(c.cache_bandwidth_factor)?,
-        backing: Factor::new(c.backing_bandwidth_factor)?,
-    };
-    let mut transfer = residency
-        .transfer(activations, activations)
-        .and(residency.transfer(work.bytes_weight, weights.checked_add(activations)?));
-    let mut overhead = overhead_of(work, Seconds(c.dispatch));
-
-    let compute = if let Some(Gemm { m, n, k, groups }) = work.gemm {
-        let flops = work.flops.as_f32();
-        overhead = overhead + Seconds(c.fork * (flops / (flops + c.fork_work)));
-        if !calibration.covers(work.class) {
-            roofs.described(work)
-        } else if groups == 1 && (m == 1 || n == 1) {
-            work.flops / (roofs.peak * Factor::new(c.vector_efficiency)?)
-        } else {
-            overhead = overhead + Seconds(work.bytes_weight.as_f32() / c.packing_bandwidth);
-            work.flops / (roofs.peak * Factor::new(c.gemm_efficiency * saturation(k, c.saturation_k))?)
-        }
-    } else {
-        let serial = activations.as_f32() / c.serial_bandwidth / ramp(work.elements_out, GRAIN);
-        transfer.time = transfer.time + Seconds(serial);
-        work.flops / roofs.peak
-    };
-    if !in_place && work.bytes_out.0 > FRESH {
-        overhead = overhead + Seconds(work.bytes_out.as_f32() / c.fault_bandwidth);
-    }
-    Ok((compute, transfer, overhead))
-}
-
-/// Share of the peak at an extent, of which `half` reaches a half.
-fn saturation(extent: u64, half: f32) -> f32 {
-    let extent = to_f32(extent);
-    extent / (extent + half)
-}
-
-/// A view costs nothing but its dispatch, and only where the runtime dispatches it; without kernels, none.
-const fn overhead_of(work: &Work, dispatch: Seconds) -> Seconds {
-    if matches!(work.class, Class::View) { Seconds::ZERO } else { dispatch }
 }
 
 fn confidence(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<Confidence, Error> {

@@ -22,10 +22,11 @@
 extern crate std;
 
 // Layers, lowest first; a module uses only those before it:
-// units, error · shape · tensor · work · op · graph · memory · hardware · residency · roofline · calibration · estimate
+// units, error · shape · tensor · work · op · graph · fusion · memory · hardware · residency · roofline · calibration · estimate
 pub mod calibration;
 pub mod error;
 pub mod estimate;
+pub mod fusion;
 pub mod graph;
 pub mod hardware;
 pub mod memory;

@@ -160,6 +160,12 @@ impl Work {
         }
     }
 
+    /// Work of the same op where it is a view: nothing is read, written or computed.
+    #[must_use]
+    pub const fn as_view(&self) -> Self {
+        Self { elements_out: self.elements_out, ..Self::none(Class::View) }
+    }
+
     /// This work with so many more stored and learned values, all of them read.
     ///
     /// # Errors

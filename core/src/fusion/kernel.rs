@@ -1,0 +1,122 @@
+//! Kernels: the ops that a policy runs as one, and the work of all of them together.
+
+use super::{Fused, NONE, Rule};
+use crate::error::Error;
+use crate::graph::Node;
+use crate::op::Op;
+use crate::tensor::Tensor;
+use crate::units::{Bytes, Flops};
+use crate::work::{Class, Work};
+
+/// Ops that run as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel<'a> {
+    pub(super) fused: Fused<'a>,
+    pub(super) last: u32,
+    pub(super) rule: u8,
+}
+
+impl<'a> Kernel<'a> {
+    /// Numbers of its nodes in the graph, from the last to the first.
+    pub fn nodes(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let links = self.fused.links;
+        let first = Some(self.last);
+        core::iter::successors(first, move |&number| {
+            let link = usize::try_from(number).ok().and_then(|index| links.get(index))?;
+            Some(link.previous).filter(|&previous| previous != NONE)
+        })
+    }
+
+    fn members(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+        let nodes = self.fused.graph.nodes();
+        self.nodes().filter_map(move |number| nodes.get(usize::try_from(number).ok()?))
+    }
+
+    /// Why these ops are one kernel; `None` where it is a single op.
+    #[must_use]
+    pub fn rule(&self) -> Option<&'static Rule> {
+        self.fused.policy.rules.get(usize::from(self.rule))
+    }
+
+    /// The node whose result leaves the kernel.
+    #[must_use]
+    pub fn last(&self) -> Option<&'a Node> {
+        self.members().next()
+    }
+
+    /// The node with the most MACs, or without any the last that is more than a view: it says how the kernel spends its time.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn main(&self) -> Result<Option<(&'a Node, Work)>, Error> {
+        let mut main: Option<(&Node, Work)> = None;
+        for node in self.members() {
+            let work = self.fused.graph.work(node)?;
+            let more = main.is_none_or(|(_, of)| work.macs.0 > of.macs.0 || of.class == Class::View);
+            if more {
+                main = Some((node, work));
+            }
+        }
+        Ok(main)
+    }
+
+    /// Whether the result lies where an operand from outside lay.
+    #[must_use]
+    pub fn in_place(&self) -> bool {
+        self.members().all(|node| node.op.in_place() || node.op.is_view())
+    }
+
+    /// Work of the kernel: all arithmetic of its ops, and the bytes that cross its border. A batch normalisation after a
+    /// convolution or linear layer is folded into its weights: what is left of it is a bias.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn work(&self) -> Result<Work, Error> {
+        let graph = self.fused.graph;
+        let Some((main_node, main)) = self.main()? else { return Ok(Work::none(Class::View)) };
+        if self.previous().is_none() {
+            return Ok(if self.fused.policy.is_view(graph, main_node) { main.as_view() } else { main });
+        }
+        let mut sum = Work::none(main.class);
+        let mut products = 0_u32;
+        for (position, node) in self.members().enumerate() {
+            let mut work = graph.work(node)?;
+            products = products.saturating_add(u32::from(work.macs.0 > 0));
+            if matches!(node.op, Op::BatchNorm(_)) && main.macs.0 > 0 && node.output > main_node.output {
+                fold(&mut work, &main_node.op, graph.output(node)?.data_type.size());
+            }
+            // What stays inside is neither written to memory nor read from it. The first member met is the last to run.
+            if position > 0 {
+                work.bytes_out = Bytes::ZERO;
+            }
+            for &id in graph.operands(node).ids() {
+                if self.members().any(|member| member.output == id) {
+                    let inside = graph.tensors().get(id.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
+                    work.bytes_in = Bytes(work.bytes_in.0.saturating_sub(inside.0));
+                }
+            }
+            sum = sum.checked_add(&work)?;
+        }
+        let class = if products > 1 { Class::Attention } else { main.class };
+        let elements_out = self.last().map_or(Ok(0), |node| graph.output(node)?.shape.elements())?;
+        Ok(Work { gemm: main.gemm, class, elements_out, ..sum })
+    }
+
+    fn previous(&self) -> Option<u32> {
+        self.nodes().nth(1)
+    }
+}
+
+/// What is left of a batch normalisation once its factors are in the weights before it: one addition an output, and one value a
+/// channel, unless there is a bias that takes it in.
+fn fold(work: &mut Work, main: &Op, element: Bytes) {
+    let bias = match main {
+        Op::Conv(op) => op.bias,
+        Op::ConvTranspose(op) => op.bias,
+        Op::Linear(op) => op.bias,
+        _ => false,
+    };
+    let channels = work.params / 2;
+    work.flops = if bias { Flops::ZERO } else { Flops(work.elements_out) };
+    work.bytes_weight = if bias { Bytes::ZERO } else { Bytes(channels.saturating_mul(element.0)) };
+}
