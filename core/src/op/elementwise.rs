@@ -25,7 +25,7 @@ pub enum ActivationKind {
     HardSwish,
     /// 1 / (1 + exp(−x)): 4 FLOP.
     Sigmoid,
-    /// −log(1 + exp(−x)): 4 FLOP.
+    /// −log(1 + exp(−x)): 5 FLOP.
     LogSigmoid,
     /// x · sigmoid(x): 5 FLOP.
     Silu,
@@ -173,8 +173,8 @@ impl ActivationKind {
             | Self::Not => 1,
             Self::Relu6 | Self::LeakyRelu | Self::Clip | Self::Rsqrt => 2,
             Self::Softplus | Self::Softsign => 3,
-            Self::HardSigmoid | Self::Sigmoid | Self::LogSigmoid | Self::Elu => 4,
-            Self::HardSwish | Self::Silu | Self::Gelu | Self::Selu | Self::Celu | Self::Mish => 5,
+            Self::HardSigmoid | Self::Sigmoid | Self::Elu => 4,
+            Self::HardSwish | Self::LogSigmoid | Self::Silu | Self::Gelu | Self::Selu | Self::Celu | Self::Mish => 5,
             Self::QuickGelu => 6,
             Self::GeluTanh => 9,
         }
