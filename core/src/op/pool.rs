@@ -59,7 +59,8 @@ impl Describe for Pool {
         let input = operands.at(0)?;
         for window in self.windows.axes() {
             // A window that lies in the padding alone has no maximum; every runtime refuses it.
-            if window.padding.into_iter().any(|side| side >= window.kernel && side > 0) {
+            let reach = window.reach()?;
+            if window.padding.into_iter().any(|side| u64::from(side) >= reach) {
                 return Err(Error::InvalidAttribute(Attribute::Padding));
             }
         }
