@@ -58,9 +58,14 @@ impl Window {
     /// Output extent of a transposed window: `(extent − 1) · stride + reach − padding + output_padding`.
     ///
     /// # Errors
-    /// [`Error::InvalidAttribute`] for a zero attribute, or padding as large as the output; [`Error::CountOverflow`].
+    /// [`Error::InvalidAttribute`] for a zero attribute, padding as large as the output, or output padding that is not below the
+    /// stride or the dilation; [`Error::CountOverflow`].
     pub fn transposed_output(&self, extent: u32, output_padding: u16) -> Result<u32, Error> {
         let reach = self.reach()?;
+        // As many more would be another output of the convolution that this transposes.
+        if output_padding >= self.stride.max(self.dilation) {
+            return Err(Error::InvalidAttribute(Attribute::Padding));
+        }
         let [before, after] = self.padding.map(u64::from);
         let full = u64::from(extent)
             .saturating_sub(1)
