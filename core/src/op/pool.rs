@@ -23,7 +23,8 @@ pub enum PoolKind {
 /// Sliding-window pooling of `[n, c, …]`; the output extent as for [`super::Conv`].
 ///
 /// ```text
-/// flops = outputs · Π kernel          comparisons, or additions and one multiplication; padded taps count
+/// flops = outputs · Π kernel                 comparisons, or additions and one multiplication; padded taps count
+///         outputs · (2 · Π kernel + 1)       of a norm: powers, their sum, one root
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -70,15 +71,23 @@ impl Describe for Pool {
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
-        streaming(Class::Pooling, operands, output, self.windows.taps()?)
+        let taps = self.windows.taps()?;
+        let flops = match self.kind {
+            PoolKind::Norm => taps.saturating_mul(2).saturating_add(1),
+            PoolKind::Max | PoolKind::Average => taps,
+        };
+        streaming(Class::Pooling, operands, output, flops)
     }
 }
 
-/// Maximum or mean over windows that cover `[n, c, …]` with a given number of outputs along each axis; one output is the global one.
+/// Maximum, mean or norm over windows that cover `[n, c, …]` with a given number of outputs along each axis; one output is the global one.
 ///
 /// ```text
 /// window i of h → o: from ⌊i · h / o⌋ to ⌈(i + 1) · h / o⌉          (PyTorch's rule; windows may share rows)
-/// flops = n · c · Π over axes of Σ extents of all windows + (mean: outputs)          one operation a tap, one multiplication an output
+/// taps  = n · c · Π over axes of Σ extents of all windows          the sum is h + o − gcd(h, o)
+/// flops = taps                        of a maximum
+///         taps + outputs              of a mean
+///         2 · taps + outputs          of a norm
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -135,6 +144,9 @@ impl Describe for AdaptivePool {
         let mut taps = product([u64::from(*n), u64::from(*c)])?;
         for (&extent, &outputs) in spatial.iter().zip(self.output.extents()) {
             taps = product([taps, covered(extent, outputs)?])?;
+        }
+        if self.kind == PoolKind::Norm {
+            taps = product([2, taps])?;
         }
         let scale = u64::from(self.kind != PoolKind::Max);
         let work = streaming(Class::Reduction, operands, output, scale)?;
