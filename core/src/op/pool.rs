@@ -154,19 +154,23 @@ impl Describe for AdaptivePool {
     }
 }
 
-/// Sum of the extents of all windows of adaptive pooling along one axis.
+/// Sum of the extents of all windows of adaptive pooling along one axis, `Σ ⌈(i + 1) · h / o⌉ − ⌊i · h / o⌋` over all `i < o`.
+///
+/// Windows that meet on a border between rows share none of them; others share the row that their border falls into. Of the borders
+/// `i · h / o`, `gcd(h, o)` are whole, the last end among them.
 fn covered(extent: u32, outputs: u32) -> Result<u64, Error> {
     let (extent, outputs) = (u64::from(extent), u64::from(outputs));
-    // Where the outputs divide the extent, windows share nothing: no need to visit each.
-    if extent.checked_rem(outputs) == Some(0) {
-        return Ok(extent);
+    let shared = outputs.checked_sub(common_divisor(extent, outputs)).ok_or(Error::CountOverflow)?;
+    extent.checked_add(shared).ok_or(Error::CountOverflow)
+}
+
+/// Greatest common divisor, by Euclid; of 0 and a number, the number.
+fn common_divisor(a: u64, b: u64) -> u64 {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
     }
-    (0..outputs).try_fold(0_u64, |sum, index| {
-        let start = index.checked_mul(extent).and_then(|at| at.checked_div(outputs));
-        let end = index.checked_add(1).and_then(|next| next.checked_mul(extent)).map(|at| at.div_ceil(outputs.max(1)));
-        let window = end.zip(start).and_then(|(end, start)| end.checked_sub(start));
-        window.and_then(|window| sum.checked_add(window)).ok_or(Error::CountOverflow)
-    })
+    a
 }
 
 #[cfg(test)]
