@@ -189,12 +189,15 @@ impl Op {
     ///
     /// # Errors
     /// [`Error::OperandCount`], [`Error::ShapeMismatch`], [`Error::DataTypeMismatch`], [`Error::InvalidAttribute`]
-    /// where operands and attributes do not go together.
+    /// where operands and attributes do not go together; [`Error::OperandCount`] for a position beyond the outputs.
     pub fn output(&self, operands: Operands<'_>, position: u16) -> Result<Tensor, Error> {
         let found = u16::try_from(operands.len()).unwrap_or(u16::MAX);
         let (least, most) = self.operand_count();
         if found < least || found > most {
             return Err(Error::OperandCount { expected: least, found });
+        }
+        if position >= self.output_count() {
+            return Err(Error::OperandCount { expected: self.output_count(), found: position });
         }
         if position == 0 {
             self.describe().output(operands)
