@@ -407,7 +407,10 @@ impl Describe for Where {
         if a.data_type != b.data_type {
             return Err(Error::DataTypeMismatch { operand: 2 });
         }
-        let shape = condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?;
+        let shape = condition.shape.broadcast(&a.shape)?.broadcast(&b.shape).map_err(|error| match error {
+            Error::ShapeMismatch { axis, .. } => Error::ShapeMismatch { operand: 2, axis },
+            other => other,
+        })?;
         Ok(Tensor::activation(shape, a.data_type))
     }
 

@@ -171,7 +171,7 @@ impl Describe for Move {
                 }
             }
         }
-        if self.kind == MoveKind::Expand && self.shape.broadcast(&input.shape)? != self.shape {
+        if self.kind == MoveKind::Expand && self.shape.broadcast(&input.shape) != Ok(self.shape) {
             return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
         }
         if self.kind == MoveKind::Copy && input.shape.elements()? != self.shape.elements()? {
