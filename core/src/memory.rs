@@ -2,7 +2,7 @@
 //!
 //! A tensor lives from the op that writes it to the last op that reads it; inputs live from the start, outputs of the graph to
 //! the end. A view has no memory of its own: what it looks at lives as long as it does. An op in place takes over the memory of
-//! its operand 0 where nobody reads that any more. Parameters are held throughout.
+//! its operand 0 where nobody reads that any more, and it is not stored. What is stored with the network is held throughout.
 
 use crate::error::Error;
 use crate::graph::GraphView;
@@ -67,7 +67,7 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
         }
         let ids = graph.operands(node).ids();
         let dies = |id: TensorId| last_use.get(id.index()) == Some(&step);
-        let takes_over = node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)));
+        let takes_over = node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)) && !stored(graph, id));
         if !takes_over {
             for output in graph.outputs(node) {
                 live = live.checked_add(bytes_of(graph, output)?)?;
@@ -102,6 +102,11 @@ fn viewed(graph: GraphView<'_>, id: TensorId) -> TensorId {
         }
     }
     at
+}
+
+/// Whether a tensor lies with the weights, which the next run needs as they are: nothing takes their place.
+fn stored(graph: GraphView<'_>, id: TensorId) -> bool {
+    graph.tensors().get(viewed(graph, id).index()).is_some_and(|tensor| tensor.kind.is_stored())
 }
 
 /// Bytes that a tensor takes among the activations: none if it is stored with the weights.
@@ -186,6 +191,18 @@ mod tests {
         graph.op(relu(false), &[x])?;
         // x, relu(f) and relu(x).
         assert_eq!(footprint(graph.view(), &mut [0; 8])?.peak_activations, Bytes(3 * 16 * 4));
+        Ok(())
+    }
+
+    #[test]
+    fn an_op_in_place_leaves_what_is_stored() -> Result<(), Error> {
+        let mut graph = Graph::<2, 4>::new();
+        let table = graph.tensor(&[1, 16], DataType::Fp32, TensorKind::Parameter)?;
+        let x = graph.op(relu(true), &[table])?;
+        graph.op(relu(true), &[x])?;
+        // The table is needed at the next run: the first ReLU writes 16 elements of its own, and the second those again.
+        let expected = Footprint { weights: Bytes(16 * 4), peak_activations: Bytes(16 * 4) };
+        assert_eq!(footprint(graph.view(), &mut [0; 4])?, expected);
         Ok(())
     }
 
