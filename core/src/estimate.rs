@@ -90,7 +90,7 @@ pub struct OpEstimate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Estimate {
-    /// Sum of all counts of its ops.
+    /// Sum of all counts of its ops, and what the graph itself stores, as [`GraphView::total_work`] has it.
     pub work: Work,
     /// Time of one run.
     pub latency: Seconds,
@@ -159,7 +159,7 @@ impl Estimate {
 /// What [`op_estimates`] gives for any op; [`Error::InvalidTime`] where rates are so small that the time is not finite.
 pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
     let mut sum = Estimate {
-        work: Work::none(Class::View),
+        work: graph.stored()?,
         latency: Seconds::ZERO,
         interval: None,
         compute: Seconds::ZERO,
