@@ -67,7 +67,8 @@ pub fn footprint(graph: GraphView<'_>, last_use: &mut [u32]) -> Result<Footprint
         }
         let ids = graph.operands(node).ids();
         let dies = |id: TensorId| last_use.get(id.index()) == Some(&step);
-        let takes_over = node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)) && !stored(graph, id));
+        let takes_over =
+            node.op.in_place() && ids.first().is_some_and(|&id| dies(viewed(graph, id)) && !stored(graph, id));
         if !takes_over {
             for output in graph.outputs(node) {
                 live = live.checked_add(bytes_of(graph, output)?)?;
