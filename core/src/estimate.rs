@@ -93,7 +93,7 @@ pub struct OpEstimate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Estimate {
-    /// Sum of all counts of its ops.
+    /// Sum of all counts of its ops, and what the graph itself stores, as [`GraphView::total_work`] has it.
     pub work: Work,
     /// Time of one run.
     pub latency: Seconds,
@@ -161,7 +161,7 @@ impl Estimate {
 /// # Errors
 /// What [`op_estimates`] gives for any op; [`Error::InvalidTime`] where rates are so small that the time is not finite.
 pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
-    total(op_estimates(graph, target)?, target)
+    total(graph.stored()?, op_estimates(graph, target)?, target)
 }
 
 /// Time of the whole graph on the target, its ops run as the kernels of a policy.
@@ -169,13 +169,17 @@ pub fn estimate(graph: GraphView<'_>, target: &Target<'_>) -> Result<Estimate, E
 /// # Errors
 /// Those of [`estimate`].
 pub fn estimate_kernels(fused: Fused<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
-    total(kernel_estimates(fused, target)?, target)
+    total(fused.graph().stored()?, kernel_estimates(fused, target)?, target)
 }
 
-/// Sum over the ops or kernels of a graph.
-fn total(ops: impl Iterator<Item = Result<OpEstimate, Error>>, target: &Target<'_>) -> Result<Estimate, Error> {
+/// Sum over the ops or kernels of a graph that itself stores so much.
+fn total(
+    stored: Work,
+    ops: impl Iterator<Item = Result<OpEstimate, Error>>,
+    target: &Target<'_>,
+) -> Result<Estimate, Error> {
     let mut sum = Estimate {
-        work: Work::none(Class::View),
+        work: stored,
         latency: Seconds::ZERO,
         interval: None,
         compute: Seconds::ZERO,

@@ -98,7 +98,7 @@ impl<'a> GraphView<'a> {
     }
 
     /// The stored tensors of the graph itself: their values, of which only parameters are learned, and their bytes.
-    fn stored(&self) -> Result<Work, Error> {
+    pub(crate) fn stored(&self) -> Result<Work, Error> {
         let mut sum = Work::none(Class::View);
         for tensor in self.tensors.iter().filter(|tensor| tensor.kind.is_stored()) {
             if tensor.kind == TensorKind::Parameter {

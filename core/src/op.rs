@@ -168,7 +168,8 @@ impl Op {
             Self::MatMul(_) | Self::Contraction(_) | Self::Binary(_) | Self::Gather(_) => (2, 2),
             Self::Attention(_) => (3, 4),
             Self::MultiHeadAttention(_) | Self::Where(_) | Self::Scatter(_) => (3, 3),
-            Self::Recurrent(_) => (1, 3),
+            Self::Recurrent(Recurrent { cell: Cell::Lstm, .. }) => (1, 3),
+            Self::Recurrent(_) => (1, 2),
             Self::Concat(_) => (1, u16::MAX),
             Self::Pick(_) => (2, u16::MAX),
             _ => (1, 1),
@@ -189,12 +190,15 @@ impl Op {
     ///
     /// # Errors
     /// [`Error::OperandCount`], [`Error::ShapeMismatch`], [`Error::DataTypeMismatch`], [`Error::InvalidAttribute`]
-    /// where operands and attributes do not go together.
+    /// where operands and attributes do not go together; [`Error::OperandCount`] for a position beyond the outputs.
     pub fn output(&self, operands: Operands<'_>, position: u16) -> Result<Tensor, Error> {
         let found = u16::try_from(operands.len()).unwrap_or(u16::MAX);
         let (least, most) = self.operand_count();
         if found < least || found > most {
             return Err(Error::OperandCount { expected: least, found });
+        }
+        if position >= self.output_count() {
+            return Err(Error::OperandCount { expected: self.output_count(), found: position });
         }
         if position == 0 {
             self.describe().output(operands)

@@ -11,8 +11,9 @@ use crate::work::{Class, Gemm, Work};
 const SCORE_FLOPS: u64 = 6;
 
 /// Scaled dot-product attention on queries `[…, heads, l, d]`, keys `[…, kv_heads, s, d]`, values `[…, kv_heads, s, d_v]`, giving
-/// `[…, heads, l, d_v]`; a fourth operand is a mask that is added to the scores. Fewer heads of keys and values than of queries
-/// are each used by several (grouped-query attention). Operands without an axis of heads have one head.
+/// `[…, heads, l, d_v]`; a fourth operand is a mask that is added to the scores, and broadcast to `[…, heads, l, s]`. Fewer heads of
+/// keys and values than of queries are each used by several (grouped-query attention). Of the axes before the heads, extents of 1 of
+/// keys and values are broadcast. Operands without an axis of heads have one head.
 ///
 /// ```text
 /// macs  = outer · heads · l · s · (d + d_v)
@@ -58,12 +59,23 @@ impl Attention {
         if s != s_v {
             return Err(Error::ShapeMismatch { operand: 2, axis: last.saturating_sub(1) });
         }
+        let heads = q.shape.rank().checked_sub(3);
         for (position, outer) in [(1, outer_k), (2, outer_v)] {
             for (axis, (&x, &of_q)) in (0..u8::MAX).zip(outer.iter().zip(outer_q)) {
                 // The heads of the queries are a multiple of those of keys and values; outer axes may be broadcast.
-                if x == 0 || !of_q.is_multiple_of(x) {
+                let fits = x == of_q || x == 1 || Some(axis) == heads && x > 0 && of_q.is_multiple_of(x);
+                if !fits {
                     return Err(Error::ShapeMismatch { operand: position, axis });
                 }
+            }
+        }
+        if outer_k.last() != outer_v.last() {
+            return Err(Error::ShapeMismatch { operand: 2, axis: heads.unwrap_or(0) });
+        }
+        if operands.len() > 3 {
+            let (mask, scores) = (operands.at(3)?.shape, Shape::new(outer_q)?.push(*l)?.push(*s)?);
+            if scores.broadcast(&mask) != Ok(scores) {
+                return Err(Error::ShapeMismatch { operand: 3, axis: mask.rank() });
             }
         }
         Ok(Extents {
@@ -112,6 +124,7 @@ impl Describe for Attention {
 /// flops  = 2 · macs + 6 · n · heads · l · s + (bias: n · embed · 2 · (l + s))
 /// params = embed · (2 · embed + k_features + v_features) + (bias: 4 · embed)
 /// ```
+/// It is six products; the one of its [`Work::gemm`] stands for the largest, the projections, and has not all of its MACs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MultiHeadAttention {

@@ -50,7 +50,7 @@ pub struct ConvTranspose {
     pub groups: u32,
     /// The windows, one an axis.
     pub windows: Windows,
-    /// Extents added at the end of each axis.
+    /// Extents added at the end of each axis, each below the stride or the dilation.
     pub output_padding: [u16; Windows::MAX],
     /// Whether a vector of `c_out` is added.
     pub bias: bool,

@@ -25,7 +25,7 @@ pub enum ActivationKind {
     HardSwish,
     /// 1 / (1 + exp(−x)): 4 FLOP.
     Sigmoid,
-    /// −log(1 + exp(−x)): 4 FLOP.
+    /// −log(1 + exp(−x)): 5 FLOP.
     LogSigmoid,
     /// x · sigmoid(x): 5 FLOP.
     Silu,
@@ -173,8 +173,8 @@ impl ActivationKind {
             | Self::Not => 1,
             Self::Relu6 | Self::LeakyRelu | Self::Clip | Self::Rsqrt => 2,
             Self::Softplus | Self::Softsign => 3,
-            Self::HardSigmoid | Self::Sigmoid | Self::LogSigmoid | Self::Elu => 4,
-            Self::HardSwish | Self::Silu | Self::Gelu | Self::Selu | Self::Celu | Self::Mish => 5,
+            Self::HardSigmoid | Self::Sigmoid | Self::Elu => 4,
+            Self::HardSwish | Self::LogSigmoid | Self::Silu | Self::Gelu | Self::Selu | Self::Celu | Self::Mish => 5,
             Self::QuickGelu => 6,
             Self::GeluTanh => 9,
         }
@@ -253,7 +253,7 @@ pub enum BinaryKind {
     Min,
     /// Remainder of x / y.
     Mod,
-    /// A comparison; gives truth values.
+    /// A comparison; gives truth values, in place as elements of the operand.
     Compare,
     /// And, or, exclusive or.
     Logic,
@@ -295,8 +295,9 @@ impl BinaryKind {
         if matches!(self, Self::Pow) { Class::Transcendental } else { Class::Elementwise }
     }
 
-    const fn result(self, data_type: DataType) -> DataType {
-        if matches!(self, Self::Compare) { DataType::Bool } else { data_type }
+    /// How the result is stored: truth values as such, but in place as what they overwrite.
+    const fn stored_as(self, data_type: DataType, in_place: bool) -> DataType {
+        if matches!(self, Self::Compare) && !in_place { DataType::Bool } else { data_type }
     }
 }
 
@@ -320,7 +321,7 @@ impl Describe for Binary {
         if self.in_place && shape != a.shape {
             return Err(Error::ShapeMismatch { operand: 0, axis: a.shape.rank() });
         }
-        Ok(Tensor::activation(shape, self.kind.result(a.data_type)))
+        Ok(Tensor::activation(shape, self.kind.stored_as(a.data_type, self.in_place)))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
@@ -365,7 +366,7 @@ pub struct Scalar {
 impl Describe for Scalar {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
         let input = operands.at(0)?;
-        Ok(Tensor::activation(input.shape, self.kind.result(input.data_type)))
+        Ok(Tensor::activation(input.shape, self.kind.stored_as(input.data_type, self.in_place)))
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
@@ -407,7 +408,10 @@ impl Describe for Where {
         if a.data_type != b.data_type {
             return Err(Error::DataTypeMismatch { operand: 2 });
         }
-        let shape = condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?;
+        let shape = condition.shape.broadcast(&a.shape)?.broadcast(&b.shape).map_err(|error| match error {
+            Error::ShapeMismatch { axis, .. } => Error::ShapeMismatch { operand: 2, axis },
+            other => other,
+        })?;
         Ok(Tensor::activation(shape, a.data_type))
     }
 

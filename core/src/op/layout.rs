@@ -6,6 +6,11 @@ use crate::shape::{MAX_RANK, Shape, product};
 use crate::tensor::{Operands, Read, Tensor};
 use crate::work::{Class, Work};
 
+/// Requires that a given shape holds something: no tensor of a graph is empty.
+fn positive_extents(shape: &Shape) -> Result<(), Error> {
+    shape.extents().iter().try_for_each(|&extent| positive(extent, Attribute::OutputSize).map(|_| ()))
+}
+
 /// Concatenation of any number of tensors that differ in one axis only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -155,6 +160,7 @@ pub struct Move {
 impl Describe for Move {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
         let input = operands.at(0)?;
+        positive_extents(&self.shape)?;
         let fits = |from: u32, to: u32| match self.kind {
             MoveKind::Slice => to <= from,
             MoveKind::Pad => to >= from,
@@ -171,7 +177,7 @@ impl Describe for Move {
                 }
             }
         }
-        if self.kind == MoveKind::Expand && self.shape.broadcast(&input.shape)? != self.shape {
+        if self.kind == MoveKind::Expand && self.shape.broadcast(&input.shape) != Ok(self.shape) {
             return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
         }
         if self.kind == MoveKind::Copy && input.shape.elements()? != self.shape.elements()? {
@@ -229,6 +235,7 @@ pub struct Pick {
 
 impl Describe for Pick {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        positive_extents(&self.shape)?;
         Ok(Tensor::activation(self.shape, operands.at(0)?.data_type))
     }
 
@@ -353,9 +360,7 @@ impl Describe for Resize {
         if input.shape.rank() != self.shape.rank() {
             return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
         }
-        for &extent in self.shape.extents() {
-            positive(extent, Attribute::OutputSize)?;
-        }
+        positive_extents(&self.shape)?;
         Ok(Tensor::activation(self.shape, input.data_type))
     }
 

@@ -81,7 +81,8 @@ impl MatMul {
         let (outer_a, m, k) = split(0, a, self.transpose_a)?;
         let (outer_b, k_b, n) = split(1, b, self.transpose_b)?;
         if k != k_b {
-            return Err(Error::ShapeMismatch { operand: 1, axis: outer_b.rank() });
+            let axis = outer_b.rank().saturating_add(u8::from(self.transpose_b));
+            return Err(Error::ShapeMismatch { operand: 1, axis });
         }
         Ok((outer_a.broadcast(&outer_b)?, m, k, n))
     }

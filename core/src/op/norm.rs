@@ -174,6 +174,9 @@ impl Describe for LocalResponseNorm {
     fn output(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
         positive(u32::from(self.size), Attribute::Kernel)?;
         let input = operands.at(0)?;
+        if input.shape.rank() < 2 {
+            return Err(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() });
+        }
         Ok(Tensor::activation(input.shape, input.data_type))
     }
 

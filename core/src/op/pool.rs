@@ -23,7 +23,8 @@ pub enum PoolKind {
 /// Sliding-window pooling of `[n, c, …]`; the output extent as for [`super::Conv`].
 ///
 /// ```text
-/// flops = outputs · Π kernel          comparisons, or additions and one multiplication; padded taps count
+/// flops = outputs · Π kernel                 comparisons, or additions and one multiplication; padded taps count
+///         outputs · (2 · Π kernel + 1)       of a norm: powers, their sum, one root
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -59,7 +60,8 @@ impl Describe for Pool {
         let input = operands.at(0)?;
         for window in self.windows.axes() {
             // A window that lies in the padding alone has no maximum; every runtime refuses it.
-            if window.padding.into_iter().any(|side| side >= window.kernel && side > 0) {
+            let reach = window.reach()?;
+            if window.padding.into_iter().any(|side| u64::from(side) >= reach) {
                 return Err(Error::InvalidAttribute(Attribute::Padding));
             }
         }
@@ -69,15 +71,23 @@ impl Describe for Pool {
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
-        streaming(Class::Pooling, operands, output, self.windows.taps()?)
+        let taps = self.windows.taps()?;
+        let flops = match self.kind {
+            PoolKind::Norm => taps.saturating_mul(2).saturating_add(1),
+            PoolKind::Max | PoolKind::Average => taps,
+        };
+        streaming(Class::Pooling, operands, output, flops)
     }
 }
 
-/// Maximum or mean over windows that cover `[n, c, …]` with a given number of outputs along each axis; one output is the global one.
+/// Maximum, mean or norm over windows that cover `[n, c, …]` with a given number of outputs along each axis; one output is the global one.
 ///
 /// ```text
 /// window i of h → o: from ⌊i · h / o⌋ to ⌈(i + 1) · h / o⌉          (PyTorch's rule; windows may share rows)
-/// flops = n · c · Π over axes of Σ extents of all windows + (mean: outputs)          one operation a tap, one multiplication an output
+/// taps  = n · c · Π over axes of Σ extents of all windows          the sum is h + o − gcd(h, o)
+/// flops = taps                        of a maximum
+///         taps + outputs              of a mean
+///         2 · taps + outputs          of a norm
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -135,25 +145,32 @@ impl Describe for AdaptivePool {
         for (&extent, &outputs) in spatial.iter().zip(self.output.extents()) {
             taps = product([taps, covered(extent, outputs)?])?;
         }
+        if self.kind == PoolKind::Norm {
+            taps = product([2, taps])?;
+        }
         let scale = u64::from(self.kind != PoolKind::Max);
         let work = streaming(Class::Reduction, operands, output, scale)?;
         Ok(Work { flops: work.flops.checked_add(Flops(taps))?, ..work })
     }
 }
 
-/// Sum of the extents of all windows of adaptive pooling along one axis.
+/// Sum of the extents of all windows of adaptive pooling along one axis, `Σ ⌈(i + 1) · h / o⌉ − ⌊i · h / o⌋` over all `i < o`.
+///
+/// Windows that meet on a border between rows share none of them; others share the row that their border falls into. Of the borders
+/// `i · h / o`, `gcd(h, o)` are whole, the last end among them.
 fn covered(extent: u32, outputs: u32) -> Result<u64, Error> {
     let (extent, outputs) = (u64::from(extent), u64::from(outputs));
-    // Where the outputs divide the extent, windows share nothing: no need to visit each.
-    if extent.checked_rem(outputs) == Some(0) {
-        return Ok(extent);
+    let shared = outputs.checked_sub(common_divisor(extent, outputs)).ok_or(Error::CountOverflow)?;
+    extent.checked_add(shared).ok_or(Error::CountOverflow)
+}
+
+/// Greatest common divisor, by Euclid; of 0 and a number, the number.
+fn common_divisor(a: u64, b: u64) -> u64 {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
     }
-    (0..outputs).try_fold(0_u64, |sum, index| {
-        let start = index.checked_mul(extent).and_then(|at| at.checked_div(outputs));
-        let end = index.checked_add(1).and_then(|next| next.checked_mul(extent)).map(|at| at.div_ceil(outputs.max(1)));
-        let window = end.zip(start).and_then(|(end, start)| end.checked_sub(start));
-        window.and_then(|window| sum.checked_add(window)).ok_or(Error::CountOverflow)
-    })
+    a
 }
 
 #[cfg(test)]

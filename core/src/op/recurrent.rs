@@ -58,7 +58,7 @@ impl Cell {
 }
 
 /// A stack of recurrent layers on a sequence `[steps, n, input]` (or `[n, steps, input]`), giving `[…, directions · hidden]` and the
-/// last state `[layers · directions, n, hidden]` (an LSTM: and the last cell state). Further operands are first states.
+/// last state `[layers · directions, n, hidden]` (an LSTM: and the last cell state). Further operands are first states of the same shape.
 ///
 /// ```text
 /// macs   = steps · n · Σ over layers, directions of gates · hidden · (input_of_layer + hidden)
@@ -97,6 +97,15 @@ impl Recurrent {
         if self.bidirectional { 2 } else { 1 }
     }
 
+    /// A state of all layers: what is given as the first, and given back as the last.
+    fn state(&self, operands: Operands<'_>) -> Result<Tensor, Error> {
+        let input = operands.at(0)?;
+        let n = input.shape.extent(usize::from(!self.batch_first));
+        let n = n.ok_or(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() })?;
+        let states = u32::from(self.layers).checked_mul(self.directions()).ok_or(Error::CountOverflow)?;
+        Ok(Tensor::activation(Shape::new(&[states, n, self.hidden])?, input.data_type))
+    }
+
     fn step(&self) -> Result<Step, Error> {
         let (gates, hidden) = (self.cell.gates(), u64::from(self.hidden));
         let directions = u64::from(self.directions());
@@ -124,16 +133,27 @@ impl Describe for Recurrent {
         if features != self.input {
             return Err(Error::ShapeMismatch { operand: 0, axis: 2 });
         }
+        let state = self.state(operands)?;
+        for first in operands.iter().skip(1) {
+            let (position, first) = first?;
+            if first.data_type != input.data_type {
+                return Err(Error::DataTypeMismatch { operand: position });
+            }
+            if first.shape.rank() != state.shape.rank() {
+                return Err(Error::ShapeMismatch { operand: position, axis: first.shape.rank() });
+            }
+            for (axis, (x, y)) in (0..u8::MAX).zip(first.shape.extents().iter().zip(state.shape.extents())) {
+                if x != y {
+                    return Err(Error::ShapeMismatch { operand: position, axis });
+                }
+            }
+        }
         let out = self.hidden.checked_mul(self.directions()).ok_or(Error::CountOverflow)?;
         Ok(Tensor::activation(Shape::new(&[a, b, out])?, input.data_type))
     }
 
     fn further_output(&self, operands: Operands<'_>, _position: u16) -> Result<Tensor, Error> {
-        let input = operands.at(0)?;
-        let n = input.shape.extent(usize::from(!self.batch_first));
-        let n = n.ok_or(Error::ShapeMismatch { operand: 0, axis: input.shape.rank() })?;
-        let states = u32::from(self.layers).checked_mul(self.directions()).ok_or(Error::CountOverflow)?;
-        Ok(Tensor::activation(Shape::new(&[states, n, self.hidden])?, input.data_type))
+        self.state(operands)
     }
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
@@ -145,7 +165,7 @@ impl Describe for Recurrent {
         let (steps, n) = if self.batch_first { (b, a) } else { (a, b) };
         let macs = Macs(product([rows, step.macs])?);
         let work = streaming(Class::Recurrent, operands, output, 0)?;
-        let state = self.further_output(operands, 1)?.bytes()?;
+        let state = self.state(operands)?.bytes()?;
         let states = if self.cell == Cell::Lstm { state.checked_add(state)? } else { state };
         let stored = output.data_type.bytes(step.params)?;
         // A step cannot start before the last ends: the product is as tall as the batch.

@@ -26,7 +26,7 @@ impl Window {
     }
 
     /// Extent that the taps reach over: `dilation · (kernel − 1) + 1`.
-    fn reach(&self) -> Result<u64, Error> {
+    pub(super) fn reach(&self) -> Result<u64, Error> {
         positive(u32::from(self.kernel), Attribute::Kernel)?;
         positive(u32::from(self.stride), Attribute::Stride)?;
         positive(u32::from(self.dilation), Attribute::Dilation)?;
@@ -35,7 +35,8 @@ impl Window {
 
     /// Output extent: `⌊(extent + padding − reach) / stride⌋ + 1`, rounded up where `ceil`.
     ///
-    /// With `ceil` (as in PyTorch's pooling) a window that would start in the padding after the operand is left out.
+    /// With `ceil` (as in PyTorch's pooling) a window that would start in the padding after the operand is left out, and even the
+    /// first may reach over the end by less than a step.
     ///
     /// # Errors
     /// [`Error::InvalidAttribute`] for a zero attribute, or where the padded operand does not hold the window once.
@@ -43,12 +44,11 @@ impl Window {
         let reach = self.reach()?;
         let [before, after] = self.padding.map(u64::from);
         let (extent, stride) = (u64::from(extent), u64::from(self.stride));
-        let free = extent
-            .saturating_add(before)
-            .saturating_add(after)
-            .checked_sub(reach)
-            .ok_or(Error::InvalidAttribute(Attribute::Padding))?;
-        let mut steps = if ceil { free.div_ceil(stride.max(1)) } else { free.checked_div(stride).unwrap_or(0) };
+        let padded = extent.saturating_add(before).saturating_add(after);
+        // Rounded up, the quotient is 0 too where the window reaches over the end by less than a step.
+        let lent = if ceil { stride.saturating_sub(1) } else { 0 };
+        let free = padded.saturating_add(lent).checked_sub(reach).ok_or(Error::InvalidAttribute(Attribute::Padding))?;
+        let mut steps = free.checked_div(stride).unwrap_or(0);
         if ceil && steps.saturating_mul(stride) >= extent.saturating_add(before) {
             steps = steps.saturating_sub(1);
         }
@@ -58,9 +58,14 @@ impl Window {
     /// Output extent of a transposed window: `(extent − 1) · stride + reach − padding + output_padding`.
     ///
     /// # Errors
-    /// [`Error::InvalidAttribute`] for a zero attribute, or padding as large as the output; [`Error::CountOverflow`].
+    /// [`Error::InvalidAttribute`] for a zero attribute, padding as large as the output, or output padding that is not below the
+    /// stride or the dilation; [`Error::CountOverflow`].
     pub fn transposed_output(&self, extent: u32, output_padding: u16) -> Result<u32, Error> {
         let reach = self.reach()?;
+        // As many more would be another output of the convolution that this transposes.
+        if output_padding >= self.stride.max(self.dilation) {
+            return Err(Error::InvalidAttribute(Attribute::Padding));
+        }
         let [before, after] = self.padding.map(u64::from);
         let full = u64::from(extent)
             .saturating_sub(1)
