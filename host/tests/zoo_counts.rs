@@ -124,7 +124,7 @@ fn kinds(graph: &GraphBuf) -> Vec<String> {
 /// The same of a trace, in the words of derate.
 fn traced_kinds(nodes: &[Value]) -> Vec<String> {
     let mut kinds = Vec::new();
-    for node in nodes.iter().filter(|node| node["bookkeeping"] == false) {
+    for node in nodes {
         let op = node["op"].as_str().unwrap_or_default();
         let of_attention = node["inputs"].as_array().is_some_and(|inputs| {
             inputs.iter().any(|input| input.as_str().is_some_and(|input| input.ends_with("self_attention")))
@@ -133,7 +133,8 @@ fn traced_kinds(nodes: &[Value]) -> Vec<String> {
             "input" | "output" | "parameter" | "flatten" | "reshape" | "dropout" | "stochastic_depth" => continue,
             // Attention gives its result and its weights.
             "getitem" if of_attention => continue,
-            "getitem" => "slice",
+            "getitem" if node["output_shape"].is_array() => "slice",
+            _ if node["bookkeeping"] == true => continue,
             "permute" => "transpose",
             "cat" => "concat",
             "multihead_attention" => "multi_head_attention",
