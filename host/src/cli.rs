@@ -220,7 +220,8 @@ pub struct Verify {
     /// Thermal profile that the device runs in; without it, the default one.
     #[arg(long, value_name = "NAME")]
     pub thermal_profile: Option<String>,
-    /// Networks: `mlp` (five that are in no sweep), `resnet18`, `mobilenet_v2`; separated by commas.
+    /// Networks, separated by commas: `mlp` (five that are in no sweep), or those of the zoo by torchvision's names, such as `resnet50`,
+    /// `vgg16`, `vit_b_16`; an unknown name is answered with the list.
     #[arg(long, value_delimiter = ',', default_value = "mlp,resnet18,mobilenet_v2")]
     pub models: Vec<String>,
     /// Precision of the tensors.

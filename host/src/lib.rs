@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod cli;
+mod closest;
 pub mod command;
 pub mod describe;
 pub mod detect;

@@ -286,10 +286,10 @@ mod measuring {
                 for mlp in Mlp::unseen() {
                     networks.push(mlp.graph(data_type)?);
                 }
-            } else if let Some(graph) = zoo::network(model, 1, data_type) {
-                networks.push(graph?);
             } else {
-                bail!("--models {model}: it must be mlp, {}", zoo::NETWORKS.join(", "));
+                let graph = zoo::network(model, 1, data_type);
+                networks
+                    .push(graph.with_context(|| format!("--models {model}: it must be mlp, or a network of the zoo"))?);
             }
         }
         Ok(networks)

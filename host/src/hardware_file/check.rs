@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{Fields, Key, Node, ROOT, Range, number};
 use super::problem::{Problem, ProblemKind};
 use super::rules;
+use crate::closest::closest;
 
 /// Everything that is wrong in the text of a hardware description, in the order of lines; `path` is only named in it.
 /// Empty for a text that [`super::HardwareFile::parse`] accepts.
@@ -201,16 +202,4 @@ pub(super) fn join(at: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let name = if bare { name.to_owned() } else { format!("{name:?}") };
     if at.is_empty() { name } else { format!("{at}.{name}") }
-}
-
-/// The known key that was probably meant: by few edits, or since one begins with the other.
-fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let by_edits = known
-        .iter()
-        .map(|&key| (strsim::damerau_levenshtein(&name, key), key))
-        .filter(|&(edits, key)| edits <= (key.len() / 3).max(1))
-        .min_by_key(|&(edits, _)| edits);
-    let begins = |key: &&&str| name.len() >= 3 && (key.starts_with(&name) || name.starts_with(**key));
-    by_edits.map(|(_, key)| key).or_else(|| known.iter().find(begins).copied())
 }

@@ -1,8 +1,9 @@
 //! Multi-layer perceptrons: linear layers with bias, ReLU between them.
 
-use derate_core::op::{Activation, ActivationKind, Linear, Op};
+use derate_core::op::ActivationKind;
 use derate_core::shape::DataType;
 
+use super::net::Net;
 use crate::graph_buf::{GraphBuf, GraphError};
 
 /// Shape of an MLP: input → h1 → … → hN → output, N + 1 linear layers.
@@ -49,19 +50,14 @@ impl Mlp {
     /// # Errors
     /// [`GraphError`] for a dimension of zero, or counts that overflow.
     pub fn graph(&self, data_type: DataType) -> Result<GraphBuf, GraphError> {
-        let mut graph = GraphBuf::new(self.name());
-        let mut at = graph.add_input(&[self.batch, self.input_dim], data_type)?;
-        let mut in_features = self.input_dim;
-        let relu = Op::Activation(Activation { kind: ActivationKind::Relu, in_place: false });
+        let mut net = Net::new(self.name(), data_type);
+        let mut x = net.input(self.batch, &[self.input_dim])?;
         for (index, &out_features) in self.hidden_dims.iter().enumerate() {
-            let linear = Linear { in_features, out_features, bias: true, weights: None };
-            at = graph.add(format!("linear{index}"), Op::Linear(linear), &[at])?;
-            at = graph.add(format!("relu{index}"), relu, &[at])?;
-            in_features = out_features;
+            x = net.linear(format_args!("linear{index}"), x, out_features)?;
+            x = net.activation(format_args!("relu{index}"), x, ActivationKind::Relu)?;
         }
-        let linear = Linear { in_features, out_features: self.output_dim, bias: true, weights: None };
-        graph.add(format!("linear{}", self.hidden_dims.len()), Op::Linear(linear), &[at])?;
-        Ok(graph)
+        net.linear(format_args!("linear{}", self.hidden_dims.len()), x, self.output_dim)?;
+        Ok(net.finish())
     }
 }
 

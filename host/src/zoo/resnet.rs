@@ -1,47 +1,71 @@
-//! ResNet (He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016), as torchvision builds it.
+//! ResNet (He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016), as torchvision builds it: the stride of a
+//! bottleneck lies in its 3 × 3 convolution.
 
-use derate_core::op::{ActivationKind, Binary, BinaryKind, Op, Pool, PoolKind, Windows};
-use derate_core::shape::DataType;
+use derate_core::tensor::TensorId;
 
-use super::{Chain, ConvSpec};
-use crate::graph_buf::{GraphBuf, GraphError};
+use super::net::{Built, ConvSpec, Net, max_pool};
 
-/// ResNet-18: four stages of two basic blocks.
-pub(super) fn resnet18(batch: u32, data_type: DataType) -> Result<GraphBuf, GraphError> {
-    let mut net = Chain::image("resnet18", batch, data_type)?;
-    net.conv("conv1", ConvSpec { c_out: 64, kernel: 7, stride: 2, groups: 1 })?;
-    net.batch_norm("bn1")?;
-    net.activation("relu", ActivationKind::Relu)?;
-    let pool = Pool { kind: PoolKind::Max, windows: Windows::square(3, 2, 1), ceil_mode: false };
-    net.layer("maxpool", Op::Pool(pool))?;
-    for (stage, (c_out, blocks)) in (1..).zip([(64, 2), (128, 2), (256, 2), (512, 2)]) {
-        for block in 0..blocks {
-            let stride = if stage > 1 && block == 0 { 2 } else { 1 };
-            basic_block(&mut net, &format!("layer{stage}.{block}"), c_out, stride)?;
-        }
-    }
-    net.classify("avgpool", "flatten", "fc")
+/// Channels of the 3 × 3 convolutions of each stage.
+const WIDTHS: [u32; 4] = [64, 128, 256, 512];
+
+/// What a network repeats.
+#[derive(Clone, Copy)]
+pub(super) enum Block {
+    /// Two 3 × 3 convolutions.
+    Basic,
+    /// 1 × 1 down, 3 × 3, 1 × 1 up to four times the width.
+    Bottleneck,
 }
 
-/// Two 3 × 3 convolutions and a shortcut, which is a 1 × 1 convolution where the shape changes.
-fn basic_block(net: &mut Chain, name: &str, c_out: u32, stride: u16) -> Result<(), GraphError> {
-    let (identity, c_in) = (net.at, net.channels);
-    net.conv(&format!("{name}.conv1"), ConvSpec { c_out, kernel: 3, stride, groups: 1 })?;
-    net.batch_norm(&format!("{name}.bn1"))?;
-    net.activation(&format!("{name}.relu"), ActivationKind::Relu)?;
-    net.conv(&format!("{name}.conv2"), ConvSpec { c_out, kernel: 3, stride: 1, groups: 1 })?;
-    net.batch_norm(&format!("{name}.bn2"))?;
-    let main = net.at;
+impl Block {
+    fn convs(self, width: u32, stride: u16) -> Vec<ConvSpec> {
+        let three = ConvSpec::new(width, 3).windows(3, stride, 1);
+        match self {
+            Self::Basic => vec![three, ConvSpec::new(width, 3)],
+            Self::Bottleneck => vec![ConvSpec::new(width, 1), three, ConvSpec::new(4 * width, 1)],
+        }
+    }
+}
 
-    let shortcut = if stride == 1 && c_in == c_out {
-        identity
-    } else {
-        (net.at, net.channels) = (identity, c_in);
-        net.conv(&format!("{name}.downsample.0"), ConvSpec { c_out, kernel: 1, stride, groups: 1 })?;
-        net.batch_norm(&format!("{name}.downsample.1"))?;
-        net.at
-    };
-    let add = Op::Binary(Binary { kind: BinaryKind::Add, in_place: true });
-    net.at = net.graph.add(format!("{name}.add"), add, &[main, shortcut])?;
-    net.activation(&format!("{name}.relu_1"), ActivationKind::Relu)
+/// A stem, four stages of so many blocks, and 1000 classes.
+pub(super) fn resnet(net: &mut Net, x: TensorId, block: Block, blocks: [u32; 4]) -> Built {
+    let x = net.conv("conv1", x, ConvSpec::new(64, 7).windows(7, 2, 3))?;
+    let x = net.batch_norm("bn1", x)?;
+    let x = net.relu_in_place("relu", x)?;
+    let mut x = net.pool("maxpool", x, max_pool(3, 2, 1))?;
+    for (stage, (width, blocks)) in (1..).zip(WIDTHS.into_iter().zip(blocks)) {
+        for index in 0..blocks {
+            let stride = if stage > 1 && index == 0 { 2 } else { 1 };
+            let convs = block.convs(width, stride);
+            x = net.module(format_args!("layer{stage}.{index}"), |net| residual(net, x, &convs, stride))?;
+        }
+    }
+    let x = net.global_average("avgpool", x)?;
+    let x = net.flatten("flatten", x)?;
+    net.linear("fc", x, 1000)
+}
+
+/// Convolutions with batch norm, ReLU between them, and a shortcut, which is a 1 × 1 convolution where the shape changes.
+fn residual(net: &mut Net, x: TensorId, convs: &[ConvSpec], stride: u16) -> Built {
+    let mut main = x;
+    for (index, &conv) in (1..).zip(convs) {
+        if index > 1 {
+            main = relu(net, index - 2, main)?;
+        }
+        main = net.conv(format_args!("conv{index}"), main, conv)?;
+        main = net.batch_norm(format_args!("bn{index}"), main)?;
+    }
+    let c_out = net.channels(main);
+    let mut shortcut = x;
+    if stride != 1 || net.channels(x) != c_out {
+        shortcut = net.conv("downsample.0", x, ConvSpec::new(c_out, 1).windows(1, stride, 0))?;
+        shortcut = net.batch_norm("downsample.1", shortcut)?;
+    }
+    let sum = net.add_in_place("add", main, shortcut)?;
+    relu(net, convs.len() - 1, sum)
+}
+
+/// One module, called several times: `relu`, `relu_1`, …
+fn relu(net: &mut Net, call: usize, x: TensorId) -> Built {
+    if call == 0 { net.relu_in_place("relu", x) } else { net.relu_in_place(format_args!("relu_{call}"), x) }
 }

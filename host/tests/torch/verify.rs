@@ -31,7 +31,12 @@ fn a_profile_of_another_runtime_device_or_thread_count_is_refused_at_once() {
     verify(&here("threads", json!(2)), "--threads 1").refused(&["x.json", "`threads` is 2", "1"]);
     verify(&here("format", json!(9)), "").refused(&["x.json", "`format` is 9"]);
     verify(&here("date", json!("today")), "--precision bf16").refused(&["x.json", "bf16 was asked for", "fp32"]);
-    verify(&here("date", json!("today")), "--models vgg16").refused(&["vgg16", "mlp, resnet18, mobilenet_v2"]);
+    verify(&here("date", json!("today")), "--models vgg17").refused(&[
+        "vgg17",
+        "mlp, or",
+        "did you mean vgg1",
+        "resnet18",
+    ]);
     let mut other = here("date", json!("today"));
     other["fits"][0]["calibration"]["model_version"] = json!(9);
     verify(&other, "").refused(&["x.json", "model_version` is 9"]);
