@@ -68,6 +68,21 @@ pub fn peak_activations(graph: GraphView<'_>) -> Result<u64, Error> {
     Ok(peak)
 }
 
+/// Bytes of all that is stored with a network: the parameters of each op that is the first to have them, and its own tensors.
+///
+/// # Errors
+/// [`Error::CountOverflow`] of a tensor, as core gives it.
+pub fn stored(graph: GraphView<'_>) -> Result<u64, Error> {
+    let mut sum = 0;
+    for node in graph.nodes().iter().filter(|node| !node.shared) {
+        sum += graph.work(node)?.bytes_stored.0;
+    }
+    for tensor in graph.tensors().iter().filter(|tensor| tensor.kind.is_stored()) {
+        sum += tensor.bytes()?.0;
+    }
+    Ok(sum)
+}
+
 /// Share of a stream that each level serves: all of it the first level that holds the distance, or smoothly where the effective
 /// share of the capacities is given.
 #[must_use]

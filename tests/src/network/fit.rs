@@ -196,7 +196,7 @@ impl Step {
             let v = site.stored(&[1, 1, s, self.width], site.data_type, TensorKind::Parameter)?;
             let mut operands = vec![site.x, k, v];
             if self.in_place {
-                let mask = if self.shared { vec![heads, l, s] } else { vec![l, s] };
+                let mask = if self.stride == 2 { vec![heads, l, s] } else { vec![l, s] };
                 operands.push(site.stored(&mask, DataType::Bool, TensorKind::Constant)?);
             }
             return Ok((Op::Attention(Attention { causal: false }), operands));
