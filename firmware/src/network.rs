@@ -30,7 +30,7 @@ pub fn autoencoder() -> Result<Graph<OPS, TENSORS>, Error> {
             x = graph.op(Op::Activation(Activation { kind: ActivationKind::Relu, in_place: true }), &[x])?;
         }
         if let &[in_features, out_features] = pair {
-            x = graph.op(Op::Linear(Linear { in_features, out_features, bias: true }), &[x])?;
+            x = graph.op(Op::Linear(Linear { in_features, out_features, bias: true, weights: None }), &[x])?;
         }
     }
     Ok(graph)

@@ -3,11 +3,12 @@
 use derate_core::Error;
 use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull, MODEL_VERSION};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
-use derate_core::shape::{PerPrecision, Precision};
+use derate_core::shape::PerPrecision;
 use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds};
+use derate_core::work::Class;
 use proptest::prelude::*;
 
-/// A random device that works in fp32, as plain numbers that a law can change.
+/// A random device that works in every precision at one rate, as plain numbers that a law can change.
 #[derive(Clone, Debug)]
 pub struct Device {
     /// Compute units, at least 1.
@@ -53,8 +54,7 @@ impl Device {
             name: "unit",
             count: self.count,
             clock: Hertz::new(self.clock)?,
-            macs_per_cycle: PerPrecision::all(None)
-                .with(Precision::Fp32, Some(MacsPerCycle::new(self.macs_per_cycle)?)),
+            macs_per_cycle: PerPrecision::all(Some(MacsPerCycle::new(self.macs_per_cycle)?)),
             basis: Basis::Spec,
         }];
         let level = |&(capacity, bandwidth): &(u64, f32)| {
@@ -72,7 +72,7 @@ impl Device {
             name: "default",
             tdp: None,
             cooling_solution: "none",
-            factors: PerPrecision::all(None).with(Precision::Fp32, Some(factors)),
+            factors: PerPrecision::all(Some(factors)),
         }];
         Ok(body(&Hardware::new("random", &compute, &memory, &profiles, Seconds(self.dispatch))?))
     }
@@ -87,7 +87,7 @@ pub fn calibration() -> impl Strategy<Value = Calibration> {
     // A region that holds nothing, everything, or some: so that every confidence occurs.
     let bound =
         || prop_oneof![Just([f32::MAX, 0.0]), Just([0.0, 1e30]), (1e2_f32..1e6).prop_map(|low| [low, low * 1e3])];
-    let parts = (coefficients, prop_oneof![Just(u16::MAX), 0_u16..1 << 11], bound(), bound());
+    let parts = (coefficients, prop_oneof![Just(u16::MAX), 0_u16..1 << Class::ALL.len()], bound(), bound());
     parts.prop_filter_map("outside a range", |(values, classes, flops, bytes)| {
         Some(Calibration {
             model_version: MODEL_VERSION,

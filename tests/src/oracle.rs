@@ -5,65 +5,17 @@
 use derate_core::Error;
 use derate_core::calibration::{Calibration, FRESH, GRAIN};
 use derate_core::graph::GraphView;
-use derate_core::op::Conv2d;
 use derate_core::work::{Class, Work};
+
+mod cell;
+mod number;
+mod work;
+
+pub use number::{Number, counted};
+pub use work::{Tally, tally, windows};
 
 use crate::device::Device;
 use crate::tolerance;
-
-/// Starts of the windows along one axis, in elements of the padded operand; `None` where not even one window fits.
-///
-/// With `ceil`, windows go on until the padded end is covered, but none starts in the padding after the operand: the rule of
-/// PyTorch's pooling, whose documentation asks for padding of at most half a window.
-#[must_use]
-pub fn windows(
-    extent: u32,
-    kernel: u32,
-    stride: u32,
-    [before, after]: [u32; 2],
-    dilation: u32,
-    ceil: bool,
-) -> Option<Vec<u32>> {
-    let padded = before + extent + after;
-    let last_tap = |start: u32| (0..kernel).map(|tap| start + tap * dilation).max().unwrap_or(start);
-    let fits = |start: u32| last_tap(start) < padded;
-    if !fits(0) {
-        return None;
-    }
-    let mut starts = vec![0];
-    loop {
-        let previous = starts[starts.len() - 1];
-        let start = previous + stride;
-        let uncovered = last_tap(previous) + 1 < padded;
-        if fits(start) || ceil && uncovered && start < before + extent {
-            starts.push(start);
-        } else {
-            return Some(starts);
-        }
-    }
-}
-
-/// MACs of a convolution of `[n, c_in, h, w]`, one at a time; `None` where the kernel does not fit.
-#[must_use]
-pub fn conv_macs(conv: &Conv2d, [n, h, w]: [u32; 3]) -> Option<u64> {
-    let [[k_h, k_w], [s_h, s_w], [d_h, d_w]] = [conv.kernel, conv.stride, conv.dilation];
-    let rows = windows(h, k_h, s_h, conv.padding[0], d_h, false)?;
-    let columns = windows(w, k_w, s_w, conv.padding[1], d_w, false)?;
-    let mut macs = 0;
-    for _image in 0..n {
-        for c_out in 0..conv.c_out {
-            let group = c_out / (conv.c_out / conv.groups);
-            for _output in rows.iter().flat_map(|_| &columns) {
-                for c_in in 0..conv.c_in {
-                    if c_in / (conv.c_in / conv.groups) == group {
-                        macs += u64::from(k_h * k_w);
-                    }
-                }
-            }
-        }
-    }
-    Some(macs)
-}
 
 /// Most bytes of activations alive at once: the ops are stepped through, and at each the buffers that are still needed counted.
 ///
@@ -71,26 +23,27 @@ pub fn conv_macs(conv: &Conv2d, [n, h, w]: [u32; 3]) -> Option<u64> {
 /// [`Error::CountOverflow`] of a tensor, as core gives it.
 pub fn peak_activations(graph: GraphView<'_>) -> Result<u64, Error> {
     let nodes = graph.nodes();
-    let is_view = |node: &derate_core::graph::Node| matches!(node.op, derate_core::op::Op::Flatten(_));
     // The buffer that each tensor lies in, by the number of the tensor that it was made for.
     let mut buffer: Vec<usize> = (0..graph.tensors().len()).collect();
+    let stored = |tensor: usize| graph.tensors()[tensor].kind.is_stored();
     let bytes = |buffers: &[usize]| -> Result<u64, Error> {
-        buffers.iter().try_fold(0, |sum, &index| Ok(sum + graph.tensors()[index].bytes()?.0))
+        let activations = buffers.iter().filter(|&&index| !stored(index));
+        activations.copied().try_fold(0, |sum, index: usize| Ok(sum + graph.tensors()[index].bytes()?.0))
     };
     let read_by = |step: usize| graph.operands(&nodes[step]).ids().iter().map(|id| id.index()).collect::<Vec<_>>();
     let is_output = |tensor: usize| !(0..nodes.len()).any(|step| read_by(step).contains(&tensor));
 
     // What each step needs in the end: tensors reach the buffers they lie in only through the views made so far.
-    let mut held: Vec<usize> =
-        (0..graph.tensors().len()).filter(|&t| !nodes.iter().any(|n| n.output.index() == t)).collect();
+    let computed = |tensor: usize| nodes.iter().any(|node| graph.outputs(node).any(|id| id.index() == tensor));
+    let mut held: Vec<usize> = (0..graph.tensors().len()).filter(|&tensor| !computed(tensor)).collect();
     let mut peak = bytes(&held)?;
     for (step, node) in nodes.iter().enumerate() {
         let operands = read_by(step);
-        let output = node.output.index();
+        let outputs: Vec<usize> = graph.outputs(node).map(|id| id.index()).collect();
         // All views there will ever be: who looks at a buffer now or later keeps it.
         let mut lies_in = buffer.clone();
         for later in &nodes[step..] {
-            if is_view(later) {
+            if later.op.is_view() {
                 lies_in[later.output.index()] = lies_in[graph.operands(later).ids()[0].index()];
             }
         }
@@ -98,21 +51,36 @@ pub fn peak_activations(graph: GraphView<'_>) -> Result<u64, Error> {
             let later = (step + 1..nodes.len()).any(|later| read_by(later).iter().any(|&t| lies_in[t] == wanted));
             later || (0..lies_in.len()).any(|t| lies_in[t] == wanted && is_output(t))
         };
-        if is_view(node) {
-            buffer[output] = buffer[operands[0]];
+        if node.op.is_view() {
+            buffer[outputs[0]] = buffer[operands[0]];
         } else {
             let first = buffer[operands[0]];
-            if node.op.in_place() && !needed_after(first) {
+            if node.op.in_place() && !needed_after(first) && !stored(first) {
                 // The result is written over operand 0, which has the same size: there is one buffer, not two.
                 held.retain(|&index| index != first);
             }
-            held.push(output);
+            held.extend(&outputs);
             peak = peak.max(bytes(&held)?);
         }
-        let made_now = buffer[output];
-        held.retain(|&index| index == made_now || needed_after(index));
+        let made_now: Vec<usize> = outputs.iter().map(|&output| buffer[output]).collect();
+        held.retain(|&index| made_now.contains(&index) || needed_after(index));
     }
     Ok(peak)
+}
+
+/// Bytes of all that is stored with a network: the parameters of each op that is the first to have them, and its own tensors.
+///
+/// # Errors
+/// [`Error::CountOverflow`] of a tensor, as core gives it.
+pub fn stored(graph: GraphView<'_>) -> Result<u64, Error> {
+    let mut sum = 0;
+    for node in graph.nodes().iter().filter(|node| !node.shared) {
+        sum += graph.work(node)?.bytes_stored.0;
+    }
+    for tensor in graph.tensors().iter().filter(|tensor| tensor.kind.is_stored()) {
+        sum += tensor.bytes()?.0;
+    }
+    Ok(sum)
 }
 
 /// Share of a stream that each level serves: all of it the first level that holds the distance, or smoothly where the effective

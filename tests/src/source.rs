@@ -144,6 +144,14 @@ pub fn public_functions(code: &str) -> Vec<Function> {
     found
 }
 
+/// Names of the variants of a public enum, each with one value in parentheses or none, in code without comments.
+#[must_use]
+pub fn variants(code: &str, name: &str) -> Vec<String> {
+    let body = code.split_once(&format!("pub enum {name} {{")).and_then(|(_, rest)| rest.split_once("\n}"));
+    let lines = body.map_or("", |(body, _)| body).lines().map(str::trim);
+    lines.filter(|line| line.starts_with(char::is_uppercase)).map(identifier).collect()
+}
+
 /// Whether the first parameter of the function is `self`; its signature may go over several lines.
 fn takes_self(code: &str, name: &str) -> bool {
     let parameters = code.split_once(&format!("fn {name}")).and_then(|(_, rest)| rest.split_once('('));

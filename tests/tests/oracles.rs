@@ -1,79 +1,148 @@
 //! Oracles: core's closed forms against counting, stepping through, and the equations in `f64`.
 
+use std::collections::HashSet;
+use std::mem::discriminant;
+
 use derate_core::Error;
 use derate_core::error::Attribute;
 use derate_core::estimate::{Target, op_estimates};
-use derate_core::graph::{Build, Graph, Tables};
+use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::memory::footprint;
-use derate_core::op::{
-    Activation, ActivationKind, AdaptiveAveragePool2d, BatchNorm, Binary, BinaryKind, Concat, Conv2d, Flatten,
-    LayerNorm, Linear, Op, Pool2d, PoolKind, Softmax,
-};
+use derate_core::op::{Conv, ConvTranspose, Op, Pool, PoolKind, Window, Windows};
 use derate_core::residency::{Border, Residency};
 use derate_core::shape::DataType;
 use derate_core::units::{Bytes, Factor};
 use derate_tests::device::{calibration, device};
-use derate_tests::network::{STEPS, batch, network};
+use derate_tests::network::{KINDS, Network, Step, TENSORS, batch, network, small_network};
+use derate_tests::source::{code, variants};
 use derate_tests::{oracle, tolerance};
 use proptest::prelude::*;
 
 const FITS_NOT: Error = Error::InvalidAttribute(Attribute::Padding);
 
-/// The output extents and MACs of one op on `[n, c, h, w]`.
-fn single(op: Op, input: [u32; 4]) -> Result<(Vec<u32>, u64), Error> {
+/// MACs of an op beyond which stepping through each takes too long.
+const COUNTABLE: u64 = 200_000;
+
+/// Checks every node of a graph against what stepping through it counts; gives the ops that were checked.
+fn check_by_counting(graph: GraphView<'_>) -> Result<Vec<Op>, Error> {
+    let mut checked = Vec::new();
+    for node in graph.nodes() {
+        let work = graph.work(node)?;
+        let tensor = |index: usize| graph.tensors()[index];
+        let operands: Vec<_> = graph.operands(node).ids().iter().map(|id| tensor(id.index())).collect();
+        let outputs: Vec<_> = graph.outputs(node).map(|id| tensor(id.index())).collect();
+        if work.macs.0 + operands.iter().map(|operand| operand.shape.elements().unwrap_or(0)).sum::<u64>() > COUNTABLE {
+            continue;
+        }
+        let tally = oracle::tally(&node.op, &operands, &outputs);
+        let got = oracle::Tally {
+            shape: outputs[0].shape.extents().to_vec(),
+            macs: work.macs.0,
+            other: work.flops.0 - 2 * work.macs.0,
+            params: if node.shared { tally.params } else { work.params },
+            stored: if node.shared { tally.stored } else { work.bytes_stored.0 },
+            read: [work.bytes_in.0, work.bytes_weight.0],
+            written: work.bytes_out.0,
+        };
+        assert_eq!(got, tally, "{:?} on {operands:?}", node.op);
+        assert_eq!(work.elements_out, outputs[0].shape.elements()?);
+        assert!(!node.shared || (work.params, work.bytes_stored.0) == (0, 0), "{node:?}");
+        checked.push(node.op);
+    }
+    Ok(checked)
+}
+
+/// The output extents and MACs of one op.
+fn single(op: Op, input: &[u32]) -> Result<(Vec<u32>, u64), Error> {
     let mut graph = Graph::<1, 2>::new();
-    let x = graph.input(&input, DataType::Fp32)?;
+    let x = graph.input(input, DataType::Fp32)?;
     let y = graph.op(op, &[x])?;
     let view = graph.view();
     Ok((view.tensors()[y.index()].shape.extents().to_vec(), view.total_work()?.macs.0))
 }
 
-/// Number of windows along both axes, as core gives extents.
-fn extents([rows, columns]: [Option<Vec<u32>>; 2]) -> Option<[u32; 2]> {
-    Some([u32::try_from(rows?.len()).ok()?, u32::try_from(columns?.len()).ok()?])
+/// A window along an axis, and the extent of the axis; it may not fit.
+fn window() -> impl Strategy<Value = (u32, Window)> {
+    (1_u32..=7, 1_u16..=4, 1_u16..=4, [0_u16..=3, 0_u16..=3], 1_u16..=3)
+        .prop_map(|(extent, kernel, stride, padding, dilation)| (extent, Window { kernel, stride, padding, dilation }))
+}
+
+/// Number of windows along each axis by going along it.
+fn extents(axes: &[(u32, Window)], ceil: bool) -> Option<Vec<u32>> {
+    let along = axes.iter().map(|&(extent, window)| oracle::windows(extent, window, ceil));
+    along.map(|starts| u32::try_from(starts?.len()).ok()).collect()
 }
 
 proptest! {
     #[test]
-    fn a_convolution_is_the_sum_of_its_taps(
-        (n, h, w) in (1_u32..=2, 1_u32..=7, 1_u32..=7),
-        (groups, c_in, c_out) in (1_u32..=3, 1_u32..=3, 1_u32..=3),
-        kernel in [1_u32..=3, 1_u32..=3], stride in [1_u32..=3, 1_u32..=3], dilation in [1_u32..=2, 1_u32..=2],
-        padding in [[0_u32..=2, 0_u32..=2], [0_u32..=2, 0_u32..=2]], bias in any::<bool>(),
-    ) {
-        let (c_in, c_out) = (c_in * groups, c_out * groups);
-        let conv = Conv2d { c_in, c_out, kernel, stride, padding, dilation, groups, bias };
-        let along = |axis: usize, extent| {
-            oracle::windows(extent, kernel[axis], stride[axis], padding[axis], dilation[axis], false)
-        };
-        let expected = extents([along(0, h), along(1, w)]).zip(oracle::conv_macs(&conv, [n, h, w]));
-        let expected = expected.map(|([h, w], macs)| (vec![n, c_out, h, w], macs)).ok_or(FITS_NOT);
-        prop_assert_eq!(single(Op::Conv2d(conv), [n, c_in, h, w]), expected);
+    fn the_work_of_each_op_is_what_stepping_through_counts(network in small_network(), batch in 1_u32..=2) {
+        check_by_counting(network.build(batch)?.view())?;
     }
 
     #[test]
-    fn pooling_counts_windows_as_pytorch_does(
-        (h, w) in (1_u32..=9, 1_u32..=9), kernel in [1_u32..=4, 1_u32..=4], stride in [1_u32..=5, 1_u32..=5],
-        dilation in [1_u32..=2, 1_u32..=2], ceil_mode in any::<bool>(),
-        halves in [[any::<bool>(), any::<bool>()], [any::<bool>(), any::<bool>()]],
+    fn a_convolution_has_the_windows_that_fit(
+        axes in prop::collection::vec(window(), 1..=3), n in 1_u32..=2, (groups, c_in, c_out) in (1_u32..=3, 1_u32..=3, 1_u32..=3),
     ) {
-        // PyTorch refuses padding of more than half a window.
-        let half = |axis: usize| kernel[axis] / 2;
-        let padding = [0, 1].map(|axis: usize| halves[axis].map(|padded| if padded { half(axis) } else { 0 }));
-        let pool = Pool2d { kind: PoolKind::Max, kernel, stride, padding, dilation, ceil_mode };
-        let along = |axis: usize, extent| {
-            oracle::windows(extent, kernel[axis], stride[axis], padding[axis], dilation[axis], ceil_mode)
-        };
-        let expected = extents([along(0, h), along(1, w)]).map(|[h, w]| (vec![1, 2, h, w], 0)).ok_or(FITS_NOT);
-        prop_assert_eq!(single(Op::Pool2d(pool), [1, 2, h, w]), expected);
+        let (c_in, c_out) = (c_in * groups, c_out * groups);
+        let (sizes, list): (Vec<u32>, Vec<Window>) = axes.iter().copied().unzip();
+        let op = Op::Conv(Conv { c_in, c_out, groups, windows: Windows::new(&list)?, bias: true, weights: None });
+        let input = [&[n, c_in], &sizes[..]].concat();
+        let expected = extents(&axes, false).map(|extents| [&[n, c_out], &extents[..]].concat()).ok_or(FITS_NOT);
+        prop_assert_eq!(single(op, &input).map(|(shape, _)| shape), expected);
+    }
+
+    #[test]
+    fn a_convolution_undoes_the_extents_of_its_transpose(
+        axes in prop::collection::vec((window(), 0_u16..4), 1..=3), (c_in, c_out) in (1_u32..=3, 1_u32..=3),
+    ) {
+        let (axes, extra): (Vec<(u32, Window)>, Vec<u16>) = axes.into_iter().unzip();
+        let (sizes, list): (Vec<u32>, Vec<Window>) = axes.iter().copied().unzip();
+        let windows = Windows::new(&list)?;
+        let mut output_padding = [0; 3];
+        output_padding[..extra.len()].copy_from_slice(&extra);
+        let op = Op::ConvTranspose(ConvTranspose { c_in, c_out, groups: 1, windows, output_padding, bias: false, weights: None });
+        let input = [&[1, c_in], &sizes[..]].concat();
+        match single(op, &input) {
+            Ok((shape, _)) => {
+                // With less output padding than a step, the convolution has as many windows on the result as this had elements.
+                let back = Conv { c_in: c_out, c_out: c_in, groups: 1, windows, bias: false, weights: None };
+                if extra.iter().zip(&list).all(|(&extra, window)| extra < window.stride) {
+                    prop_assert_eq!(single(Op::Conv(back), &shape).map(|(shape, _)| shape), Ok(input));
+                }
+            }
+            Err(error) => {
+                prop_assert_eq!(error, FITS_NOT);
+                let spread = |&(extent, axis): &(u32, Window)| {
+                    (extent - 1) * u32::from(axis.stride) + u32::from(axis.dilation) * u32::from(axis.kernel - 1) + 1
+                };
+                let nothing_left = axes.iter().zip(&extra).any(|(axis, &extra)| {
+                    spread(axis) + u32::from(extra) <= axis.1.padding.map(u32::from).iter().sum()
+                });
+                let padded = list.iter().zip(&extra).any(|(axis, &extra)| extra >= axis.stride.max(axis.dilation));
+                prop_assert!(nothing_left || padded, "{:?}", axes);
+            }
+        }
+    }
+
+    #[test]
+    fn pooling_counts_windows_as_pytorch_does(axes in prop::collection::vec(window(), 1..=3), ceil_mode in any::<bool>()) {
+        let (sizes, list): (Vec<u32>, Vec<Window>) = axes.iter().copied().unzip();
+        let op = Op::Pool(Pool { kind: PoolKind::Max, windows: Windows::new(&list)?, ceil_mode });
+        let input = [&[1, 2], &sizes[..]].concat();
+        // A window in the padding alone.
+        let reach = |axis: &Window| axis.dilation * (axis.kernel - 1) + 1;
+        let lost = list.iter().any(|axis| axis.padding.iter().any(|&side| side >= reach(axis)));
+        let fitting = extents(&axes, ceil_mode).filter(|_| !lost);
+        let expected = fitting.map(|extents| [&[1, 2], &extents[..]].concat()).ok_or(FITS_NOT);
+        prop_assert_eq!(single(op, &input).map(|(shape, _)| shape), expected);
     }
 
     #[test]
     fn peak_memory_is_what_stepping_through_finds(network in network(), batch in batch()) {
         let graph = network.build(batch)?;
-        let got = footprint(graph.view(), &mut [0; 2 * STEPS])?;
+        let got = footprint(graph.view(), &mut [0; TENSORS])?;
         prop_assert_eq!(got.peak_activations, Bytes(oracle::peak_activations(graph.view())?));
-        prop_assert_eq!(got.weights, graph.view().total_work()?.bytes_weight);
+        prop_assert_eq!(got.weights.0, oracle::stored(graph.view())?);
     }
 
     #[test]
@@ -98,7 +167,7 @@ proptest! {
     ) {
         let graph = network.build(batch)?;
         let view = graph.view();
-        let weights = view.total_work()?.bytes_weight.0;
+        let weights = oracle::stored(view)?;
         device.with(|hardware| -> Result<(), Error> {
             for calibration in [None, Some(&calibration)] {
                 let target = Target { calibration, ..Target::new(hardware)? };
@@ -114,55 +183,51 @@ proptest! {
     }
 }
 
-/// FLOPs, parameters, and bytes read, of parameters and written, of each op on `[2, 4, 6, 6]`: 288 elements of 4 bytes.
+/// A network of a single step of each kind, in all its variants; together they are all ops that there are.
 #[test]
-fn the_work_of_each_op_by_hand() -> Result<(), Error> {
-    let conv = |c_out, groups, bias| {
-        let (kernel, one) = ([3; 2], [1; 2]);
-        Op::Conv2d(Conv2d { c_in: 4, c_out, kernel, stride: one, padding: [one; 2], dilation: one, groups, bias })
-    };
-    let (kernel, stride) = ([2; 2], [2; 2]);
-    let pool =
-        Pool2d { kind: PoolKind::Average, kernel, stride, padding: [[0; 2]; 2], dilation: [1; 2], ceil_mode: false };
-    let activation = |kind| Op::Activation(Activation { kind, in_place: false });
-    let cases = [
-        // 576 outputs of 4 · 9 taps, and a bias each.
-        (conv(8, 1, true), 2 * 576 * 36 + 576, 8 * 36 + 8, [288, 8 * 36 + 8, 576]),
-        (conv(4, 4, false), 2 * 288 * 9, 4 * 9, [288, 4 * 9, 288]),
-        (conv(8, 2, false), 2 * 576 * 18, 8 * 18, [288, 8 * 18, 576]),
-        // 48 rows of 6 features to 5.
-        (Op::Linear(Linear { in_features: 6, out_features: 5, bias: true }), 2 * 48 * 30 + 48 * 5, 35, [288, 35, 240]),
-        // Two learned vectors of 4, two buffers more.
-        (Op::BatchNorm(BatchNorm { features: 4 }), 2 * 288, 8, [288, 16, 288]),
-        (Op::LayerNorm(LayerNorm { features: 6 }), 7 * 288, 12, [288, 12, 288]),
-        (Op::Pool2d(pool), 72 * 4, 0, [288, 0, 72]),
-        (Op::AdaptiveAveragePool2d(AdaptiveAveragePool2d { output: [1; 2] }), 288 + 8, 0, [288, 0, 8]),
-        (activation(ActivationKind::Relu), 288, 0, [288, 0, 288]),
-        (activation(ActivationKind::Gelu), 5 * 288, 0, [288, 0, 288]),
-        (Op::Softmax(Softmax { axis: 1 }), 5 * 288, 0, [288, 0, 288]),
-        (Op::Concat(Concat { axis: 1 }), 0, 0, [2 * 288, 0, 2 * 288]),
-        (Op::Binary(Binary { kind: BinaryKind::Mul, in_place: false }), 288, 0, [2 * 288, 0, 288]),
-        (Op::Flatten(Flatten { start_axis: 1 }), 0, 0, [0, 0, 0]),
-    ];
-    for (op, flops, params, elements) in cases {
-        let mut graph = Graph::<1, 3>::new();
-        let pair = [graph.input(&[2, 4, 6, 6], DataType::Fp32)?; 2];
-        let operands = if matches!(op, Op::Concat(_) | Op::Binary(_)) { &pair[..] } else { &pair[..1] };
-        graph.op(op, operands)?;
-        let work = graph.view().total_work()?;
-        let bytes = [work.bytes_in, work.bytes_weight, work.bytes_out].map(|bytes| bytes.0);
-        assert_eq!((work.flops.0, work.params, bytes), (flops, params, elements.map(|count| 4 * count)), "{op:?}");
+fn every_op_is_counted() -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    for kind in 0..KINDS {
+        for variant in 0..40 {
+            for choice in 0..8_u8 {
+                let [in_place, bias, more] = [choice & 1, choice >> 1 & 1, choice >> 2 & 1].map(|bit| bit == 1);
+                let (width, kernel, stride) = if more { (3, 2, 2) } else { (2, 3, 1) };
+                let smallest = Step::smallest(kind);
+                let step =
+                    Step { variant, in_place, bias, width, kernel, stride, padding: [1, 0], back: variant, ..smallest };
+                let graph = Network { image: [4, 3, 2], steps: vec![step] }.build(2)?;
+                let checked = check_by_counting(graph.view())?;
+                assert_eq!(checked.len(), graph.view().nodes().len(), "too large to count: {step:?}");
+                seen.extend(checked.iter().map(discriminant));
+            }
+        }
     }
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src/op.rs");
+    let source = std::fs::read_to_string(source).expect("the source of the op set");
+    assert_eq!(seen.len(), variants(&code(&source), "Op").len(), "an op that no random network draws");
     Ok(())
 }
 
 #[test]
 fn the_oracle_of_windows_by_hand() {
+    let windows = |extent, kernel, stride, padding, dilation, ceil| {
+        oracle::windows(extent, Window { kernel, stride, padding, dilation }, ceil)
+    };
     // 5 elements in twos: two windows, and a third of one element where the last may be partial.
-    assert_eq!(oracle::windows(5, 2, 2, [0, 0], 1, false), Some(vec![0, 2]));
-    assert_eq!(oracle::windows(5, 2, 2, [0, 0], 1, true), Some(vec![0, 2, 4]));
+    assert_eq!(windows(5, 2, 2, [0, 0], 1, false), Some(vec![0, 2]));
+    assert_eq!(windows(5, 2, 2, [0, 0], 1, true), Some(vec![0, 2, 4]));
     // 2 elements padded to 4: a second window would start at 3, in the padding, and is left out.
-    assert_eq!(oracle::windows(2, 2, 3, [1, 1], 1, true), Some(vec![0]));
+    assert_eq!(windows(2, 2, 3, [1, 1], 1, true), Some(vec![0]));
     // Three taps two apart reach over 5 elements.
-    assert_eq!(oracle::windows(4, 3, 1, [0, 0], 2, false), None);
+    assert_eq!(windows(4, 3, 1, [0, 0], 2, false), None);
+    // One element in twos: no whole window, but a partial one; at a step of one it would be one element too far.
+    assert_eq!([windows(1, 2, 2, [0, 0], 1, true), windows(1, 2, 1, [0, 0], 1, true)], [Some(vec![0]), None]);
+}
+
+#[test]
+fn the_oracle_of_arithmetic_by_hand() {
+    use oracle::{Number, counted};
+    // 3 · 4 − 5 and its root: three operations.
+    assert_eq!(counted(|| (Number(3.0) * Number(4.0) - Number(5.0)).sqrt()), 3);
+    assert_eq!(counted(|| Number(1.0).sigmoid()), 4);
 }

@@ -30,7 +30,8 @@ pub enum ReduceKind {
     L2,
     /// Variance or its root: 4 FLOP an element read, 1 an output.
     Variance,
-    /// Logarithm of the sum of exponentials: 4 FLOP an element read, 1 an output.
+    /// Logarithm of the sum of exponentials: 4 FLOP an element read (maximum, difference, exponential, sum), 2 an output (logarithm,
+    /// maximum added).
     LogSumExp,
 }
 
@@ -73,7 +74,8 @@ impl ReduceKind {
             Self::Mean => (1, 1),
             Self::L1 => (2, 0),
             Self::L2 => (2, 1),
-            Self::Variance | Self::LogSumExp => (4, 1),
+            Self::Variance => (4, 1),
+            Self::LogSumExp => (4, 2),
         }
     }
 }
