@@ -8,7 +8,7 @@ use derate_core::Error;
 use derate_core::estimate::{Target, estimate, op_estimates};
 use derate_core::graph::Tables;
 use derate_core::hardware::Hardware;
-use derate_core::memory::footprint;
+use derate_core::memory::{Buffer, footprint};
 use derate_core::roofline::Bound;
 use derate_core::units::Seconds;
 
@@ -73,7 +73,7 @@ pub fn write(out: &mut impl Write, hardware: &Hardware<'_>) -> Result<(), Failur
     }
 
     let total = estimate(graph, &target)?;
-    let held = footprint(graph, &mut [0; TENSORS])?;
+    let held = footprint(graph, &mut [Buffer::EMPTY; TENSORS])?;
     writeln!(out, "macs: {}", total.work.macs.0)?;
     writeln!(out, "latency: {:.3} us", microseconds(total.latency))?;
     writeln!(out, "bound: {}", name(total.bound, hardware))?;

@@ -7,7 +7,7 @@ use derate_core::calibration::{Calibration, Coefficients};
 use derate_core::estimate::{Confidence, Target, estimate, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::Hardware;
-use derate_core::memory::footprint;
+use derate_core::memory::{Buffer, footprint};
 use derate_core::op::{BatchNorm, Op, View};
 use derate_core::residency::{Border, Residency};
 use derate_core::roofline::smooth_max;
@@ -179,7 +179,7 @@ proptest! {
     fn the_peak_holds_every_op(network in network()) {
         let graph = network.build(1)?;
         let view = graph.view();
-        let peak = footprint(view, &mut [0; TENSORS])?.peak_activations.0;
+        let peak = footprint(view, &mut [Buffer::EMPTY; TENSORS])?.peak_activations.0;
         for node in view.nodes() {
             // A view lies in what it looks at.
             let viewed = |id| view.nodes().iter().find(|made| made.output == id && made.op.is_view());

@@ -7,7 +7,7 @@ use derate_core::Error;
 use derate_core::error::Attribute;
 use derate_core::estimate::{Target, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
-use derate_core::memory::footprint;
+use derate_core::memory::{Buffer, footprint};
 use derate_core::op::{Conv, ConvTranspose, Op, Pool, PoolKind, Window, Windows};
 use derate_core::residency::{Border, Residency};
 use derate_core::shape::DataType;
@@ -140,7 +140,7 @@ proptest! {
     #[test]
     fn peak_memory_is_what_stepping_through_finds(network in network(), batch in batch()) {
         let graph = network.build(batch)?;
-        let got = footprint(graph.view(), &mut [0; TENSORS])?;
+        let got = footprint(graph.view(), &mut [Buffer::EMPTY; TENSORS])?;
         prop_assert_eq!(got.peak_activations, Bytes(oracle::peak_activations(graph.view())?));
         prop_assert_eq!(got.weights.0, oracle::stored(graph.view())?);
     }

@@ -51,7 +51,60 @@ pub fn schedule(
             order.copy_from_slice(candidate);
         }
     }
+    if count <= MOST_MOVED {
+        while improve(graph, order, candidate, buffers, &mut best)? {}
+    }
     Ok(best)
+}
+
+/// Most nodes of a graph whose order is improved op by op, which takes time in the square of their number.
+const MOST_MOVED: usize = 512;
+
+/// Moves the first op whose move to another place that its operands and readers allow lowers the peak; whether there was one.
+fn improve(
+    graph: GraphView<'_>,
+    order: &mut [u32],
+    candidate: &mut [u32],
+    buffers: &mut [Buffer],
+    best: &mut Bytes,
+) -> Result<bool, Error> {
+    for from in 0..order.len() {
+        let (earliest, latest) = range(graph, order, from);
+        for to in [earliest, latest].into_iter().chain(earliest..latest).filter(|&to| to != from).take(MOST_PLACES) {
+            candidate.copy_from_slice(order);
+            let span = if to < from { candidate.get_mut(to..=from) } else { candidate.get_mut(from..=to) };
+            match span {
+                Some(span) if to < from => span.rotate_right(1.min(span.len())),
+                Some(span) => span.rotate_left(1.min(span.len())),
+                None => continue,
+            }
+            let peak = lifetimes(graph, Some(candidate), buffers)?.peak()?;
+            if peak < *best {
+                *best = peak;
+                order.copy_from_slice(candidate);
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Places tried for each op: the first and last it can have, and some between.
+const MOST_PLACES: usize = 16;
+
+/// First and last place that the op at a place of an order can have.
+fn range(graph: GraphView<'_>, order: &[u32], at: usize) -> (usize, usize) {
+    let node = |place: usize| {
+        order.get(place).and_then(|&number| usize::try_from(number).ok()).and_then(|number| graph.nodes().get(number))
+    };
+    let Some(moved) = node(at) else { return (at, at) };
+    let feeds = |maker: &Node, reader: &Node| {
+        let reads = graph.operands(reader).ids();
+        graph.outputs(maker).any(|id| reads.contains(&id))
+    };
+    let earliest = (0..at).rev().find(|&place| node(place).is_some_and(|maker| feeds(maker, moved)));
+    let latest = (at..order.len()).skip(1).find(|&place| node(place).is_some_and(|reader| feeds(moved, reader)));
+    (earliest.map_or(0, |place| place.saturating_add(1)), latest.unwrap_or(order.len()).saturating_sub(1))
 }
 
 /// A schedule under construction. Of each tensor's buffer, `root` is what it is a view of, `next` how many nodes still read that
