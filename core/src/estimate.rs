@@ -253,7 +253,7 @@ pub fn kernel_estimates<'a>(
     let graph = fused.graph();
     let weights = graph.bytes_stored()?;
     Ok(fused.kernels().map(move |kernel| {
-        let node = kernel.main()?.ok_or(Error::UnknownTensor { operand: 0 })?.0;
+        let node = kernel.main().ok_or(Error::UnknownTensor { operand: 0 })?;
         let work = kernel.work()?;
         work_estimate(&work, weights, kernel.in_place(), precision(graph, node, target)?, target)
     }))

@@ -226,6 +226,22 @@ impl Op {
         }
     }
 
+    /// Whether the op is one or more matrix products, and so has MACs.
+    #[must_use]
+    pub const fn is_product(&self) -> bool {
+        matches!(
+            self,
+            Self::Linear(_)
+                | Self::MatMul(_)
+                | Self::Contraction(_)
+                | Self::Conv(_)
+                | Self::ConvTranspose(_)
+                | Self::Attention(_)
+                | Self::MultiHeadAttention(_)
+                | Self::Recurrent(_)
+        )
+    }
+
     /// Whether the result is operand 0 under another shape, without memory of its own.
     #[must_use]
     pub const fn is_view(&self) -> bool {

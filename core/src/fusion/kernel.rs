@@ -44,20 +44,11 @@ impl<'a> Kernel<'a> {
         self.members().next()
     }
 
-    /// The node with the most MACs, or without any the last that is more than a view: it says how the kernel spends its time.
-    ///
-    /// # Errors
-    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
-    pub fn main(&self) -> Result<Option<(&'a Node, Work)>, Error> {
-        let mut main: Option<(&Node, Work)> = None;
-        for node in self.members() {
-            let work = self.fused.graph.work(node)?;
-            let more = main.is_none_or(|(_, of)| work.macs.0 > of.macs.0 || of.class == Class::View);
-            if more {
-                main = Some((node, work));
-            }
-        }
-        Ok(main)
+    /// The node that says how the kernel spends its time: the last matrix product, or without any the last that is more than a view.
+    #[must_use]
+    pub fn main(&self) -> Option<&'a Node> {
+        let product = self.members().find(|node| node.op.is_product());
+        product.or_else(|| self.members().find(|node| !node.op.is_view())).or_else(|| self.last())
     }
 
     /// Whether the result lies where an operand from outside lay.
@@ -73,37 +64,38 @@ impl<'a> Kernel<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn work(&self) -> Result<Work, Error> {
         let graph = self.fused.graph;
-        let Some((main_node, main)) = self.main()? else { return Ok(Work::none(Class::View)) };
-        if self.previous().is_none() {
-            return Ok(if self.fused.policy.is_view(graph, main_node) { main.as_view() } else { main });
+        let Some(main) = self.main() else { return Ok(Work::none(Class::View)) };
+        if self.nodes().nth(1).is_none() {
+            let work = graph.work(main)?;
+            return Ok(if self.fused.policy.is_view(graph, main) { work.as_view() } else { work });
         }
-        let mut sum = Work::none(main.class);
-        let mut products = 0_u32;
+        let mut sum = Work::none(Class::View);
+        let (mut class, mut gemm, mut elements_out) = (Class::View, None, 0);
         for (position, node) in self.members().enumerate() {
             let mut work = graph.work(node)?;
-            products = products.saturating_add(u32::from(work.macs.0 > 0));
-            if matches!(node.op, Op::BatchNorm(_)) && main.macs.0 > 0 && node.output > main_node.output {
-                fold(&mut work, &main_node.op, graph.output(node)?.data_type.size());
+            if node.output == main.output {
+                (class, gemm) = (work.class, work.gemm);
+            } else if node.op.is_product() {
+                // Two products, and what lies between them.
+                class = Class::Attention;
+            } else if matches!(node.op, Op::BatchNorm(_)) && main.op.is_product() && node.output > main.output {
+                fold(&mut work, &main.op, graph.output(node)?.data_type.size());
             }
             // What stays inside is neither written to memory nor read from it. The first member met is the last to run.
-            if position > 0 {
+            if position == 0 {
+                elements_out = work.elements_out;
+            } else {
                 work.bytes_out = Bytes::ZERO;
             }
             for &id in graph.operands(node).ids() {
-                if self.members().any(|member| member.output == id) {
+                if self.members().skip(position).any(|member| member.output == id) {
                     let inside = graph.tensors().get(id.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
                     work.bytes_in = Bytes(work.bytes_in.0.saturating_sub(inside.0));
                 }
             }
             sum = sum.checked_add(&work)?;
         }
-        let class = if products > 1 { Class::Attention } else { main.class };
-        let elements_out = self.last().map_or(Ok(0), |node| graph.output(node)?.shape.elements())?;
-        Ok(Work { gemm: main.gemm, class, elements_out, ..sum })
-    }
-
-    fn previous(&self) -> Option<u32> {
-        self.nodes().nth(1)
+        Ok(Work { gemm, class, elements_out, ..sum })
     }
 }
 
