@@ -125,7 +125,7 @@ impl<'a> GraphView<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1.
     pub fn compulsory_traffic(&self) -> Result<Bytes, Error> {
         let mut bytes = self.bytes_stored()?;
-        for (id, tensor) in (0..).map(TensorId).zip(self.tensors) {
+        for (id, tensor) in (0..u32::MAX).map(TensorId).zip(self.tensors) {
             let counts = match tensor.kind {
                 TensorKind::Input => true,
                 TensorKind::Activation => !self.operands.contains(&id),
@@ -218,7 +218,7 @@ pub trait Build: Tables {
                 .map_err(|_| Error::CapacityExceeded { table: Table::Tensors, capacity: MAX_OUTPUTS })?;
         }
         self.reserve(1, outputs.len(), operands.len())?;
-        for tensor in outputs {
+        for &tensor in &outputs {
             self.push_tensor(tensor);
         }
         for &operand in operands {

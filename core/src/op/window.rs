@@ -146,7 +146,7 @@ impl Windows {
             return Err(Error::ShapeMismatch { operand: 0, axis: input.rank() });
         }
         let mut shape = Shape::new(&[*n, channels])?;
-        for (index, (window, &size)) in self.axes().iter().zip(spatial).enumerate() {
+        for (index, (window, &size)) in (0..Self::MAX).zip(self.axes().iter().zip(spatial)) {
             shape = shape.push(extent(index, window, size)?)?;
         }
         Ok(shape)

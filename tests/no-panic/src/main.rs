@@ -26,11 +26,14 @@ use derate_core::estimate::{Confidence, Estimate, Target, estimate, op_estimates
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
 use derate_core::memory::{Footprint, footprint};
-use derate_core::op::{Activation, ActivationKind, Binary, BinaryKind, Flatten, Op, PoolKind};
+use derate_core::op::{
+    Activation, ActivationKind, AdaptivePool, Binary, BinaryKind, Cell, MoveKind, Op, ReduceKind, ResizeKind,
+    Transpose, View, Window, Windows,
+};
 use derate_core::residency::{Border, Residency};
 use derate_core::roofline::{attainable_throughput, ridge_point, smooth_max};
 use derate_core::shape::{DataType, PerPrecision, Precision, Shape};
-use derate_core::tensor::{Operands, Tensor, TensorId};
+use derate_core::tensor::{Operands, Read, Tensor, TensorId, TensorKind};
 use derate_core::units::{
     Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, Macs, MacsPerCycle, Seconds, Watts,
 };
@@ -75,6 +78,7 @@ fn run() -> Result<(), Error> {
     counts()?;
     rates()?;
     shapes()?;
+    windows()?;
     names();
     messages().map_err(|_| Error::CountOverflow)?;
     let mut graph = Graph::<8, 16>::new();
@@ -123,13 +127,29 @@ fn shapes() -> Result<(), Error> {
     let precision = opaque(Precision::Fp32);
     keep((precision.name(), precision.data_type()));
     let table = PerPrecision::all(opaque(0_u32)).with(precision, opaque(1));
-    keep((table.at(opaque(Precision::Int8)), opaque(Tensor { shape, data_type }).bytes()));
+    let tensor = opaque(Tensor::activation(shape, data_type));
+    keep((table.at(opaque(Precision::Int8)), tensor.bytes(), tensor.kind.is_stored(), data_type.name()));
+    keep(Read::default().and(&tensor, opaque(Bytes(1))));
+    keep((shape.broadcast(opaque(&shape)), shape.push(opaque(2)), shape.with_extent(opaque(1), opaque(2))));
+    Ok(())
+}
+
+fn windows() -> Result<(), Error> {
+    let window = opaque(Window::new(opaque(3), opaque(1), opaque(1)));
+    keep((window.output(opaque(8), opaque(true)), window.transposed_output(opaque(8), opaque(0))));
+    keep(opaque(Windows::square(opaque(3), opaque(1), opaque(1))).rank());
+    let windows = opaque(Windows::new(opaque(&[window][..]))?);
+    keep((windows.axes(), windows.taps()));
+    keep((Transpose::new(opaque(&[1, 0][..])), AdaptivePool::global_average()));
     Ok(())
 }
 
 fn names() {
     keep((opaque(ActivationKind::Relu).name(), opaque(ActivationKind::Gelu).flops(), opaque(BinaryKind::Add).name()));
-    keep((opaque(PoolKind::Max).name(), opaque(Confidence::Unknown).name(), opaque(Class::Conv).bit()));
+    keep((opaque(Confidence::Unknown).name(), opaque(Class::Conv).bit(), opaque(Class::Conv).name()));
+    keep((opaque(Cell::Gru).name(), opaque(Cell::Gru).gates(), opaque(Cell::Gru).flops()));
+    keep((opaque(MoveKind::Pad).name(), opaque(ReduceKind::Sum).name(), opaque(ResizeKind::Cubic).name()));
+    keep(opaque(ActivationKind::Gelu).is_transcendental());
 }
 
 /// Somewhere to write that never refuses, and about which nothing is known.
@@ -153,10 +173,11 @@ fn messages() -> fmt::Result {
 /// Any op on any operands: which of the variants it is, and with what attributes, is not known.
 fn build<const OPS: usize, const TENSORS: usize>(graph: &mut Graph<OPS, TENSORS>) -> Result<TensorId, Error> {
     let id = graph.input(opaque(&[1, 8][..]), opaque(DataType::Fp32))?;
-    let op = opaque(Op::Flatten(Flatten { start_axis: 1 }));
+    keep(graph.tensor(opaque(&[1, 8][..]), opaque(DataType::Fp32), opaque(TensorKind::Parameter))?);
+    let op = opaque(Op::View(View { shape: Shape::new(opaque(&[8][..]))? }));
     let other = Op::Activation(Activation { kind: opaque(ActivationKind::Relu), in_place: opaque(true) });
     let third = Op::Binary(Binary { kind: opaque(BinaryKind::Add), in_place: opaque(true) });
-    keep((op.name(), op.in_place(), opaque(other).name(), opaque(third).name()));
+    keep((op.name(), op.in_place(), op.is_view(), op.output_count(), opaque(other).name(), opaque(third).name()));
     graph.op(op, opaque(&[id][..]))?;
     let graph = opaque(graph);
     graph.reserve(opaque(1), opaque(1), opaque(1))?;
@@ -165,8 +186,8 @@ fn build<const OPS: usize, const TENSORS: usize>(graph: &mut Graph<OPS, TENSORS>
         graph.push_node(node);
         graph.push_operand(opaque(node.output));
     }
-    graph.push_tensor(opaque(Tensor { shape: Shape::default(), data_type: DataType::Int8 }));
-    graph.op(opaque(op), opaque(&[id][..]))
+    graph.push_tensor(opaque(Tensor::activation(Shape::default(), DataType::Int8)));
+    graph.node(opaque(op), opaque(&[id.offset(opaque(1))][..]), opaque(true))
 }
 
 fn on_graph(view: GraphView<'_>) -> Result<(), Error> {
@@ -178,13 +199,16 @@ fn on_graph(view: GraphView<'_>) -> Result<(), Error> {
             keep(operand?);
         }
         let output = view.output(node)?;
-        keep((node.op.output(operands)?, node.op.work(operands, opaque(output))?));
+        keep((node.op.output(operands, opaque(0))?, node.op.work(operands, opaque(output))?));
+        for id in view.outputs(node) {
+            keep(id);
+        }
         on_work(&view.work(node)?)?;
     }
     on_work(&view.total_work()?)?;
     let mut scratch = [0; 16];
     let footprint: Footprint = footprint(view, opaque(&mut scratch[..]))?;
-    keep((view.compulsory_traffic()?, footprint.total()?));
+    keep((view.compulsory_traffic()?, view.bytes_stored()?, footprint.total()?));
     on_hardware(view)
 }
 
