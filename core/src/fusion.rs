@@ -201,9 +201,10 @@ impl<'a> Fuser<'a, '_> {
                 continue;
             }
             let Some(left) = self.advance(steps, node, at.0, next.between.is_some()) else { break };
-            for (view, before) in core::mem::take(&mut pending) {
+            for &(view, before) in &pending {
                 visit(view, before);
             }
+            pending.clear();
             let mut before = at.0;
             let mut length = at.1;
             if let Some(between) = next.between {
@@ -251,7 +252,7 @@ impl<'a> Fuser<'a, '_> {
         }
         let mut last = start;
         self.set(start, Link { previous: NONE, rule: longest.rule, state: State::Inner });
-        for (node, before) in members {
+        for &(node, before) in &members {
             if last == longest.last {
                 break;
             }

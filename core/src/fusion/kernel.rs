@@ -64,14 +64,14 @@ impl<'a> Kernel<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn work(&self) -> Result<Work, Error> {
         let graph = self.fused.graph;
-        let Some(main) = self.main() else { return Ok(Work::none(Class::View)) };
+        let (Some(main), Some(last)) = (self.main(), self.last()) else { return Ok(Work::none(Class::View)) };
         if self.nodes().nth(1).is_none() {
             let work = graph.work(main)?;
             return Ok(if self.fused.policy.is_view(graph, main) { work.as_view() } else { work });
         }
         let mut sum = Work::none(Class::View);
         let (mut class, mut gemm, mut elements_out) = (Class::View, None, 0);
-        for (position, node) in self.members().enumerate() {
+        for node in self.members() {
             let mut work = graph.work(node)?;
             if node.output == main.output {
                 (class, gemm) = (work.class, work.gemm);
@@ -81,14 +81,14 @@ impl<'a> Kernel<'a> {
             } else if matches!(node.op, Op::BatchNorm(_)) && main.op.is_product() && node.output > main.output {
                 fold(&mut work, &main.op, graph.output(node)?.data_type.size());
             }
-            // What stays inside is neither written to memory nor read from it. The first member met is the last to run.
-            if position == 0 {
+            // What stays inside is neither written to memory nor read from it.
+            if node.output == last.output {
                 elements_out = work.elements_out;
             } else {
                 work.bytes_out = Bytes::ZERO;
             }
             for &id in graph.operands(node).ids() {
-                if self.members().skip(position).any(|member| member.output == id) {
+                if self.members().any(|member| member.output == id) {
                     let inside = graph.tensors().get(id.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
                     work.bytes_in = Bytes(work.bytes_in.0.saturating_sub(inside.0));
                 }

@@ -48,7 +48,7 @@ pub fn schedule(
         let peak = lifetimes(graph, Some(candidate), buffers)?.peak()?;
         if peak < best {
             best = peak;
-            order.copy_from_slice(candidate);
+            copy(candidate, order);
         }
     }
     if count <= MOST_MOVED {
@@ -71,22 +71,33 @@ fn improve(
     for from in 0..order.len() {
         let (earliest, latest) = range(graph, order, from);
         for to in [earliest, latest].into_iter().chain(earliest..latest).filter(|&to| to != from).take(MOST_PLACES) {
-            candidate.copy_from_slice(order);
-            let span = if to < from { candidate.get_mut(to..=from) } else { candidate.get_mut(from..=to) };
-            match span {
-                Some(span) if to < from => span.rotate_right(1.min(span.len())),
-                Some(span) => span.rotate_left(1.min(span.len())),
-                None => continue,
+            for (place, slot) in candidate.iter_mut().enumerate() {
+                let source = if place == to {
+                    from
+                } else if (from..to).contains(&place) {
+                    place.saturating_add(1)
+                } else if place > to && place <= from {
+                    place.saturating_sub(1)
+                } else {
+                    place
+                };
+                *slot = order.get(source).copied().unwrap_or(NONE);
             }
             let peak = lifetimes(graph, Some(candidate), buffers)?.peak()?;
             if peak < *best {
                 *best = peak;
-                order.copy_from_slice(candidate);
+                copy(candidate, order);
                 return Ok(true);
             }
         }
     }
     Ok(false)
+}
+
+fn copy(from: &[u32], to: &mut [u32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }
 
 /// Places tried for each op: the first and last it can have, and some between.
@@ -171,23 +182,23 @@ impl<'a> List<'a> {
 
     /// Changes the buffer of each memory that a node reads, once.
     fn each_root(&mut self, node: &Node, change: impl Fn(&mut Buffer)) {
-        for root in self.roots(node) {
+        for &root in &self.roots(node) {
             self.edit(root, &change);
         }
     }
 
     /// The memories that a node reads, each once.
-    fn roots(&self, node: &Node) -> impl Iterator<Item = TensorId> + use<'a> {
+    fn roots(&self, node: &Node) -> heapless::Vec<TensorId, 16> {
         let ids = self.graph.operands(node).ids();
-        let mut roots = heapless::Vec::<u32, 16>::new();
+        let mut roots = heapless::Vec::new();
         for id in ids {
-            let root = self.buffer(*id).root;
+            let root = TensorId(self.buffer(*id).root);
             // Beyond sixteen operands a repeated one counts twice: the order may be worse, never wrong.
             if !roots.contains(&root) && roots.push(root).is_err() {
                 break;
             }
         }
-        roots.into_iter().map(TensorId)
+        roots
     }
 
     fn bytes(&self, id: TensorId) -> Bytes {
@@ -216,7 +227,7 @@ impl<'a> List<'a> {
             written = written.saturating_add(if counts { self.bytes(id).0 } else { 0 });
         }
         let mut read = 0_u64;
-        for root in self.roots(node) {
+        for &root in &self.roots(node) {
             let buffer = self.buffer(root);
             let changes = if self.rule == Rule::Backward { buffer.first != THERE } else { buffer.next == 1 };
             if changes && !node.op.is_view() {

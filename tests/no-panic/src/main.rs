@@ -22,10 +22,11 @@ use core::hint::black_box as opaque;
 use derate_core::Error;
 use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
-use derate_core::estimate::{Confidence, Estimate, Target, estimate, op_estimates};
+use derate_core::estimate::{Confidence, Estimate, Target, estimate, estimate_kernels, kernel_estimates, op_estimates};
+use derate_core::fusion::{EAGER, Fused, INFERENCE, Link, MCU, Part, Policy, Readers, Step, fuse};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
-use derate_core::memory::{Footprint, footprint};
+use derate_core::memory::{Buffer, Footprint, footprint, lifetimes, schedule};
 use derate_core::op::{
     Activation, ActivationKind, AdaptivePool, Binary, BinaryKind, Cell, MoveKind, Op, ReduceKind, ResizeKind,
     Transpose, View, Window, Windows,
@@ -206,15 +207,59 @@ fn on_graph(view: GraphView<'_>) -> Result<(), Error> {
         on_work(&view.work(node)?)?;
     }
     on_work(&view.total_work()?)?;
-    let mut scratch = [0; 16];
+    let mut scratch = [Buffer::EMPTY; 16];
     let footprint: Footprint = footprint(view, opaque(&mut scratch[..]))?;
     keep((view.compulsory_traffic()?, view.bytes_stored()?, footprint.total()?));
+    on_plan(view, &mut scratch)?;
     on_hardware(view)
+}
+
+fn on_plan(view: GraphView<'_>, buffers: &mut [Buffer]) -> Result<(), Error> {
+    let (mut order, mut scratch) = ([0; 16], [0; 32]);
+    keep(schedule(view, opaque(&mut order[..]), opaque(&mut scratch[..]), opaque(&mut *buffers))?);
+    let mut lifetimes = lifetimes(view, opaque(Some(&order[..])), opaque(buffers))?;
+    keep((lifetimes.place(opaque(16))?, lifetimes.peak()?));
+    for live in lifetimes.live()? {
+        keep(live?);
+    }
+    keep(opaque(view.tensors()).len());
+    if let Some(node) = view.nodes().first() {
+        keep(lifetimes.placement(node.output));
+    }
+    Ok(())
+}
+
+fn on_kernels(view: GraphView<'_>, target: &Target<'_>) -> Result<(), Error> {
+    let (mut readers, mut links) = ([Readers::NOBODY; 16], [Link::FREE; 16]);
+    let steps = [Step::once(opaque(Part::Conv)), Step::optional(Part::Bias), Step::any(Part::Pointwise)];
+    keep(steps);
+    let policy: &Policy = opaque([&EAGER, &INFERENCE, &MCU])[opaque(0) % 3];
+    let fused: Fused<'_> = fuse(view, opaque(policy), opaque(&mut readers[..]), opaque(&mut links[..]))?;
+    keep((fused.graph(), fused.policy()));
+    for kernel in fused.kernels() {
+        keep((kernel.rule(), kernel.last(), kernel.main(), kernel.in_place(), kernel.work()?));
+        for node in kernel.nodes() {
+            keep(node);
+        }
+        if let Some(node) = kernel.main() {
+            keep((
+                policy.is_view(view, node),
+                opaque(Part::Linear).matches(view, node, opaque(None)),
+                node.op.is_product(),
+            ));
+        }
+    }
+    for kernel in kernel_estimates(fused, target)? {
+        keep(kernel?);
+    }
+    keep(estimate_kernels(fused, target)?);
+    Ok(())
 }
 
 fn on_work(work: &Work) -> Result<(), Error> {
     keep((work.bytes_activation()?, work.compulsory_traffic()?, work.operational_intensity()?));
     keep(work.checked_add(opaque(&Work::none(Class::Copy)))?);
+    keep(work.as_view());
     Ok(())
 }
 
@@ -262,6 +307,7 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     let target = Target { calibration: opaque(Some(&calibration)), ..Target::new(&hardware)? };
     let estimate: Estimate = estimate(view, opaque(&target))?;
     keep((estimate, estimate.compute_bound()));
+    on_kernels(view, opaque(&target))?;
     for op in op_estimates(view, opaque(&target))? {
         keep(op?);
     }
