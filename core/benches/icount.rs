@@ -1,0 +1,28 @@
+//! Instructions of characterising a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//!
+//! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
+
+use std::hint::black_box;
+
+use derate_core::Error;
+use derate_core::graph::Tables;
+use derate_core::work::Work;
+use gungraun::{library_benchmark, library_benchmark_group, main};
+
+mod resnet50;
+
+fn networks(copies: usize) -> resnet50::Networks {
+    resnet50::networks(copies).expect("room for eight networks")
+}
+
+#[library_benchmark(setup = networks)]
+#[bench::ops_175(1)]
+#[bench::ops_350(2)]
+#[bench::ops_700(4)]
+#[bench::ops_1400(8)]
+fn characterize(graph: resnet50::Networks) -> Result<Work, Error> {
+    black_box(&graph).view().total_work()
+}
+
+library_benchmark_group!(name = counts, benchmarks = characterize);
+main!(library_benchmark_groups = counts);

@@ -1,0 +1,38 @@
+//! Wall time of characterising a graph: exact work of all its ops. `cargo bench -p derate-core --bench walltime`
+//!
+//! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of N of them in one graph, per op, which a time linear in the
+//! number of ops leaves the same.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use derate_core::Error;
+use derate_core::graph::Tables;
+
+mod resnet50;
+
+fn characterize(criterion: &mut Criterion) {
+    let graph = resnet50::networks(1).expect("room for one network");
+    let work = graph.view().total_work().expect("small counts");
+    // The published counts: another graph would be another bench.
+    assert_eq!((graph.view().nodes().len(), work.macs.0, work.params), (175, 4_089_184_256, 25_557_032));
+    criterion.bench_function("characterize/resnet50", |bench| bench.iter(|| total(black_box(&graph))));
+
+    let mut group = criterion.benchmark_group("scaling");
+    for copies in [1, 2, 4, 8] {
+        let graph = resnet50::networks(copies).expect("room for eight networks");
+        let ops = graph.view().nodes().len();
+        group.throughput(Throughput::Elements(u64::try_from(ops).unwrap_or(u64::MAX)));
+        group.bench_with_input(BenchmarkId::from_parameter(ops), &graph, |bench, graph| {
+            bench.iter(|| total(black_box(graph)));
+        });
+    }
+    group.finish();
+}
+
+fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
+    graph.view().total_work()
+}
+
+criterion_group!(benches, characterize);
+criterion_main!(benches);
