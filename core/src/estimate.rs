@@ -93,7 +93,8 @@ pub struct OpEstimate {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Estimate {
-    /// Sum of all counts of its ops, and what the graph itself stores, as [`GraphView::total_work`] has it.
+    /// Sum of all counts of its ops and what the graph itself stores, as [`GraphView::total_work`] has it, without the bytes of ops
+    /// that the runtime makes views.
     pub work: Work,
     /// Time of one run.
     pub latency: Seconds,

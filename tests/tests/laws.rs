@@ -13,6 +13,7 @@ use derate_core::residency::{Border, Residency};
 use derate_core::roofline::smooth_max;
 use derate_core::shape::{DataType, Shape};
 use derate_core::units::{Bytes, Factor, Seconds};
+use derate_core::work::Work;
 use derate_tests::device::{Device, calibration, device};
 use derate_tests::network::{Network, OPS, Step, TENSORS, batch, network, replay};
 use derate_tests::tolerance;
@@ -59,7 +60,11 @@ fn above_the_roofs(
     let whole = estimate(graph, &target)?;
     assert_eq!(whole.latency, sum, "ops run one after the other");
     assert_eq!([whole.compute, whole.memory, whole.overhead], parts, "each part is the sum of its ops'");
-    assert_eq!(whole.work, graph.total_work()?);
+    // What the runtime makes a view of moves nothing; all else is as the graph counts it.
+    let counted = graph.total_work()?;
+    let (bytes_in, bytes_out, bytes_weight) = (whole.work.bytes_in, whole.work.bytes_out, whole.work.bytes_weight);
+    assert!(bytes_in <= counted.bytes_in && bytes_out <= counted.bytes_out && bytes_weight <= counted.bytes_weight);
+    assert_eq!(whole.work, Work { bytes_in, bytes_out, bytes_weight, ..counted });
     if let Some([low, high]) = whole.interval {
         assert!(low.0 <= sum.0 && sum.0 <= high.0, "{whole:?}");
     }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use derate_tests::source::{code, files, public_functions, without_tests};
 
 /// Modules of core, lowest first; those in one row may use each other.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["units", "error"],
     &["shape"],
     &["tensor"],
     &["work"],
     &["op"],
     &["graph"],
+    &["fusion"],
     &["memory"],
     &["hardware"],
     &["residency"],
