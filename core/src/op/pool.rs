@@ -142,18 +142,18 @@ impl Describe for AdaptivePool {
 }
 
 /// Sum of the extents of all windows of adaptive pooling along one axis.
+///
+/// ```text
+/// Σ over i of ⌈(i + 1) · h / o⌉ − ⌊i · h / o⌋ = h + o − gcd(h, o)
+/// ```
+/// The floors cancel but for the last, h; of the o ceilings those exceed their floor by one whose i · h is no multiple of o.
 fn covered(extent: u32, outputs: u32) -> Result<u64, Error> {
-    let (extent, outputs) = (u64::from(extent), u64::from(outputs));
-    // Where the outputs divide the extent, windows share nothing: no need to visit each.
-    if extent.checked_rem(outputs) == Some(0) {
-        return Ok(extent);
+    let (mut a, mut b) = (extent, outputs);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
     }
-    (0..outputs).try_fold(0_u64, |sum, index| {
-        let start = index.checked_mul(extent).and_then(|at| at.checked_div(outputs));
-        let end = index.checked_add(1).and_then(|next| next.checked_mul(extent)).map(|at| at.div_ceil(outputs.max(1)));
-        let window = end.zip(start).and_then(|(end, start)| end.checked_sub(start));
-        window.and_then(|window| sum.checked_add(window)).ok_or(Error::CountOverflow)
-    })
+    let sum = u64::from(extent).checked_add(u64::from(outputs)).and_then(|sum| sum.checked_sub(u64::from(a)));
+    sum.ok_or(Error::CountOverflow)
 }
 
 #[cfg(test)]
@@ -164,5 +164,16 @@ mod tests {
     fn windows_of_adaptive_pooling_by_hand() {
         // 7 → 7 and 7 → 1: each row once. 7 → 3: rows 0–2, 2–4, 4–6. 2 → 3: 0, 0–1, 1.
         assert_eq!([covered(7, 7), covered(7, 1), covered(7, 3), covered(2, 3)], [Ok(7), Ok(7), Ok(9), Ok(4)]);
+    }
+
+    #[test]
+    fn windows_of_adaptive_pooling_one_by_one() {
+        for extent in 1..40_u32 {
+            for outputs in 1..40_u32 {
+                let window = |i: u32| ((i + 1) * extent).div_ceil(outputs) - i * extent / outputs;
+                let sum: u32 = (0..outputs).map(window).sum();
+                assert_eq!(covered(extent, outputs), Ok(u64::from(sum)), "{extent} → {outputs}");
+            }
+        }
     }
 }
