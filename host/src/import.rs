@@ -129,3 +129,43 @@ fn format(file: &str) -> Result<&'static Format, ImportError> {
         error(format!("neither its name nor its first bytes tell a format; known are {}", known.join(", ")))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRAPH: &str = r#"{"format": "derate-graph", "version": 1,
+        "tensors": [{"name": "x", "kind": "input", "shape": [1, 8], "data_type": "fp32"}],
+        "ops": [{"name": "y", "op": "relu", "operands": ["x"]}]}"#;
+
+    #[test]
+    fn the_end_of_a_name_or_the_first_bytes_tell_the_format() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).expect("written");
+            path.display().to_string()
+        };
+        let options = Options::default();
+        for name in ["graph.json", "graph.JSON", "graph", "graph.txt"] {
+            let import = import(&put(name, GRAPH), &options).expect("a graph");
+            assert_eq!(import.graph.names(), ["y"], "{name}");
+        }
+        // The name decides: what it promises must hold.
+        let error = |name: &str, content: &str| import(&put(name, content), &options).expect_err("refused").to_string();
+        assert!(error("a.tflite", GRAPH).contains("no TFLite file"));
+        assert!(error("b.json", "TFL3").contains("is no JSON"));
+        assert!(error("c.bin", "\u{18}\0\0\0TFL3").contains("damaged TFLite file"));
+        assert!(error("d.bin", "hello").contains("known are"));
+        assert!(error("e.tflite", "").contains("cannot be read") || error("e.tflite", "").contains("no TFLite file"));
+    }
+
+    #[test]
+    fn a_description_needs_no_file() {
+        let options = Options { data_type: DataType::Int8, ..Options::default() };
+        assert_eq!(import("gemm:2x3x4", &options).expect("valid").graph.names(), ["mat_mul"]);
+        let error = import("no/such/file", &options).expect_err("missing").to_string();
+        assert!(error.starts_with("no/such/file: ") && error.contains("gemm:"), "{error}");
+        assert!(import("no/such/file.json", &options).expect_err("missing").to_string().contains("cannot be opened"));
+    }
+}

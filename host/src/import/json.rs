@@ -11,7 +11,7 @@ mod tests;
 mod values;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -24,7 +24,8 @@ pub(crate) use self::keys::nearest;
 pub use self::write::write;
 
 use self::keys::{Family, Kind, OP_KEYS, family};
-use self::values::{Fields, open_names, shown};
+pub(super) use self::values::shown;
+use self::values::{Fields, open_names};
 use super::build::Builder;
 use super::{Import, ImportError, Options, node_list};
 
@@ -141,10 +142,16 @@ impl<'a> Reader<'a> {
     }
 
     fn build(&mut self, tensors: &[&'a Map<String, Value>], ops: &[&'a Map<String, Value>]) -> Result<(), ImportError> {
+        let names: HashSet<&str> = ops.iter().filter_map(|op| op.get("name").and_then(Value::as_str)).collect();
         let mut after: HashMap<&str, Vec<&'a Map<String, Value>>> = HashMap::new();
         for &tensor in tensors {
             match tensor.get("after").and_then(Value::as_str) {
-                Some(op) => after.entry(op).or_default().push(tensor),
+                Some(op) if names.contains(op) => after.entry(op).or_default().push(tensor),
+                Some(op) => {
+                    let name = tensor.get("name").and_then(Value::as_str).unwrap_or_default();
+                    let message = format!("\"after\": no op is called \"{op}\"{}", nearest(op, names));
+                    return Err(self.builder.error(format!("tensor {name}"), message));
+                }
                 None => self.tensor(tensor)?,
             }
         }
@@ -154,14 +161,7 @@ impl<'a> Reader<'a> {
                 self.tensor(tensor)?;
             }
         }
-        match after.into_iter().next() {
-            Some((op, _)) => {
-                let names = ops.iter().filter_map(|op| op.get("name").and_then(Value::as_str));
-                let message = format!("no op is called \"{op}\"{}", nearest(op, names));
-                Err(self.builder.error("\"after\"", message))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Gives a name to what it stands for.

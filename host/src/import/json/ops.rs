@@ -285,11 +285,13 @@ fn pointwise(name: &str, operands: usize, f: Fields<'_>) -> Result<Option<Op>, S
     if let Some(kind) = BinaryKind::ALL.into_iter().find(|kind| kind.name() == name) {
         let in_place = f.flag_or_false("in_place")?;
         // With one operand: arithmetic with a number.
-        let op = if operands == 1 { Op::Scalar(Scalar { kind, in_place }) } else { Op::Binary(Binary { kind, in_place }) };
+        let op =
+            if operands == 1 { Op::Scalar(Scalar { kind, in_place }) } else { Op::Binary(Binary { kind, in_place }) };
         return Ok(Some(op));
     }
     if let Some(kind) = ReduceKind::ALL.into_iter().find(|kind| kind.name() == name) {
-        let axes = f.axes("axes")?.into_iter().fold(0_u8, |bits, axis| bits | 1_u8.checked_shl(axis.into()).unwrap_or(0));
+        let axes =
+            f.axes("axes")?.into_iter().fold(0_u8, |bits, axis| bits | 1_u8.checked_shl(axis.into()).unwrap_or(0));
         return Ok(Some(Op::Reduce(Reduce { kind, axes, keep_dims: f.flag_or_false("keep_dims")? })));
     }
     Ok(Some(match name {

@@ -17,7 +17,7 @@ pub(super) struct Fields<'a> {
 }
 
 /// A value as it stands in the file, cut where it is long.
-pub(super) fn shown(value: &Value) -> String {
+pub(in crate::import) fn shown(value: &Value) -> String {
     let text = match value {
         Value::Array(_) => "an array".to_owned(),
         Value::Object(_) => "an object".to_owned(),
@@ -60,7 +60,8 @@ fn is_name(factor: &str) -> bool {
 /// An extent: a number, or a product of numbers and names.
 fn extent(value: &Value, options: &Options) -> Result<u32, String> {
     let wrong = || {
-        let allowed = format!("a number from 1 to {}, or a product of numbers and names such as \"49*batch\"", u32::MAX);
+        let allowed =
+            format!("a number from 1 to {}, or a product of numbers and names such as \"49*batch\"", u32::MAX);
         format!("{} is no extent; allowed is {allowed}", shown(value))
     };
     let number = match value {
