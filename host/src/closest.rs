@@ -1,13 +1,28 @@
 //! Which of several known names was probably meant.
 
+/// Names beyond this length were not mistyped, and distances to them are only slow.
+const LONGEST: usize = 64;
+
 /// The known name that was probably meant: by few edits, or since one begins with the other.
-pub(crate) fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.to_ascii_lowercase().replace('-', "_");
-    let by_edits = known
-        .iter()
-        .map(|&key| (strsim::damerau_levenshtein(&name, key), key))
-        .filter(|&(edits, key)| edits <= (key.len() / 3).max(1))
-        .min_by_key(|&(edits, _)| edits);
-    let begins = |key: &&&str| name.len() >= 3 && (key.starts_with(&name) || name.starts_with(**key));
-    by_edits.map(|(_, key)| key).or_else(|| known.iter().find(begins).copied())
+    let (mut by_edits, mut by_start) = (None, None);
+    for key in known {
+        let edits = strsim::damerau_levenshtein(&name, key);
+        if edits <= (key.len() / 3).max(1) && by_edits.is_none_or(|(fewest, _)| edits < fewest) {
+            by_edits = Some((edits, key));
+        }
+        if by_start.is_none() && name.len() >= 3 && (key.starts_with(&name) || name.starts_with(key)) {
+            by_start = Some(key);
+        }
+    }
+    by_edits.map(|(_, key)| key).or(by_start)
+}
+
+/// The name that was probably meant, as the end of a message; empty where none is near.
+pub(crate) fn hint<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    closest(name, known).map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default()
 }

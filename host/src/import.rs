@@ -4,8 +4,17 @@
 //! computes enters the graph as an input.
 
 pub(crate) mod build;
+pub mod inline;
+pub mod json;
+pub mod node_list;
+pub mod tflite;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use derate_core::shape::DataType;
 
 use crate::graph_buf::GraphBuf;
 
@@ -31,13 +40,21 @@ pub struct Unsupported {
     pub reason: String,
 }
 
-/// Values that a file leaves open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Values that a file or a description leaves open.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Extent of the outermost axis of every input where the file leaves it open.
     pub batch: Option<u32>,
     /// Extents of named dimensions.
     pub dims: BTreeMap<String, u32>,
+    /// Data type of the tensors of a description, which names none; files say their own.
+    pub data_type: DataType,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { batch: None, dims: BTreeMap::new(), data_type: DataType::Fp32 }
+    }
 }
 
 /// A file or description that is no graph.
@@ -50,4 +67,105 @@ pub struct ImportError {
     pub at: Option<String>,
     /// What is wrong, with the value and what is allowed.
     pub message: String,
+}
+
+/// What reads a format.
+type Reader = fn(&Path, &Options) -> Result<Import, ImportError>;
+
+/// A file format: what it is called, how its files end, how they begin, what reads them.
+struct Format {
+    name: &'static str,
+    extensions: &'static [&'static str],
+    /// Whether a file that begins with these bytes is of this format.
+    begins: fn(&[u8]) -> bool,
+    read: Reader,
+}
+
+/// The formats. Where the end of a file's name tells nothing, the first whose beginning fits is taken.
+const FORMATS: [Format; 2] = [
+    Format {
+        name: "TFLite",
+        extensions: &["tflite", "lite"],
+        begins: |bytes| bytes.get(4..8) == Some(tflite::IDENTIFIER),
+        read: tflite::read,
+    },
+    Format {
+        name: "JSON",
+        extensions: &["json"],
+        begins: |bytes| bytes.trim_ascii_start().first() == Some(&b'{'),
+        read: json::read,
+    },
+];
+
+/// Bytes of a file that tell its format.
+const BEGINNING: u64 = 64;
+
+/// The network that a file or a description holds: a description where it begins as one ([`inline`]), a file else, whose format
+/// follows from the end of its name, or from its first bytes.
+///
+/// # Errors
+/// [`ImportError`] for a file of no known format, and what the reader of its format refuses.
+pub fn import(source: &str, options: &Options) -> Result<Import, ImportError> {
+    match inline::read(source, options) {
+        Some(import) => import,
+        None => (format(source)?.read)(Path::new(source), options),
+    }
+}
+
+/// The format of a file.
+fn format(file: &str) -> Result<&'static Format, ImportError> {
+    let error = |message: String| ImportError { file: file.to_owned(), at: None, message };
+    let extension = Path::new(file).extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+    let ends = |format: &&Format| extension.as_deref().is_some_and(|end| format.extensions.contains(&end));
+    if let Some(format) = FORMATS.iter().find(ends) {
+        return Ok(format);
+    }
+    let mut beginning = Vec::new();
+    let opened =
+        File::open(file).map_err(|cause| error(format!("{cause}; and it is no description: {}", inline::FORMS)))?;
+    opened.take(BEGINNING).read_to_end(&mut beginning).map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    FORMATS.iter().find(|format| (format.begins)(&beginning)).ok_or_else(|| {
+        let known = FORMATS.map(|format| format!("{} (.{})", format.name, format.extensions.join(", .")));
+        error(format!("neither its name nor its first bytes tell a format; known are {}", known.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRAPH: &str = r#"{"format": "derate-graph", "version": 1,
+        "tensors": [{"name": "x", "kind": "input", "shape": [1, 8], "data_type": "fp32"}],
+        "ops": [{"name": "y", "op": "relu", "operands": ["x"]}]}"#;
+
+    #[test]
+    fn the_end_of_a_name_or_the_first_bytes_tell_the_format() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).expect("written");
+            path.display().to_string()
+        };
+        let options = Options::default();
+        for name in ["graph.json", "graph.JSON", "graph", "graph.txt"] {
+            let import = import(&put(name, GRAPH), &options).expect("a graph");
+            assert_eq!(import.graph.names(), ["y"], "{name}");
+        }
+        // The name decides: what it promises must hold.
+        let error = |name: &str, content: &str| import(&put(name, content), &options).expect_err("refused").to_string();
+        assert!(error("a.tflite", GRAPH).contains("no TFLite file"));
+        assert!(error("b.json", "TFL3").contains("is no JSON"));
+        assert!(error("c.bin", "\u{18}\0\0\0TFL3").contains("damaged TFLite file"));
+        assert!(error("d.bin", "hello").contains("known are"));
+        assert!(error("e.tflite", "").contains("cannot be read") || error("e.tflite", "").contains("no TFLite file"));
+    }
+
+    #[test]
+    fn a_description_needs_no_file() {
+        let options = Options { data_type: DataType::Int8, ..Options::default() };
+        assert_eq!(import("gemm:2x3x4", &options).expect("valid").graph.names(), ["mat_mul"]);
+        let error = import("no/such/file", &options).expect_err("missing").to_string();
+        assert!(error.starts_with("no/such/file: ") && error.contains("gemm:"), "{error}");
+        assert!(import("no/such/file.json", &options).expect_err("missing").to_string().contains("cannot be opened"));
+    }
 }

@@ -111,7 +111,7 @@ pub enum ZooError {
 }
 
 fn meant(name: &str) -> String {
-    closest(name, &NETWORKS).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default()
+    closest(name, NETWORKS).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default()
 }
 
 /// Graph of one of [`NETWORKS`], for so many images (or sequences, or spectrograms) of this data type.

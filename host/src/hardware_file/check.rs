@@ -130,7 +130,7 @@ impl<'t> Findings<'t> {
             } else if let Some(node) = by_precision.filter(|_| precisions.contains(&name.get_ref().as_ref())) {
                 self.node(node, &path, value);
             } else {
-                let allowed = match closest(name.get_ref(), &known) {
+                let allowed = match closest(name.get_ref(), known.iter().copied()) {
                     Some(key) => format!("did you mean `{key}`? Known here: {}", known.join(", ")),
                     None => format!("known here: {}", known.join(", ")),
                 };
