@@ -103,7 +103,7 @@ pub struct GroupNorm {
     pub affine: Affine,
 }
 
-/// Normalisation of each element by the squares of `size` neighbours across the channels of `[n, c, …]` (AlexNet, GoogLeNet).
+/// Normalisation of each element by the squares of `size` neighbours across the channels of `[n, c, …]` (`AlexNet`, `GoogLeNet`).
 ///
 /// ```text
 /// flops = (2 · size + 4) · elements          squares and their sum; factor, addend, power, division
