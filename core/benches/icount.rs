@@ -1,6 +1,7 @@
 //! Instructions of characterising a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
+#![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
 
 use std::hint::black_box;
 

@@ -1,7 +1,7 @@
 //! Wall time of characterising a graph: exact work of all its ops. `cargo bench -p derate-core --bench walltime`
 //!
-//! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of N of them in one graph, per op, which a time linear in the
-//! number of ops leaves the same.
+//! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of a graph of N ops, with the ops in a second, which stay
+//! the same where the time grows with the ops and no faster.
 
 use std::hint::black_box;
 

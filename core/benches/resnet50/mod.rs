@@ -13,19 +13,19 @@ use derate_core::shape::{DataType, Shape};
 use derate_core::tensor::TensorId;
 
 /// Ops of one network.
-pub const OPS: usize = 175;
+pub(crate) const OPS: usize = 175;
 
 /// Most networks in one graph.
-pub const COPIES: usize = 8;
+pub(crate) const COPIES: usize = 8;
 
 /// A graph of up to [`COPIES`] networks: each has an input, and 16 additions that read a tensor more.
-pub type Networks = Graph<{ OPS * COPIES }, { (OPS + 1 + 16) * COPIES }>;
+pub(crate) type Networks = Graph<{ OPS * COPIES }, { (OPS + 1 + 16) * COPIES }>;
 
 /// So many networks, each with an input of its own.
 ///
 /// # Errors
 /// [`Error::CapacityExceeded`] beyond [`COPIES`].
-pub fn networks(copies: usize) -> Result<Networks, Error> {
+pub(crate) fn networks(copies: usize) -> Result<Networks, Error> {
     let mut graph = Graph::new();
     for _ in 0..copies {
         network(&mut graph)?;

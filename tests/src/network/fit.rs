@@ -188,12 +188,12 @@ impl Step {
 
     fn sequence<T: Tables>(&self, site: Site<'_, T>) -> Result<(Op, Vec<TensorId>), Error> {
         if self.kind == 5 && self.bias {
-            // Stored keys and values of one head, which all heads of the queries use; a mask for them.
+            // Stored keys and values, of heads that several heads of the queries use; a mask for them.
             let mut site = site.with_rank(4)?;
             let [heads, l, d] = [site.extents[1], site.extents[2], site.extents[3]];
-            let s = u32::from(self.kernel);
-            let k = site.stored(&[1, 1, s, d], site.data_type, TensorKind::Parameter)?;
-            let v = site.stored(&[1, 1, s, self.width], site.data_type, TensorKind::Parameter)?;
+            let (s, kv_heads) = (u32::from(self.kernel), divisor(heads, u32::from(self.stride)));
+            let k = site.stored(&[1, kv_heads, s, d], site.data_type, TensorKind::Parameter)?;
+            let v = site.stored(&[1, kv_heads, s, self.width], site.data_type, TensorKind::Parameter)?;
             let mut operands = vec![site.x, k, v];
             if self.in_place {
                 let mask = if self.stride == 2 { vec![heads, l, s] } else { vec![l, s] };
@@ -207,14 +207,17 @@ impl Step {
             5 => Ok((Op::Attention(Attention { causal: self.in_place }), vec![site.x; 3])),
             6 => {
                 let heads = divisor(features, self.width);
-                let op = MultiHeadAttention {
-                    embed: features,
-                    heads,
-                    k_features: features,
-                    v_features: features,
-                    bias: self.bias,
-                };
-                Ok((Op::MultiHeadAttention(op), vec![site.x; 3]))
+                let mut operands = vec![site.x; 3];
+                let [mut k_features, mut v_features] = [features; 2];
+                if self.in_place {
+                    // Keys and values of another length and width, given with each image.
+                    let s = u32::from(self.kernel);
+                    [k_features, v_features] = [self.width, self.width + u32::from(self.stride)];
+                    operands[1] = site.stored(&[n, s, k_features], site.data_type, TensorKind::Input)?;
+                    operands[2] = site.stored(&[n, s, v_features], site.data_type, TensorKind::Input)?;
+                }
+                let op = MultiHeadAttention { embed: features, heads, k_features, v_features, bias: self.bias };
+                Ok((Op::MultiHeadAttention(op), operands))
             }
             _ => {
                 let (layers, bidirectional) = (self.kernel, self.in_place);
