@@ -275,7 +275,7 @@ mod tests {
             ("mlp:4-8-2", "\"4-8-2\": no hidden layers in brackets"),
             ("mlp:4-[]-2", "an empty piece: no hidden features"),
             ("attention:1x2x3", "4 are needed"),
-            ("zoo:resnet81@2", "did you mean \"resnet18\"?"),
+            ("zoo:resnet81@2", "did you mean resnet18?"),
             ("zoo:resnet18@0", "\"0\": no batch"),
         ] {
             let message = error(source);
