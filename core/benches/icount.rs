@@ -1,4 +1,4 @@
-//! Instructions of characterising a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//! Instructions of characterising and fusing a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
@@ -25,5 +25,15 @@ fn characterize(graph: resnet50::Networks) -> Result<Work, Error> {
     black_box(&graph).view().total_work()
 }
 
-library_benchmark_group!(name = counts, benchmarks = characterize);
+// Fusion, and the work of every kernel.
+#[library_benchmark(setup = networks)]
+#[bench::ops_175(1)]
+#[bench::ops_350(2)]
+#[bench::ops_700(4)]
+#[bench::ops_1400(8)]
+fn fuse(graph: resnet50::Networks) -> Result<(usize, Work), Error> {
+    resnet50::fused(black_box(&graph), &mut resnet50::Scratch::default())
+}
+
+library_benchmark_group!(name = counts, benchmarks = [characterize, fuse]);
 main!(library_benchmark_groups = counts);

@@ -30,9 +30,30 @@ fn characterize(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Fusion, and the work of every kernel: graph to kernels, as an estimate needs it.
+fn fuse(criterion: &mut Criterion) {
+    let mut scratch = resnet50::Scratch::default();
+    let graph = resnet50::networks(1).expect("room for one network");
+    let (kernels, work) = resnet50::fused(&graph, &mut scratch).expect("small counts");
+    // A convolution, its norm, its activation and its residual sum are one: 53 of them, and pooling, mean, view and classifier.
+    assert_eq!((kernels, work.macs.0), (57, 4_089_184_256));
+    criterion.bench_function("fuse/resnet50", |bench| bench.iter(|| resnet50::fused(black_box(&graph), &mut scratch)));
+
+    let mut group = criterion.benchmark_group("fuse/scaling");
+    for copies in [1, 2, 4, 8] {
+        let graph = resnet50::networks(copies).expect("room for eight networks");
+        let ops = graph.view().nodes().len();
+        group.throughput(Throughput::Elements(u64::try_from(ops).unwrap_or(u64::MAX)));
+        group.bench_with_input(BenchmarkId::from_parameter(ops), &graph, |bench, graph| {
+            bench.iter(|| resnet50::fused(black_box(graph), &mut scratch));
+        });
+    }
+    group.finish();
+}
+
 fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
     graph.view().total_work()
 }
 
-criterion_group!(benches, characterize);
+criterion_group!(benches, characterize, fuse);
 criterion_main!(benches);

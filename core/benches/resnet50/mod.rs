@@ -4,6 +4,7 @@
 //! convolution, as torchvision has it.
 
 use derate_core::Error;
+use derate_core::fusion::{INFERENCE, Link, Readers, fuse};
 use derate_core::graph::{Build, Graph, Tables};
 use derate_core::op::{
     Activation, ActivationKind, AdaptivePool, BatchNorm, Binary, BinaryKind, Conv, Linear, Op, Pool, PoolKind, View,
@@ -11,6 +12,7 @@ use derate_core::op::{
 };
 use derate_core::shape::{DataType, Shape};
 use derate_core::tensor::TensorId;
+use derate_core::work::{Class, Work};
 
 /// Ops of one network.
 pub(crate) const OPS: usize = 175;
@@ -31,6 +33,29 @@ pub(crate) fn networks(copies: usize) -> Result<Networks, Error> {
         network(&mut graph)?;
     }
     Ok(graph)
+}
+
+/// Scratch of fusion for any of the graphs.
+pub(crate) struct Scratch {
+    readers: [Readers; (OPS + 1 + 16) * COPIES],
+    links: [Link; OPS * COPIES],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { readers: [Readers::NOBODY; (OPS + 1 + 16) * COPIES], links: [Link::FREE; OPS * COPIES] }
+    }
+}
+
+/// Fuses the graph as an inference runtime does: the number of kernels, and the work of all of them.
+///
+/// # Errors
+/// [`Error::CountOverflow`], for which there is no reason here.
+pub(crate) fn fused(graph: &Networks, scratch: &mut Scratch) -> Result<(usize, Work), Error> {
+    let fused = fuse(graph.view(), &INFERENCE, &mut scratch.readers, &mut scratch.links)?;
+    fused.kernels().try_fold((0, Work::none(Class::View)), |(kernels, sum), kernel| {
+        Ok((kernels + 1, sum.checked_add(&kernel.work()?)?))
+    })
 }
 
 fn network(graph: &mut impl Tables) -> Result<(), Error> {
