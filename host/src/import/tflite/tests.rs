@@ -214,3 +214,43 @@ fn impossible_graphs_are_errors() {
     assert!(refused(early).contains("neither stored nor computed"));
     assert!(refused(File::new().input("x", &[1], None)).contains("no ops"));
 }
+
+#[test]
+fn damaged_real_files_are_errors_soon() {
+    let Some(data) = data() else { return };
+    let whole = std::fs::read(data.join("mlperf_tiny/kws_ref_model.tflite")).expect("readable");
+    // A generator of Knuth's, so that a failure can be repeated.
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random(8) {
+            // Tables stand at the beginning and the end, weights between them.
+            let place = if random(2) == 0 { 8 + random(4000) } else { bytes.len() - 1 - random(20_000) };
+            bytes[place] = [0, 1, 4, 0x7f, 0x80, 0xff][random(6)];
+        }
+        refused(&bytes);
+    }
+}
+
+#[test]
+fn a_file_that_stands_for_more_than_it_holds_is_refused() {
+    // Ten thousand operators that are one table, which reads ten thousand tensors: a hundred million operands.
+    let many = vec![0; 10_000];
+    let file = File::new().input("x", &[1, 8], None).computed("y", &[1, 8]).call(Operation::plain(0, &many, &[1]));
+    let error = refused(&file.repeated(10_000).bytes()).expect("refused").to_string();
+    assert!(error.contains("damaged TFLite file"), "{error}");
+}
+
+#[test]
+fn deep_chains_need_no_stack() {
+    let mut file = File::new().input("x", &[1, 8], None);
+    for place in 0..20_000 {
+        file = file.computed("", &[1, 8]).call(Operation::plain(14, &[place], &[place + 1]));
+    }
+    let import = parse(&file.bytes(), "test.tflite", "test", &Options::default()).expect("valid");
+    assert_eq!(import.graph.names().len(), 20_000);
+}

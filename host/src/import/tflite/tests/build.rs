@@ -37,6 +37,8 @@ pub(super) struct File {
     tensors: Vec<Tensor>,
     inputs: Vec<i32>,
     operations: Vec<Operation>,
+    /// How often the list of operators names each of them, beside once.
+    repeated: usize,
 }
 
 impl File {
@@ -76,6 +78,12 @@ impl File {
     /// One more operator.
     pub(super) fn call(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
+        self
+    }
+
+    /// The same file with operators that are so often the same table.
+    pub(super) fn repeated(mut self, times: usize) -> Self {
+        self.repeated = times;
         self
     }
 
@@ -121,6 +129,10 @@ impl File {
                     t.offset(12, options);
                 }
             }));
+        }
+        let again = operators.clone();
+        for _ in 0..self.repeated {
+            operators.extend(&again);
         }
         let (tensors, operators) = (fbb.create_vector(&tensors), fbb.create_vector(&operators));
         let inputs = fbb.create_vector(&self.inputs);
