@@ -82,7 +82,7 @@ struct Format {
 }
 
 /// The formats. Where the end of a file's name tells nothing, the first whose beginning fits is taken.
-const FORMATS: [Format; 2] = [
+const FORMATS: &[Format] = &[
     Format {
         name: "TFLite",
         extensions: &["tflite", "lite"],
@@ -125,7 +125,8 @@ fn format(file: &str) -> Result<&'static Format, ImportError> {
         File::open(file).map_err(|cause| error(format!("{cause}; and it is no description: {}", inline::FORMS)))?;
     opened.take(BEGINNING).read_to_end(&mut beginning).map_err(|cause| error(format!("cannot be read: {cause}")))?;
     FORMATS.iter().find(|format| (format.begins)(&beginning)).ok_or_else(|| {
-        let known = FORMATS.map(|format| format!("{} (.{})", format.name, format.extensions.join(", .")));
+        let known = FORMATS.iter().map(|format| format!("{} (.{})", format.name, format.extensions.join(", .")));
+        let known: Vec<String> = known.collect();
         error(format!("neither its name nor its first bytes tell a format; known are {}", known.join(", ")))
     })
 }

@@ -342,6 +342,16 @@ fn hostile_texts_are_errors_soon() {
 }
 
 #[test]
+fn the_documented_example_is_a_graph() {
+    let page = include_str!("../../../../docs/formats.md");
+    let example = page.split("```json").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let options = Options { batch: Some(2), ..Options::default() };
+    let import = read_text(example, "formats.md", "formats", &options).unwrap_or_else(|error| panic!("{error}"));
+    // 32 · 32 outputs of 16 channels, each of 3 · 3 taps of 3 channels; 16384 · 10.
+    assert_eq!(import.graph.view().total_work().expect("small").macs.0, 2 * (1024 * 16 * 27 + 163_840));
+}
+
+#[test]
 fn the_committed_schema_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/graph.schema.json");
     if std::env::var_os("DERATE_WRITE_SCHEMA").is_some() {

@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         self.set(output, id, layout)
     }
 
-    /// RESHAPE, SQUEEZE, EXPAND_DIMS.
+    /// RESHAPE, SQUEEZE, `EXPAND_DIMS`.
     fn reshape(&mut self, call: &Call<'a>) -> Step {
         let input = self.operand(call, 0)?;
         let extents = self.extents(input)?;
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         self.give(call, id, layout, options.activation())
     }
 
-    /// PAD, PADV2, MIRROR_PAD: a second operand of `[before, after]` for each axis.
+    /// PAD, PADV2, `MIRROR_PAD`: a second operand of `[before, after]` for each axis.
     fn pad(&mut self, call: &Call<'a>) -> Step {
         let input = self.operand(call, 0)?;
         let mut extents = self.extents(input)?;
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         Ok(id)
     }
 
-    /// SPLIT: axis, tensor; SPLIT_V: tensor, extents, axis.
+    /// SPLIT: axis, tensor; `SPLIT_V`: tensor, extents, axis.
     fn split(&mut self, call: &Call<'a>) -> Step {
         let (tensor, axis) = if call.builtin == 49 { (1, 0) } else { (0, 2) };
         let input = self.operand(call, tensor)?;
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// STRIDED_SLICE: tensor, begin, end, strides; masks leave bounds open, and drop axes of one element.
+    /// `STRIDED_SLICE`: tensor, begin, end, strides; masks leave bounds open, and drop axes of one element.
     fn strided_slice(&mut self, call: &Call<'a>) -> Step {
         let options: StridedSliceOptions<'_> = self.options(call)?;
         if options.ellipsis_mask() != 0 || options.new_axis_mask() != 0 {
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
         self.give(call, id, Layout::Stored, 0)
     }
 
-    /// RESIZE_*: image, `[height, width]`.
+    /// `RESIZE_*`: image, `[height, width]`.
     fn resize(&mut self, call: &Call<'a>, kind: ResizeKind) -> Step {
         let input = self.operand(call, 0)?;
         let extents = self.extents(input)?;
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
         self.give(call, id, Layout::Stored, 0)
     }
 
-    /// GATHER_ND: tensor, tuples of indices `[…, k]`, giving `[…] ++ tensor[k:]`.
+    /// `GATHER_ND`: tensor, tuples of indices `[…, k]`, giving `[…] ++ tensor[k:]`.
     fn gather_nd(&mut self, call: &Call<'a>) -> Step {
         let (data, indices) = (self.operand(call, 0)?, self.operand(call, 1)?);
         let (extents, tuples) = (self.extents(data)?, self.extents(indices)?);
@@ -393,23 +393,19 @@ impl<'a> Reader<'a> {
         self.moved(call, MoveKind::Expand, id, Layout::Stored, extents)
     }
 
-    /// SPACE_TO_DEPTH, and DEPTH_TO_SPACE the other way.
+    /// `SPACE_TO_DEPTH`, and `DEPTH_TO_SPACE` the other way.
     fn blocks(&mut self, call: &Call<'a>, block: i32, to_space: bool) -> Step {
         let block = u32::from(self.positive(call, "block", block)?);
         let input = self.operand(call, 0)?;
         let extents = self.extents(input)?;
-        let shape = match extents.as_slice() {
-            &[n, h, w, c] if to_space => {
-                Some([Some(n), (c / block).checked_div(block), h.checked_mul(block), w.checked_mul(block)])
+        let shape = <[u32; 4]>::try_from(extents.as_slice()).ok().map(|[n, h, w, c]| {
+            if to_space {
+                [Some(n), (c / block).checked_div(block), h.checked_mul(block), w.checked_mul(block)]
+            } else {
+                let depth = c.checked_mul(block).and_then(|c| c.checked_mul(block));
+                [Some(n), depth, Some(h / block), Some(w / block)]
             }
-            &[n, h, w, c] => Some([
-                Some(n),
-                c.checked_mul(block).and_then(|c| c.checked_mul(block)),
-                Some(h / block),
-                Some(w / block),
-            ]),
-            _ => None,
-        };
+        });
         let Some([Some(n), Some(c), Some(h), Some(w)]) = shape else {
             let message = format!("blocks of {block} in a tensor of shape {extents:?}; 4 axes are possible");
             return Err(Stop::Error(self.builder.error(&call.name, message)));

@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
         self.give(call, id, Layout::ChannelsFirst, 0)
     }
 
-    /// EMBEDDING_LOOKUP: indices, table.
+    /// `EMBEDDING_LOOKUP`: indices, table.
     fn embedding(&mut self, call: &Call<'a>) -> Step {
         let indices = self.operand(call, 0)?;
         let (table, _) = self.weights(call, 1)?;

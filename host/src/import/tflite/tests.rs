@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use derate_core::graph::{GraphView, Node, Tables};
 use derate_core::shape::DataType;
 
-use self::build::{File, Operation};
+use self::build::{Field, File, Operation};
 use super::{parse, read};
 use crate::import::{Import, ImportError, Options};
 
@@ -170,6 +170,111 @@ fn a_stored_vector_is_added_to_the_channels() {
     assert_eq!(graph.total_work().expect("small").params, 3);
 }
 
+/// Shapes of what the ops give, and the work of all.
+fn built(file: &File) -> (Vec<Vec<u32>>, derate_core::work::Work) {
+    let import = parse(&file.bytes(), "test.tflite", "test", &Options::default()).expect("valid");
+    assert_eq!(import.unsupported, []);
+    let graph = import.graph.view();
+    let shapes = graph.nodes().iter().map(|node| graph.output(node).expect("there").shape.extents().to_vec());
+    (shapes.collect(), graph.total_work().expect("small"))
+}
+
+#[test]
+fn an_lstm_by_hand() {
+    // Twelve steps of 16 features, a state of 24: operand 0, four gates of the input, four of the state, no peepholes, four biases,
+    // no projection.
+    let mut file = File::new().input("x", &[2, 12, 16], None);
+    let mut inputs = vec![0];
+    let mut more = |file: File, shape: &[i32]| {
+        inputs.push(i32::try_from(inputs.iter().filter(|&&index| index >= 0).count()).expect("few"));
+        file.weights(&format!("w{}", inputs.len()), shape)
+    };
+    for shape in [[24, 16], [24, 24]].iter().flat_map(|shape| [shape; 4]) {
+        file = more(file, shape);
+    }
+    inputs.extend([-1; 3]);
+    let mut more = |file: File, shape: &[i32]| {
+        inputs.push(i32::try_from(inputs.iter().filter(|&&index| index >= 0).count()).expect("few"));
+        file.weights(&format!("b{}", inputs.len()), shape)
+    };
+    for _ in 0..4 {
+        file = more(file, &[24]);
+    }
+    inputs.extend([-1; 2]);
+    let file = file
+        .computed("y", &[2, 12, 24])
+        .call(Operation::plain(44, &inputs, &[13]).with(71, &[(10, Field::Flag(false))]));
+    let (shapes, work) = built(&file);
+    assert_eq!(shapes, [vec![2, 12, 24]]);
+    assert_eq!(work.macs.0, 2 * 12 * 4 * 24 * (16 + 24));
+    assert_eq!(work.params, 4 * 24 * (16 + 24 + 1));
+}
+
+#[test]
+fn windows_by_hand() {
+    // Depthwise, two results a channel, stride 2 without padding: (9 − 3) / 2 + 1 = 4.
+    let depthwise = Operation::plain(4, &[0, 1], &[2])
+        .with(2, &[(4, Field::Byte(1)), (6, Field::Number(2)), (8, Field::Number(2))]);
+    let file =
+        File::new().input("x", &[1, 9, 9, 3], None).weights("w", &[1, 3, 3, 6]).computed("y", &[1]).call(depthwise);
+    let (shapes, work) = built(&file);
+    assert_eq!((shapes, work.macs.0, work.params), (vec![vec![1, 6, 4, 4]], 6 * 16 * 9, 54));
+    // Transposed, 9 × 9 to the 18 × 18 that the first operand states: each input of 3 channels goes to 4 · 3 · 3 results.
+    let fields = [(4, Field::Byte(0)), (6, Field::Number(2)), (8, Field::Number(2)), (10, Field::Byte(3))];
+    let file = File::new()
+        .input("x", &[1, 9, 9, 3], None)
+        .weights("w", &[4, 3, 3, 3])
+        .numbers("size", &[1, 18, 18, 4], &[4])
+        .computed("y", &[1])
+        .call(Operation::plain(67, &[2, 1, 0], &[3]).with(49, &fields));
+    let (shapes, work) = built(&file);
+    assert_eq!((shapes, work.macs.0), (vec![vec![1, 4, 18, 18]; 2], 81 * 3 * 4 * 9));
+}
+
+#[test]
+fn slices_and_joins_by_hand() {
+    // x[:, 1:9:2, -1, :] of [2, 9, 5, 4]: the third axis goes.
+    let slice = Operation::plain(45, &[0, 1, 2, 3], &[4])
+        .with(32, &[(4, Field::Number(0b1001)), (6, Field::Number(0b1001)), (12, Field::Number(0b0100))]);
+    // The image beside itself along its channels.
+    let concat = Operation::plain(2, &[0, 0], &[5]).with(10, &[(4, Field::Number(-1))]);
+    let file = File::new()
+        .input("x", &[2, 9, 5, 4], None)
+        .numbers("begin", &[0, 1, -1, 0], &[4])
+        .numbers("end", &[0, 9, 0, 0], &[4])
+        .numbers("strides", &[1, 2, 1, 1], &[4])
+        .computed("part", &[2, 4, 4])
+        .computed("both", &[2, 9, 5, 8])
+        .call(slice)
+        .call(concat);
+    let (shapes, work) = built(&file);
+    assert_eq!(shapes, [vec![2, 4, 4, 1], vec![2, 4, 4], vec![2, 8, 9, 5]]);
+    assert_eq!(work.params, 0);
+}
+
+#[test]
+fn a_batch_goes_through_arithmetic_of_shapes() {
+    // SHAPE, the first of it, PACK with 12, RESHAPE.
+    let file = File::new()
+        .input("x", &[1, 3, 4], Some(&[-1, 3, 4]))
+        .computed("shape", &[3])
+        .numbers("zero", &[0], &[1])
+        .numbers("one", &[1], &[1])
+        .computed("first", &[])
+        .numbers("rest", &[12], &[])
+        .computed("target", &[2])
+        .computed("y", &[1, 12])
+        .call(Operation::plain(77, &[0], &[1]))
+        .call(Operation::plain(45, &[1, 2, 3, 3], &[4]).with(32, &[(12, Field::Number(1))]))
+        .call(Operation::plain(83, &[4, 5], &[6]).with(59, &[]))
+        .call(Operation::plain(22, &[0, 6], &[7]));
+    let import = parse(&file.bytes(), "test.tflite", "test", &Options { batch: Some(5), ..Options::default() });
+    let import = import.expect("valid");
+    let graph = import.graph.view();
+    assert_eq!((import.bookkeeping, graph.nodes().len()), (3, 1));
+    assert_eq!(graph.output(&graph.nodes()[0]).expect("there").shape.extents(), [5, 12]);
+}
+
 fn refused(bytes: &[u8]) -> Option<ImportError> {
     parse(bytes, "test.tflite", "test", &Options::default()).err()
 }
@@ -213,4 +318,44 @@ fn impossible_graphs_are_errors() {
     let early = File::new().input("x", &[1], None).computed("y", &[1]).call(Operation::plain(14, &[1], &[1]));
     assert!(refused(early).contains("neither stored nor computed"));
     assert!(refused(File::new().input("x", &[1], None)).contains("no ops"));
+}
+
+#[test]
+fn damaged_real_files_are_errors_soon() {
+    let Some(data) = data() else { return };
+    let whole = std::fs::read(data.join("mlperf_tiny/kws_ref_model.tflite")).expect("readable");
+    // A generator of Knuth's, so that a failure can be repeated.
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random(8) {
+            // Tables stand at the beginning and the end, weights between them.
+            let place = if random(2) == 0 { 8 + random(4000) } else { bytes.len() - 1 - random(20_000) };
+            bytes[place] = [0, 1, 4, 0x7f, 0x80, 0xff][random(6)];
+        }
+        refused(&bytes);
+    }
+}
+
+#[test]
+fn a_file_that_stands_for_more_than_it_holds_is_refused() {
+    // Ten thousand operators that are one table, which reads ten thousand tensors: a hundred million operands.
+    let many = vec![0; 10_000];
+    let file = File::new().input("x", &[1, 8], None).computed("y", &[1, 8]).call(Operation::plain(0, &many, &[1]));
+    let error = refused(&file.repeated(10_000).bytes()).expect("refused").to_string();
+    assert!(error.contains("damaged TFLite file"), "{error}");
+}
+
+#[test]
+fn deep_chains_need_no_stack() {
+    let mut file = File::new().input("x", &[1, 8], None);
+    for place in 0..20_000 {
+        file = file.computed("", &[1, 8]).call(Operation::plain(14, &[place], &[place + 1]));
+    }
+    let import = parse(&file.bytes(), "test.tflite", "test", &Options::default()).expect("valid");
+    assert_eq!(import.graph.names().len(), 20_000);
 }

@@ -11,23 +11,38 @@ struct Tensor {
     data: Vec<u8>,
 }
 
-/// An operator: its code, operands, results, and perhaps the options of a convolution.
+/// A field of an operator's options.
+#[derive(Clone, Copy)]
+pub(super) enum Field {
+    Byte(i8),
+    Number(i32),
+    Flag(bool),
+}
+
+/// An operator: its code, operands, results, and perhaps options: their type, then slots and fields.
 pub(super) struct Operation {
     code: i32,
     inputs: Vec<i32>,
     outputs: Vec<i32>,
-    conv: bool,
+    options: Option<(u8, Vec<(VOffsetT, Field)>)>,
 }
 
 impl Operation {
     /// An operator without options.
     pub(super) fn plain(code: i32, inputs: &[i32], outputs: &[i32]) -> Self {
-        Self { code, inputs: inputs.to_vec(), outputs: outputs.to_vec(), conv: false }
+        Self { code, inputs: inputs.to_vec(), outputs: outputs.to_vec(), options: None }
     }
 
     /// A convolution with padding SAME, stride 1 and a fused ReLU.
     pub(super) fn conv(input: i32, weights: i32, output: i32) -> Self {
-        Self { code: 3, inputs: vec![input, weights], outputs: vec![output], conv: true }
+        let fields = [(6, Field::Number(1)), (8, Field::Number(1)), (10, Field::Byte(1))];
+        Self::plain(3, &[input, weights], &[output]).with(1, &fields)
+    }
+
+    /// The same operator with options of a type.
+    pub(super) fn with(mut self, kind: u8, fields: &[(VOffsetT, Field)]) -> Self {
+        self.options = Some((kind, fields.to_vec()));
+        self
     }
 }
 
@@ -37,6 +52,8 @@ pub(super) struct File {
     tensors: Vec<Tensor>,
     inputs: Vec<i32>,
     operations: Vec<Operation>,
+    /// How often the list of operators names each of them, beside once.
+    repeated: usize,
 }
 
 impl File {
@@ -79,6 +96,12 @@ impl File {
         self
     }
 
+    /// The same file with operators that are so often the same table.
+    pub(super) fn repeated(mut self, times: usize) -> Self {
+        self.repeated = times;
+        self
+    }
+
     /// The file.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut fbb = FlatBufferBuilder::new();
@@ -105,22 +128,31 @@ impl File {
         for (number, operation) in (0_u32..).zip(&self.operations) {
             codes.push(table(fbb, |t| t.number(10, operation.code)));
             let (inputs, outputs) = (fbb.create_vector(&operation.inputs), fbb.create_vector(&operation.outputs));
-            let options = operation.conv.then(|| {
-                table(fbb, |t| {
-                    t.number(6, 1_i32);
-                    t.number(8, 1_i32);
-                    t.number(10, 1_i8);
-                })
+            let options = operation.options.as_ref().map(|(kind, fields)| {
+                let options = table(fbb, |t| {
+                    for &(slot, field) in fields {
+                        match field {
+                            Field::Byte(byte) => t.number(slot, byte),
+                            Field::Number(number) => t.number(slot, number),
+                            Field::Flag(flag) => t.number(slot, flag),
+                        }
+                    }
+                });
+                (*kind, options)
             });
             operators.push(table(fbb, |t| {
                 t.number(4, number);
                 t.offset(6, inputs);
                 t.offset(8, outputs);
-                if let Some(options) = options {
-                    t.number(10, 1_u8);
+                if let Some((kind, options)) = options {
+                    t.number(10, kind);
                     t.offset(12, options);
                 }
             }));
+        }
+        let again = operators.clone();
+        for _ in 0..self.repeated {
+            operators.extend(&again);
         }
         let (tensors, operators) = (fbb.create_vector(&tensors), fbb.create_vector(&operators));
         let inputs = fbb.create_vector(&self.inputs);
