@@ -4,6 +4,7 @@
 //! computes enters the graph as an input.
 
 pub(crate) mod build;
+pub mod onnx;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,1 @@
+//! Small models, built and read back.
