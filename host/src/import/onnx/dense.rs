@@ -199,7 +199,11 @@ impl Importer {
         if let Value::Stored(stored) = b
             && let Some([k, n]) = matrix(stored)
         {
-            let x = self.tensor(call, at_a)?;
+            // Of two stored factors the first is what the layer is applied to: a table of coordinates.
+            let x = match a {
+                Value::Stored(table) => self.enter(call, table, false)?,
+                _ => self.tensor(call, at_a)?,
+            };
             let weights = self.weights(call, at_b, x)?;
             let y = self.linear(call, x, [k, n], false, &weights)?;
             // Outer axes of extent 1 may be more than the operand has; a vector on either side gives no axis.

@@ -13,6 +13,7 @@ use derate_core::shape::DataType;
 use super::call::{Call, Stop, axis, data_type};
 use super::graph::{Importer, Outputs, shape};
 use super::layout::{slice_ranges, split_sizes};
+use super::operand::may_be_learned;
 use super::value::{Data, Elements, KNOWN, Stored, Value, elements, is_float};
 
 /// What is computed: extents, type, and elements where there are few.
@@ -50,8 +51,14 @@ impl Importer {
         if let Some(weight) = self.same_weight(call, &stored)? {
             return Ok(Some(vec![Value::Stored(Rc::new(weight))]));
         }
-        let learned = stored.iter().flatten().any(|value| value.learned && value.elements() > FEW);
-        if learned {
+        let learned = || {
+            (0..).zip(&stored).filter_map(|(position, value)| {
+                let value = value.as_ref()?;
+                let quantized = call.op() == "Gather" && position == 0 && is_quantized_table(value);
+                (quantized || value.learned && may_be_learned(call, position)).then_some(value)
+            })
+        };
+        if learned().any(|value| value.elements() > FEW) {
             return self.parts(call, &stored);
         }
         let constants = match self.evaluate(call, &stored)? {
@@ -75,7 +82,7 @@ impl Importer {
                 Err(_) => return Ok(None),
             },
         };
-        let learned = stored.iter().flatten().any(|value| value.learned);
+        let learned = learned().next().is_some();
         let values = constants.into_iter().enumerate().map(|(position, constant)| {
             let learned = learned && is_float(constant.data_type) && elements(&constant.dims) > 1;
             Value::Stored(Rc::new(Stored {
@@ -209,8 +216,29 @@ impl Importer {
         }))
     }
 
+    /// Stored weights one after the other: one weight, of as many elements.
+    fn joined(&self, call: &Call<'_>, stored: &[Option<Rc<Stored>>]) -> Result<Option<Vec<Value>>, Stop> {
+        let Some(constants) = self.evaluate(call, stored)? else { return Ok(None) };
+        let storage = stored.iter().flatten().next().map(|first| first.storage);
+        let weights = constants.into_iter().map(|constant| {
+            Value::Stored(Rc::new(Stored {
+                name: call.output(0).unwrap_or_default().to_owned(),
+                dims: constant.dims,
+                data_type: constant.data_type,
+                storage: storage.unwrap_or(constant.data_type),
+                learned: true,
+                part: None,
+                data: constant.values.map_or_else(Data::none, Data::from_elements),
+            }))
+        });
+        Ok(Some(weights.collect()))
+    }
+
     /// Parts of a stored weight: each is a weight of its own where a layer takes it, and a slice of the whole elsewhere.
     fn parts(&self, call: &Call<'_>, stored: &[Option<Rc<Stored>>]) -> Result<Option<Vec<Value>>, Stop> {
+        if call.op() == "Concat" {
+            return self.joined(call, stored);
+        }
         let Some(whole) = stored.first().and_then(Option::as_ref) else { return Ok(None) };
         let rank = whole.dims.len();
         let parts: Vec<Vec<u32>> = match call.op() {
@@ -275,6 +303,11 @@ impl Importer {
 fn constant(dims: Vec<u32>, data_type: DataType, values: impl FnOnce() -> Option<Elements>) -> Constant {
     let values = if few(&dims) { values() } else { None };
     Constant { dims, data_type, values }
+}
+
+/// Whether a matrix has the form of a table of quantized vectors.
+fn is_quantized_table(table: &Stored) -> bool {
+    table.data_type == DataType::Int8 && table.dims.len() == 2
 }
 
 /// Whether all elements of this shape are few enough to compute with.

@@ -1,12 +1,13 @@
 //! Elements chosen or replaced by indices.
 
 use derate_core::op::{Embedding, Gather, Move, MoveKind, Op, Pick, Scatter, View};
+use derate_core::shape::DataType;
 use derate_core::tensor::TensorId;
 
 use super::call::{Call, Stop, axis, axis_u8, unsupported, wrong};
 use super::graph::{Importer, Outputs, shape};
 use super::operand::is_table;
-use super::value::Value;
+use super::value::{Stored, Value};
 
 impl Importer {
     /// A gather, a scatter, or their like.
@@ -67,8 +68,7 @@ impl Importer {
         if let Some(table) = self.stored(call, 0)
             && let &[entries, features] = table.dims.as_slice()
             && along == 0
-            && table.learned
-            && !is_table(&table)
+            && is_vectors(&table)
             && entries > 0
             && features > 0
         {
@@ -100,4 +100,9 @@ impl Importer {
         let operands = [self.tensor(call, 0)?, self.tensor(call, 1)?];
         Ok(vec![Value::Tensor(self.emit(call, Op::Gather(Gather { axis: axis_u8(along)? }), &operands)?)])
     }
+}
+
+/// Whether a matrix is a table of learned vectors: of real numbers, or of quantized ones.
+fn is_vectors(table: &Stored) -> bool {
+    if table.data_type == DataType::Int8 { table.elements() > 1 } else { table.learned && !is_table(table) }
 }

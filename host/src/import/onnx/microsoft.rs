@@ -94,6 +94,8 @@ impl Importer {
                 }
                 None => self.quantized(call),
             },
+            "QGemm" => self.quantized_gemm(call),
+            "DynamicQuantizeLSTM" => self.recurrent(call),
             "MatMulIntegerToFloat" => self.integer_product(call),
             "MultiHeadAttention" => self.heads(call),
             "Attention" => self.packed_attention(call),
@@ -123,6 +125,20 @@ impl Importer {
         let y = self.layer_norm(&Call { node: &inner, ..*call }, sum, 1, centred)?;
         let unknown = || Value::Unknown("statistics of a normalisation are not modelled".to_owned());
         Ok(vec![Value::Tensor(y), unknown(), unknown(), Value::Tensor(sum)])
+    }
+
+    /// A Gemm of 8-bit operands: A with scale and zero point, B with both, C, and those of the result, without which it is real.
+    fn quantized_gemm(&mut self, call: &Call<'_>) -> Outputs {
+        let mut inner = call.node.clone();
+        let at = |position: usize| call.input(position).unwrap_or_default().to_owned();
+        inner.op_type = "Gemm".to_owned();
+        inner.input = vec![at(0), at(3), at(6)];
+        let mut outputs = self.dense(&Call { node: &inner, ..*call })?;
+        if let (None, Some(Value::Tensor(y))) = (call.input(7), outputs.first()) {
+            let op = Op::Quantize(Quantize { to: DataType::Fp32 });
+            outputs = vec![Value::Tensor(self.emit_part(call, "scale", op, &[*y])?)];
+        }
+        Ok(outputs)
     }
 
     /// An 8-bit matrix product that gives real numbers.

@@ -164,10 +164,10 @@ impl Importer {
 }
 
 /// Whether an operand at this position may be a parameter: not what is subtracted, divided by, compared or chosen by.
-fn may_be_learned(call: &Call<'_>, position: usize) -> bool {
+pub(super) fn may_be_learned(call: &Call<'_>, position: usize) -> bool {
     match call.op() {
         "Sub" | "Div" | "Pow" | "Mod" | "Min" | "Max" | "Equal" | "Less" | "Greater" | "LessOrEqual"
-        | "GreaterOrEqual" => false,
+        | "GreaterOrEqual" | "ScatterND" | "ScatterElements" | "Scatter" | "OneHot" | "Range" | "CumSum" => false,
         "Where" => position > 0,
         "Resize" | "Pad" | "Clip" => position == 0,
         _ => true,

@@ -13,12 +13,21 @@ impl Importer {
     /// for two, each direction writes its own half, which moves no bytes either: the kernel writes them where they belong.
     pub(super) fn recurrent(&mut self, call: &Call<'_>) -> Outputs {
         let cell = match call.op() {
-            "LSTM" => Cell::Lstm,
+            "LSTM" | "DynamicQuantizeLSTM" => Cell::Lstm,
             "GRU" => Cell::Gru,
             _ => Cell::Plain,
         };
         let x = self.tensor(call, 0)?;
-        let w = self.weights(call, 1, x)?;
+        let mut w = self.weights(call, 1, x)?;
+        let mut of_r = self.dims(call, 2)?;
+        if call.op() == "DynamicQuantizeLSTM" {
+            // Its matrices are transposed.
+            for dims in [&mut w.dims, &mut of_r] {
+                if dims.len() == 3 {
+                    dims.swap(1, 2);
+                }
+            }
+        }
         let dims = self.extents(x);
         let batch_first = call.int("layout", 0)? == 1;
         let &[first, second, input] = dims.as_slice() else {
@@ -43,7 +52,6 @@ impl Importer {
                 w.dims
             ));
         }
-        let of_r = self.dims(call, 2)?;
         if of_r != [directions, rows, hidden] {
             return wrong(format!("R of shape {of_r:?}; {:?} is wanted", [directions, rows, hidden]));
         }
