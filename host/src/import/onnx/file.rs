@@ -35,11 +35,14 @@ pub(super) fn decode(path: &Path) -> Result<Model, ImportError> {
     Model::decode(bytes).map_err(|source| error(format!("not an ONNX model: {source}")))
 }
 
+/// A file's real path and its length in bytes, or why it cannot be used.
+type Found = Result<(PathBuf, u64), String>;
+
 /// Files that stored tensors lie in, each looked at once.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    files: RefCell<HashMap<String, Result<(PathBuf, u64), String>>>,
+    files: RefCell<HashMap<String, Found>>,
 }
 
 impl Folder {
@@ -50,7 +53,7 @@ impl Folder {
     }
 
     /// Where a file of weights is, and its length in bytes; it must be inside the model's folder, also behind links.
-    fn find(&self, location: &str) -> Result<(PathBuf, u64), String> {
+    fn find(&self, location: &str) -> Found {
         if let Some(found) = self.files.borrow().get(location) {
             return found.clone();
         }
@@ -59,7 +62,7 @@ impl Folder {
         found
     }
 
-    fn look(&self, location: &str) -> Result<(PathBuf, u64), String> {
+    fn look(&self, location: &str) -> Found {
         let relative = Path::new(location);
         let inside = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if location.is_empty() || !inside || location.contains('\\') {

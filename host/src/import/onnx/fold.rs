@@ -172,7 +172,9 @@ impl Importer {
             matches!(call.op(), "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Cast" | "CastLike");
         let unary = arithmetic::is_unary(call.op());
         let binary = arithmetic::is_binary(call.op());
-        if !(quantization || arranged || unary || binary) {
+        // Some elements of it replaced, as where a part of a bias must be 0.
+        let scattered = matches!(call.op(), "ScatterND" | "ScatterElements" | "Scatter");
+        if !(quantization || arranged || unary || binary || scattered) {
             return Ok(None);
         }
         let candidates = if binary { stored } else { stored.get(..1).unwrap_or_default() };
@@ -195,7 +197,7 @@ impl Importer {
                 };
                 Constant { dims: weight.dims.clone(), data_type: to, values: None }
             }
-            None if unary || binary => {
+            None if unary || binary || scattered => {
                 Constant { dims: weight.dims.clone(), data_type: weight.data_type, values: None }
             }
             None => return Ok(None),

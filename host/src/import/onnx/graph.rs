@@ -179,7 +179,11 @@ impl Importer {
         let Some(dims) = &declared.dims else { return Ok(()) };
         let fits = dims.len() == found.len()
             && dims.iter().zip(&found).all(|(declared, found)| declared.is_none_or(|extent| extent == *found));
-        if fits {
+        // Exporters annotate states of recurrent layers with an axis of extent 1 too many: no extent contradicts another there.
+        let long = |extents: Vec<u32>| extents.into_iter().filter(|&extent| extent != 1).collect::<Vec<_>>();
+        let same = dims.len() != found.len()
+            && dims.iter().copied().collect::<Option<Vec<u32>>>().is_some_and(|dims| long(dims) == long(found.clone()));
+        if fits || same {
             return Ok(());
         }
         let shown: Vec<String> =

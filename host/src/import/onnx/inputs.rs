@@ -183,23 +183,25 @@ pub(super) fn weights<'g>(graph: &'g Graph, stored: &HashSet<&str>) -> HashSet<&
         }
     }
     let open: Vec<&ValueInfo> = graph.input.iter().filter(|info| !stored.contains(info.name.as_str())).collect();
-    let is_input: HashSet<&str> = open.iter().map(|info| info.name.as_str()).collect();
     let constants: HashSet<&str> = graph
         .node
         .iter()
         .filter(|node| node.op_type == "Constant")
         .flat_map(|node| node.output.iter().map(String::as_str))
         .collect();
-    let (mut by_input, mut by_stored) = (false, false);
+    let mut by_stored = false;
     for node in &graph.node {
         for (position, name) in node.input.iter().enumerate() {
-            // Of a Gemm and a PRelu either may be computed; only what is stored tells.
             if reads(node, position, 0) == Use::Weight {
-                by_input |= is_input.contains(name.as_str());
-                by_stored |= stored.contains(name.as_str()) || constants.contains(name.as_str());
+                // An instance norm may have ones and zeros written down beside absent weights.
+                let written = constants.contains(name.as_str()) && node.op_type != "InstanceNormalization";
+                by_stored |= stored.contains(name.as_str()) || written;
             }
         }
     }
+    // The first input is given at each run, whatever reads it.
+    let mut rest = open.iter().skip(1);
+    let by_input = rest.any(|info| uses(&info.name, dimensions(info).map_or(0, <[Dimension]>::len), &readers).weight);
     if by_stored || !by_input {
         return HashSet::new();
     }
@@ -226,18 +228,21 @@ struct Uses {
 
 fn uses(name: &str, rank: usize, readers: &HashMap<&str, Vec<(&Node, usize)>>) -> Uses {
     let mut found = Uses { weight: false, data: false };
-    let mut names = vec![name];
+    // Behind a concatenation a weight is still one, but what reads it as data reads the other parts as well, and tells nothing.
+    let mut names = vec![(name, true)];
     let mut seen = HashSet::new();
-    while let Some(name) = names.pop() {
-        if !seen.insert(name) {
+    while let Some((name, whole)) = names.pop() {
+        if !seen.insert((name, whole)) {
             continue;
         }
         for (node, position) in readers.get(name).into_iter().flatten() {
+            let outputs = node.output.iter().map(String::as_str);
             match reads(node, *position, rank) {
                 Use::Weight => found.weight = true,
+                Use::Either if node.op_type == "Concat" => names.extend(outputs.map(|name| (name, false))),
                 Use::Either => {}
-                Use::Data => found.data = true,
-                Use::Passed => names.extend(node.output.iter().map(String::as_str)),
+                Use::Data => found.data |= whole,
+                Use::Passed => names.extend(outputs.map(|name| (name, whole))),
             }
         }
     }

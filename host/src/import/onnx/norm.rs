@@ -6,7 +6,7 @@ use derate_core::op::{
 
 use super::call::{Call, Stop, unsupported, wrong};
 use super::graph::{Importer, Outputs};
-use super::value::Value;
+use super::value::{Stored, Value};
 use derate_core::tensor::TensorId;
 
 impl Importer {
@@ -28,7 +28,12 @@ impl Importer {
             }
             "InstanceNormalization" => {
                 let groups = self.vector(call, 1)?;
-                self.affine(call, x, Op::GroupNorm(GroupNorm { groups, affine: Affine::BOTH }), [Some(1), Some(2)])?
+                if self.is_identity(call, dims.len()) {
+                    self.emit(call, Op::GroupNorm(GroupNorm { groups, affine: Affine::NONE }), &[x])?
+                } else {
+                    let op = Op::GroupNorm(GroupNorm { groups, affine: Affine::BOTH });
+                    self.affine(call, x, op, [Some(1), Some(2)])?
+                }
             }
             "GroupNormalization" => {
                 let groups = u32::try_from(call.int("num_groups", 0)?).unwrap_or(0);
@@ -82,6 +87,17 @@ impl Importer {
             return unsupported(format!("a root mean square over {axes} axes; 1 is described"));
         };
         self.affine(call, x, op, [weight.then_some(1), bias.then_some(2)])
+    }
+
+    /// Whether factors and addends are only there because the operator wants some: constants that were not learned, or ones and
+    /// zeros on an operand of rank 3, as PyTorch writes a normalisation of groups (its own vectors follow as a product and a sum).
+    fn is_identity(&self, call: &Call<'_>, rank: usize) -> bool {
+        let (Some(factors), Some(addends)) = (self.stored(call, 1), self.stored(call, 2)) else { return false };
+        let all = |stored: &Stored, wanted: f64| {
+            let close = |value: &f64| (value - wanted).abs() < f64::EPSILON;
+            stored.known().is_some_and(|values| values.floats().iter().all(close))
+        };
+        !factors.learned && !addends.learned || rank == 3 && all(&factors, 1.0) && all(&addends, 0.0)
     }
 
     /// Extent of a vector.

@@ -167,9 +167,9 @@ impl Importer {
 pub(super) fn may_be_learned(call: &Call<'_>, position: usize) -> bool {
     match call.op() {
         "Sub" | "Div" | "Pow" | "Mod" | "Min" | "Max" | "Equal" | "Less" | "Greater" | "LessOrEqual"
-        | "GreaterOrEqual" | "ScatterND" | "ScatterElements" | "Scatter" | "OneHot" | "Range" | "CumSum" => false,
+        | "GreaterOrEqual" | "OneHot" | "Range" | "CumSum" => false,
         "Where" => position > 0,
-        "Resize" | "Pad" | "Clip" => position == 0,
+        "Resize" | "Pad" | "Clip" | "ScatterND" | "ScatterElements" | "Scatter" => position == 0,
         _ => true,
     }
 }

@@ -141,3 +141,15 @@ fn layout_ops_and_what_they_give() {
     let expected = ["pad", "resize_linear", "slice", "slice", "concat", "copy", "slice", "view"];
     assert_eq!((ops(&import), last(&import)), (expected.to_vec(), vec![1, 31 * 30]));
 }
+
+#[test]
+fn a_bias_with_replaced_elements_is_still_learned() {
+    let stored = vec![
+        weight("bias", &[20]),
+        raw("at", INT64, &[2, 1], [3_i64, 4].iter().flat_map(|at| at.to_le_bytes()).collect()),
+        floats("zeros", &[0.0, 0.0]),
+    ];
+    let nodes = vec![node("ScatterND", &["bias", "at", "zeros"], &["b"]), node("Add", &["x", "b"], &["y"])];
+    let import = good(graph(vec![info("x", FLOAT, &[2, 20])], stored, nodes));
+    assert_eq!((ops(&import), work(&import).params), (vec!["add"], 20));
+}

@@ -164,3 +164,24 @@ fn pooling_rounds_as_it_is_told() {
     assert_eq!(pool(plain.text("auto_pad", "SAME_UPPER")), [1, 4, 4, 4]);
     assert_eq!(pool(node("GlobalAveragePool", &["x"], &["y"])), [1, 4, 1, 1]);
 }
+
+#[test]
+fn a_group_norm_written_as_an_instance_norm_has_its_own_vectors_only() {
+    let stored = vec![
+        floats("ones", &[1.0, 1.0, 1.0]),
+        floats("zeros", &[0.0, 0.0, 0.0]),
+        ints("groups", &[0, 3, -1]),
+        ints("image", &[2, 6, 4, 4]),
+        weight("w", &[6, 1, 1]),
+        weight("b", &[6, 1, 1]),
+    ];
+    let nodes = vec![
+        node("Reshape", &["x", "groups"], &["g"]),
+        node("InstanceNormalization", &["g", "ones", "zeros"], &["n"]),
+        node("Reshape", &["n", "image"], &["i"]),
+        node("Mul", &["i", "w"], &["m"]),
+        node("Add", &["m", "b"], &["y"]),
+    ];
+    let import = good(graph(vec![info("x", FLOAT, &[2, 6, 4, 4])], stored, nodes));
+    assert_eq!((ops(&import), work(&import).params), (vec!["view", "group_norm", "view", "mul", "add"], 12));
+}
