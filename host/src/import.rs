@@ -7,6 +7,7 @@ pub(crate) mod build;
 pub mod inline;
 pub mod json;
 pub mod node_list;
+pub mod onnx;
 pub mod tflite;
 
 use std::collections::BTreeMap;
@@ -83,6 +84,13 @@ struct Format {
 
 /// The formats. Where the end of a file's name tells nothing, the first whose beginning fits is taken.
 const FORMATS: &[Format] = &[
+    Format {
+        name: "ONNX",
+        extensions: &["onnx"],
+        // The version of the format stands first: field 1, a number.
+        begins: |bytes| bytes.first() == Some(&0x08),
+        read: onnx::read,
+    },
     Format {
         name: "TFLite",
         extensions: &["tflite", "lite"],

@@ -66,6 +66,16 @@ impl Builder {
         self.graph.add_node(name, op, operands, shared).map_err(|error| self.refused(error))
     }
 
+    /// Marks weights as held by an op or as a stored tensor of the graph; whether they were already.
+    pub(crate) fn hold(&mut self, weights: &str) -> bool {
+        !self.held.insert(weights.to_owned())
+    }
+
+    /// Whether an op, or the graph itself, holds these weights already.
+    pub(crate) fn holds(&self, weights: &str) -> bool {
+        self.held.contains(weights)
+    }
+
     /// Lists a node that no op describes. Where its output shape is known, the caller adds that as an input with [`Builder::source`].
     pub(crate) fn unsupported(&mut self, name: &str, op: &str, reason: impl Into<String>) {
         self.unsupported.push(Unsupported { name: name.to_owned(), op: op.to_owned(), reason: reason.into() });
