@@ -3,7 +3,12 @@
 //! Nothing is counted silently as zero: a node that no op of core describes is listed in [`Import::unsupported`], and what it
 //! computes enters the graph as an input.
 
+mod aten;
 pub(crate) mod build;
+pub mod pt2;
+mod python;
+mod torch_archive;
+pub mod torchscript;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +43,8 @@ pub struct Options {
     pub batch: Option<u32>,
     /// Extents of named dimensions.
     pub dims: BTreeMap<String, u32>,
+    /// Shape of each input in order, where the file has none (`--input 1x3x224x224`).
+    pub inputs: Vec<Vec<u32>>,
 }
 
 /// A file or description that is no graph.

@@ -66,6 +66,11 @@ impl Builder {
         self.graph.add_node(name, op, operands, shared).map_err(|error| self.refused(error))
     }
 
+    /// Says that weights are in the graph already, as a tensor of its own; ops that have them share them.
+    pub(crate) fn hold(&mut self, weights: &str) {
+        self.held.insert(weights.to_owned());
+    }
+
     /// Lists a node that no op describes. Where its output shape is known, the caller adds that as an input with [`Builder::source`].
     pub(crate) fn unsupported(&mut self, name: &str, op: &str, reason: impl Into<String>) {
         self.unsupported.push(Unsupported { name: name.to_owned(), op: op.to_owned(), reason: reason.into() });
