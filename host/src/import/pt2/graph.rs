@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
             From::SymInts(sizes) => Argument::List(sizes.iter().map(|size| self.size(size)).collect::<Result<_, _>>()?),
             From::Symbolic => Argument::Unknown("a truth value or number that depends on sizes".to_owned()),
             // Devices, layouts and memory formats change nothing here.
-            From::Other(_) => Argument::None,
+            From::Other => Argument::None,
         })
     }
 

@@ -147,7 +147,7 @@ pub(super) enum Argument {
     /// A truth value or number that depends on sizes.
     Symbolic,
     /// Devices, layouts, memory formats, graphs, objects.
-    Other(String),
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -206,7 +206,7 @@ impl<'de> Visitor<'de> for ArgumentVisitor {
             }
             _ => {
                 map.next_value::<IgnoredAny>()?;
-                Argument::Other(key)
+                Argument::Other
             }
         };
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
