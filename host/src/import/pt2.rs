@@ -39,14 +39,17 @@ fn model_entry(archive: &Archive) -> Result<String, ImportError> {
     let older = names.iter().find(|name| {
         *name == "serialized_exported_program.json" || name.ends_with("/serialized_exported_program.json")
     });
-    let mut models: Vec<&String> =
-        names.iter().filter(|name| name.ends_with(".json") && (name.contains("/models/") || name.starts_with("models/"))).collect();
+    let mut models: Vec<&String> = names
+        .iter()
+        .filter(|name| name.ends_with(".json") && (name.contains("/models/") || name.starts_with("models/")))
+        .collect();
     models.sort();
     // An archive may hold several; the one that `torch.export.save` writes is called `model`.
     let model = models.iter().find(|name| name.ends_with("/model.json")).or(models.first()).copied();
     older.or(model).cloned().ok_or_else(|| ImportError {
         file: archive.file().to_owned(),
         at: None,
-        message: "no models/*.json and no serialized_exported_program.json in it; is it written by torch.export.save?".to_owned(),
+        message: "no models/*.json and no serialized_exported_program.json in it; is it written by torch.export.save?"
+            .to_owned(),
     })
 }

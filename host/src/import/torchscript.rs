@@ -42,13 +42,15 @@ fn read_here(path: &Path, options: &Options) -> Result<Import, ImportError> {
     let data = archive.names().iter().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl")).cloned();
     let has_code = archive.names().iter().any(|name| name.contains("code/"));
     let Some(data) = data.filter(|_| has_code) else {
-        let message = "no data.pkl and code/ in it; is it written by torch.jit.save? Weights alone (torch.save) are no graph";
+        let message =
+            "no data.pkl and code/ in it; is it written by torch.jit.save? Weights alone (torch.save) are no graph";
         return Err(ImportError { file: archive.file().to_owned(), at: None, message: message.to_owned() });
     };
     let root = data.strip_suffix("data.pkl").unwrap_or_default().to_owned();
     let modules = pickled(&mut archive, &data)?;
     let constants = format!("{root}constants.pkl");
-    let constants = if archive.names().contains(&constants) { pickled(&mut archive, &constants)? } else { Pickle::default() };
+    let constants =
+        if archive.names().contains(&constants) { pickled(&mut archive, &constants)? } else { Pickle::default() };
     let name = path.file_stem().map_or_else(|| "network".to_owned(), |stem| stem.to_string_lossy().into_owned());
     interpret::follow(archive, Code::new(root), modules, constants, &name, options)
 }

@@ -11,7 +11,8 @@ impl Lowering {
     /// A binary op of ATen: self, other; either may be a number. A factor `alpha` is part of the addition.
     pub(super) fn arithmetic(&mut self, call: &Call<'_>, kind: BinaryKind) -> Lowered {
         let first = call.args.get(0, "self").or_else(|| call.args.get(0, "input"));
-        let second = ["other", "exponent"].iter().find_map(|name| call.args.named(name)).or(call.args.positional.get(1));
+        let second =
+            ["other", "exponent"].iter().find_map(|name| call.args.named(name)).or(call.args.positional.get(1));
         let (Some(first), Some(second)) = (first, second) else {
             return Err(Refusal::new("two operands are needed"));
         };
@@ -49,7 +50,10 @@ impl Lowering {
 
     /// Arithmetic of each element with one number; integers become real where the number is.
     fn with_number(&mut self, call: &Call<'_>, kind: BinaryKind, x: &Tensor, real: bool) -> Lowered {
-        let x = if (real || kind == BinaryKind::Div && call.op != "floor_divide") && is_integer(x.data_type()) && kind != BinaryKind::Compare {
+        let x = if (real || kind == BinaryKind::Div && call.op != "floor_divide")
+            && is_integer(x.data_type())
+            && kind != BinaryKind::Compare
+        {
             self.cast(call.node, x, DataType::Fp32)?
         } else {
             x.clone()

@@ -31,11 +31,18 @@ impl Lowering {
     }
 
     /// Attention with its projections, which share one matrix for queries, keys and values.
-    fn projected(&mut self, node: &str, operands: [&Tensor; 3], heads: i64, w: [&Tensor; 4]) -> Result<Tensor, Refusal> {
+    fn projected(
+        &mut self,
+        node: &str,
+        operands: [&Tensor; 3],
+        heads: i64,
+        w: [&Tensor; 4],
+    ) -> Result<Tensor, Refusal> {
         let [in_weight, in_bias, out_weight, out_bias] = w;
         let &[_, embed] = in_weight.extents() else { return Err(Refusal::new("a matrix of weights is expected")) };
         let heads = u32::try_from(heads).map_err(|_| Refusal::new(format!("{heads} heads")))?;
-        let name = self.weight_name(in_weight).ok_or_else(|| Refusal::new("its weights are computed rather than stored"))?;
+        let name =
+            self.weight_name(in_weight).ok_or_else(|| Refusal::new("its weights are computed rather than stored"))?;
         let op = MultiHeadAttention { embed, heads, k_features: embed, v_features: embed, bias: true };
         let mut ids = Vec::with_capacity(3);
         for operand in operands {
@@ -68,12 +75,8 @@ impl Lowering {
         let node = call.node;
         let x = args.tensor(0, "src")?.clone();
         let tensor = |at, name: &str| args.tensor(at, name).cloned();
-        let attention = [
-            tensor(3, "qkv_weight")?,
-            tensor(4, "qkv_bias")?,
-            tensor(5, "proj_weight")?,
-            tensor(6, "proj_bias")?,
-        ];
+        let attention =
+            [tensor(3, "qkv_weight")?, tensor(4, "qkv_bias")?, tensor(5, "proj_weight")?, tensor(6, "proj_bias")?];
         let heads = args.int(2, "num_heads")?;
         let gelu = args.bool_or(7, "use_gelu", false)?;
         let norm_first = args.bool_or(8, "norm_first", false)?;
@@ -97,9 +100,7 @@ impl Lowering {
         };
         let normed = |this: &mut Self, x: &Tensor, [weight, bias]: &[Tensor; 2]| {
             let last = x.rank().saturating_sub(1);
-            let op = |_| {
-                Op::LayerNorm(derate_core::op::LayerNorm { axes: 1, affine: derate_core::op::Affine::BOTH })
-            };
+            let op = |_| Op::LayerNorm(derate_core::op::LayerNorm { axes: 1, affine: derate_core::op::Affine::BOTH });
             this.emit_weighted(node, op, x, Weights { weight, bias: Some(bias) }, last)
         };
         let add = |this: &mut Self, a: &Tensor, b: &Tensor| this.binary(node, BinaryKind::Add, a, b, false);
@@ -122,7 +123,12 @@ impl Lowering {
     }
 
     /// Another ATen op on tensors.
-    pub(super) fn called<const N: usize>(&mut self, node: &str, op: &str, operands: [&Tensor; N]) -> Result<Tensor, Refusal> {
+    pub(super) fn called<const N: usize>(
+        &mut self,
+        node: &str,
+        op: &str,
+        operands: [&Tensor; N],
+    ) -> Result<Tensor, Refusal> {
         let positional = operands.into_iter().cloned().map(Argument::Tensor).collect();
         match self.call(node, op, &Args { positional, named: Vec::new() })? {
             Argument::Tensor(tensor) => Ok(tensor),

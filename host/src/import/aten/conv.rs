@@ -120,8 +120,9 @@ impl Lowering {
         }
         let windows = Windows::new(&windows)?;
         let groups = u32::try_from(geometry.groups).map_err(|_| Refusal::new(format!("groups {}", geometry.groups)))?;
-        let times_groups =
-            |channels: u32| channels.checked_mul(groups).ok_or_else(|| Refusal::new(format!("{channels} · {groups} channels")));
+        let times_groups = |channels: u32| {
+            channels.checked_mul(groups).ok_or_else(|| Refusal::new(format!("{channels} · {groups} channels")))
+        };
         // An image without a batch has one axis fewer than one with.
         let batched = input.rank() == weight.rank();
         let input = if batched { input.clone() } else { self.unsqueezed(input, 0)? };
@@ -130,7 +131,15 @@ impl Lowering {
         let result = if geometry.transposed {
             let (c_in, c_out) = (first, times_groups(second)?);
             let op = |bias| {
-                Op::ConvTranspose(ConvTranspose { c_in, c_out, groups, windows, output_padding, bias, weights: stored_as })
+                Op::ConvTranspose(ConvTranspose {
+                    c_in,
+                    c_out,
+                    groups,
+                    windows,
+                    output_padding,
+                    bias,
+                    weights: stored_as,
+                })
             };
             self.emit_weighted(call.node, op, &input, weights, 1)?
         } else {

@@ -87,7 +87,8 @@ impl Lowering {
     /// `meshgrid`: vectors; each repeated along the others.
     pub(super) fn meshgrid(&mut self, call: &Call<'_>) -> Lowered {
         let vectors = call.args.tensor_list(0, "tensors")?;
-        let sizes: Vec<u32> = vectors.iter().map(|vector| u32::try_from(vector.elements()).unwrap_or(u32::MAX)).collect();
+        let sizes: Vec<u32> =
+            vectors.iter().map(|vector| u32::try_from(vector.elements()).unwrap_or(u32::MAX)).collect();
         let exchanged = call.args.str_or(1, "indexing", "ij") == "xy";
         let mut grids = Vec::with_capacity(vectors.len());
         for (at, vector) in vectors.iter().enumerate() {

@@ -55,7 +55,8 @@ impl Lowering {
         }
         // Digits label the axes of an ellipsis, which no equation uses itself.
         let widest = inputs.iter().zip(&tensors).filter(|(text, _)| text.contains("..."));
-        let widest = widest.map(|(text, tensor)| tensor.rank().saturating_sub(text.chars().count().saturating_sub(3))).max();
+        let widest =
+            widest.map(|(text, tensor)| tensor.rank().saturating_sub(text.chars().count().saturating_sub(3))).max();
         let ellipsis: Vec<char> = ('0'..='7').take(widest.unwrap_or(0)).collect();
         let mut terms = Vec::with_capacity(tensors.len());
         for (text, tensor) in inputs.iter().zip(tensors) {
@@ -67,7 +68,8 @@ impl Lowering {
                 let mut all: Vec<char> = terms.iter().flat_map(|term| term.labels.iter().copied()).collect();
                 all.sort_unstable();
                 let once = |label: &char| all.iter().filter(|other| *other == label).count() == 1;
-                let kept = all.iter().copied().filter(once).filter(|label| !ellipsis.contains(label)).collect::<Vec<_>>();
+                let kept =
+                    all.iter().copied().filter(once).filter(|label| !ellipsis.contains(label)).collect::<Vec<_>>();
                 [ellipsis.clone(), kept].concat()
             }
         };
@@ -83,9 +85,11 @@ impl Lowering {
             let wanted: Vec<char> = if rest.is_empty() {
                 result.clone()
             } else {
-                let later = |label: &char| result.contains(label) || rest.iter().any(|term| term.labels.contains(label));
+                let later =
+                    |label: &char| result.contains(label) || rest.iter().any(|term| term.labels.contains(label));
                 let mut wanted: Vec<char> = left.labels.iter().copied().filter(later).collect();
-                wanted.extend(right.labels.iter().copied().filter(|label| later(label) && !left.labels.contains(label)));
+                wanted
+                    .extend(right.labels.iter().copied().filter(|label| later(label) && !left.labels.contains(label)));
                 wanted
             };
             left = self.contracted(call, left, right, wanted)?;

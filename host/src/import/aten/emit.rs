@@ -1,6 +1,8 @@
 //! Adding ops to the graph: operands laid out, weights counted once, data types made equal.
 
-use derate_core::op::{Activation, ActivationKind, Binary, BinaryKind, Cast, Move, MoveKind, Op, Reduce, ReduceKind, Transpose, View};
+use derate_core::op::{
+    Activation, ActivationKind, Binary, BinaryKind, Cast, Move, MoveKind, Op, Reduce, ReduceKind, Transpose, View,
+};
 use derate_core::shape::{DataType, Shape};
 use derate_core::tensor::{TensorId, TensorKind};
 
@@ -143,7 +145,13 @@ impl Lowering {
     }
 
     /// Adds a vector along an axis.
-    pub(super) fn add_along(&mut self, node: &str, x: &Tensor, vector: &Tensor, axis: usize) -> Result<Tensor, Refusal> {
+    pub(super) fn add_along(
+        &mut self,
+        node: &str,
+        x: &Tensor,
+        vector: &Tensor,
+        axis: usize,
+    ) -> Result<Tensor, Refusal> {
         self.binary_along(node, BinaryKind::Add, x, vector, axis)
     }
 
@@ -204,7 +212,9 @@ impl Lowering {
             }
         };
         let data_type = match &origin {
-            Origin::Deferred(op, _) if matches!(**op, Op::Reduce(Reduce { kind: ReduceKind::Index, .. })) => DataType::Int64,
+            Origin::Deferred(op, _) if matches!(**op, Op::Reduce(Reduce { kind: ReduceKind::Index, .. })) => {
+                DataType::Int64
+            }
             _ => base.data_type(),
         };
         if base.depth() < MAX_DEPTH {
@@ -212,13 +222,17 @@ impl Lowering {
         }
         let id = self.id("view", &base)?;
         let base = self.tensor(id);
-        Ok(Tensor::new(extents, data_type, match origin {
-            Origin::Slice(_) => Origin::Slice(base),
-            Origin::View(_) => Origin::View(base),
-            Origin::Permute(_, order) => Origin::Permute(base, order),
-            Origin::Deferred(op, _) => Origin::Deferred(op, base),
-            _ => Origin::Expand(base),
-        }))
+        Ok(Tensor::new(
+            extents,
+            data_type,
+            match origin {
+                Origin::Slice(_) => Origin::Slice(base),
+                Origin::View(_) => Origin::View(base),
+                Origin::Permute(_, order) => Origin::Permute(base, order),
+                Origin::Deferred(op, _) => Origin::Deferred(op, base),
+                _ => Origin::Expand(base),
+            },
+        ))
     }
 
     /// The same elements under another shape.

@@ -48,7 +48,9 @@ impl Lowering {
 
     fn dispatch_functions(&mut self, call: &Call<'_>) -> Lowered {
         match call.op {
-            "relu" | "relu6" | "hardtanh" | "clamp" | "clip" | "clamp_min" | "clamp_max" | "threshold" => self.clamp(call),
+            "relu" | "relu6" | "hardtanh" | "clamp" | "clip" | "clamp_min" | "clamp_max" | "threshold" => {
+                self.clamp(call)
+            }
             "gelu" => self.gelu(call),
             "elu" => self.elu(call),
             "glu" => self.glu(call),
@@ -83,9 +85,14 @@ impl Lowering {
                 self.pool(call, PoolKind::Max).map(|pooled| with_unread(pooled, "indices of pooling"))
             }
             "avg_pool1d" | "avg_pool2d" | "avg_pool3d" => self.pool(call, PoolKind::Average),
-            "adaptive_avg_pool1d" | "adaptive_avg_pool2d" | "adaptive_avg_pool3d" | "_adaptive_avg_pool2d"
+            "adaptive_avg_pool1d"
+            | "adaptive_avg_pool2d"
+            | "adaptive_avg_pool3d"
+            | "_adaptive_avg_pool2d"
             | "_adaptive_avg_pool3d" => self.adaptive_pool(call, PoolKind::Average),
-            "adaptive_max_pool1d" | "adaptive_max_pool2d" | "adaptive_max_pool3d" => self.adaptive_pool(call, PoolKind::Max),
+            "adaptive_max_pool1d" | "adaptive_max_pool2d" | "adaptive_max_pool3d" => {
+                self.adaptive_pool(call, PoolKind::Max)
+            }
             "lstm" | "gru" | "rnn_tanh" | "rnn_relu" => self.recurrent(call),
             "lstm_cell" | "gru_cell" | "rnn_tanh_cell" | "rnn_relu_cell" => self.recurrent_cell(call),
             "mkldnn_rnn_layer" => self.recurrent_layer(call),
@@ -96,18 +103,35 @@ impl Lowering {
     fn dispatch_moves(&mut self, call: &Call<'_>) -> Lowered {
         match call.op {
             "view" | "reshape" | "_unsafe_view" | "_reshape_alias" | "view_copy" => self.reshape(call),
+            "as_strided" => {
+                // With the shape that it has already, only strides change; other uses pick elements in any order.
+                let x = call.args.first()?;
+                let sizes = super::emit::extents(&call.args.ints(1, "size")?)?;
+                let same = x.extents() == sizes;
+                if same {
+                    Ok(Argument::Tensor(x.clone()))
+                } else {
+                    Err(Refusal::new("elements at strides of their own"))
+                }
+            }
             "view_as" | "reshape_as" => self.reshape_as(call),
             "flatten" | "ravel" => self.flatten(call),
             "unflatten" => self.unflatten(call),
             "squeeze" | "squeeze_copy" | "unsqueeze" | "unsqueeze_copy" => self.squeeze(call),
-            "permute" | "transpose" | "t" | "numpy_T" | "mT" | "mH" | "adjoint" | "matrix_H" | "movedim" | "moveaxis"
-            | "swapaxes" | "swapdims" => self.permute(call),
+            "permute" | "transpose" | "t" | "numpy_T" | "mT" | "mH" | "adjoint" | "matrix_H" | "movedim"
+            | "moveaxis" | "swapaxes" | "swapdims" => self.permute(call),
             "expand" | "expand_as" | "broadcast_to" => self.expand(call),
             "repeat" | "tile" => self.repeat(call),
             "repeat_interleave" => self.repeat_interleave(call),
             "clone" | "roll" | "flip" | "tril" | "triu" | "channel_shuffle" => self.copy(call),
             "pixel_shuffle" | "pixel_unshuffle" => self.pixel_shuffle(call),
-            "chunk" | "split" | "split_with_sizes" | "unbind" | "tensor_split" | "unsafe_split" | "unsafe_chunk"
+            "chunk"
+            | "split"
+            | "split_with_sizes"
+            | "unbind"
+            | "tensor_split"
+            | "unsafe_split"
+            | "unsafe_chunk"
             | "unsafe_split_with_sizes" => self.split(call),
             "slice" | "narrow" | "select" => self.slice(call),
             "pad" | "constant_pad_nd" | "reflection_pad1d" | "reflection_pad2d" | "reflection_pad3d"
@@ -119,27 +143,51 @@ impl Lowering {
             "index" | "_unsafe_index" => self.index(call),
             "index_select" => self.index_select(call),
             "gather" | "take_along_dim" => self.gather(call),
-            "scatter" | "scatter_add" | "scatter_reduce" | "index_add" | "index_put" | "_unsafe_index_put" | "index_copy"
-            | "index_fill" | "masked_scatter" => self.scatter(call),
+            "scatter" | "scatter_add" | "scatter_reduce" | "index_add" | "index_put" | "_unsafe_index_put"
+            | "index_copy" | "index_fill" | "masked_scatter" => self.scatter(call),
             "slice_scatter" | "select_scatter" => {
                 let sizes = call.args.first()?.extents().to_vec();
                 self.moved(call, call.args.first()?, MoveKind::Copy, sizes)
             }
             "copy" | "fill" | "zero" => self.overwrite(call),
-            "upsample_nearest1d" | "upsample_nearest2d" | "upsample_nearest3d" | "_upsample_nearest_exact1d"
-            | "_upsample_nearest_exact2d" | "_upsample_nearest_exact3d" | "upsample_linear1d" | "upsample_bilinear2d"
-            | "upsample_trilinear3d" | "upsample_bicubic2d" | "_upsample_bilinear2d_aa" | "_upsample_bicubic2d_aa" => {
-                self.resize(call)
-            }
+            "upsample_nearest1d"
+            | "upsample_nearest2d"
+            | "upsample_nearest3d"
+            | "_upsample_nearest_exact1d"
+            | "_upsample_nearest_exact2d"
+            | "_upsample_nearest_exact3d"
+            | "upsample_linear1d"
+            | "upsample_bilinear2d"
+            | "upsample_trilinear3d"
+            | "upsample_bicubic2d"
+            | "_upsample_bilinear2d_aa"
+            | "_upsample_bicubic2d_aa" => self.resize(call),
             _ => self.dispatch_created(call),
         }
     }
 
     fn dispatch_created(&mut self, call: &Call<'_>) -> Lowered {
         match call.op {
-            "dropout" | "alpha_dropout" | "feature_dropout" | "feature_alpha_dropout" | "identity" | "detach" | "alias"
-            | "contiguous" | "lift_fresh" | "lift_fresh_copy" | "lift" | "requires_grad" | "resolve_conj" | "resolve_neg"
-            | "cpu" | "cuda" | "conj" | "positive" | "data" | "real" => {
+            "dropout"
+            | "alpha_dropout"
+            | "feature_dropout"
+            | "feature_alpha_dropout"
+            | "identity"
+            | "detach"
+            | "alias"
+            | "contiguous"
+            | "lift_fresh"
+            | "lift_fresh_copy"
+            | "lift"
+            | "requires_grad"
+            | "resolve_conj"
+            | "resolve_neg"
+            | "cpu"
+            | "cuda"
+            | "conj"
+            | "positive"
+            | "data"
+            | "real" => {
                 self.builder.bookkeeping();
                 call.args.first().cloned().map(Argument::Tensor)
             }
@@ -148,24 +196,42 @@ impl Lowering {
                 let x = Argument::Tensor(call.args.first()?.clone());
                 Ok(with_unread(x, "mask of dropout"))
             }
-            "to" | "_to_copy" | "type_as" | "float" | "half" | "double" | "bfloat16" | "long" | "int" | "bool" | "_autocast_to_full_precision" => {
-                self.convert(call)
-            }
-            "quantize_per_tensor" | "quantize_per_channel" | "quantize_per_tensor_dynamic" | "dequantize"
-            | "dequantize_per_tensor" | "dequantize_per_channel" => self.quantize(call),
-            "size" | "sym_size" | "numel" | "sym_numel" | "dim" | "_shape_as_tensor" | "is_floating_point" | "sym_stride"
-            | "stride" => self.size(call),
-            "arange" | "zeros" | "ones" | "empty" | "full" | "rand" | "randn" | "randint" | "zeros_like" | "ones_like"
-            | "empty_like" | "full_like" | "rand_like" | "randn_like" | "new_zeros" | "new_ones" | "new_empty"
-            | "new_full" | "scalar_tensor" | "tensor" | "eye" | "linspace" | "empty_strided" | "new_empty_strided"
-            | "empty_permuted" => self.create(call),
+            "to"
+            | "_to_copy"
+            | "type_as"
+            | "float"
+            | "half"
+            | "double"
+            | "bfloat16"
+            | "long"
+            | "int"
+            | "bool"
+            | "_autocast_to_full_precision" => self.convert(call),
+            "quantize_per_tensor"
+            | "quantize_per_channel"
+            | "quantize_per_tensor_dynamic"
+            | "dequantize"
+            | "dequantize_per_tensor"
+            | "dequantize_per_channel" => self.quantize(call),
+            "size" | "sym_size" | "numel" | "sym_numel" | "dim" | "_shape_as_tensor" | "is_floating_point"
+            | "sym_stride" | "stride" => self.size(call),
+            "arange" | "zeros" | "ones" | "empty" | "full" | "rand" | "randn" | "randint" | "zeros_like"
+            | "ones_like" | "empty_like" | "full_like" | "rand_like" | "randn_like" | "new_zeros" | "new_ones"
+            | "new_empty" | "new_full" | "scalar_tensor" | "tensor" | "eye" | "linspace" | "empty_strided"
+            | "new_empty_strided" | "empty_permuted" => self.create(call),
             "meshgrid" => self.meshgrid(call),
             "item" | "_local_scalar_dense" => match call.args.first()?.value() {
                 Some(value) => Ok(Argument::Float(value)),
                 None => Err(Refusal::new("a number that depends on the input")),
             },
-            "_assert_async" | "_assert_tensor_metadata" | "_assert_scalar" | "sym_constrain_range"
-            | "sym_constrain_range_for_size" | "_assert" | "manual_seed" | "warn" => {
+            "_assert_async"
+            | "_assert_tensor_metadata"
+            | "_assert_scalar"
+            | "sym_constrain_range"
+            | "sym_constrain_range_for_size"
+            | "_assert"
+            | "manual_seed"
+            | "warn" => {
                 self.builder.bookkeeping();
                 Ok(Argument::None)
             }
@@ -227,8 +293,8 @@ fn binary(op: &str) -> Option<BinaryKind> {
         "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "not_equal" | "greater" | "less" | "greater_equal" | "less_equal" => {
             BinaryKind::Compare
         }
-        "logical_and" | "logical_or" | "logical_xor" | "bitwise_and" | "bitwise_or" | "bitwise_xor" | "__and__" | "__or__"
-        | "__xor__" => BinaryKind::Logic,
+        "logical_and" | "logical_or" | "logical_xor" | "bitwise_and" | "bitwise_or" | "bitwise_xor" | "__and__"
+        | "__or__" | "__xor__" => BinaryKind::Logic,
         _ => return None,
     })
 }

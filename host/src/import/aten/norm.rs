@@ -25,7 +25,9 @@ impl Lowering {
         let result = if own {
             let outer = x.extents().first().copied().unwrap_or(1);
             if call.op != "instance_norm" && outer != 1 {
-                return Err(Refusal::new("batch norm by statistics of the batch (training); export it in evaluation mode"));
+                return Err(Refusal::new(
+                    "batch norm by statistics of the batch (training); export it in evaluation mode",
+                ));
             }
             let op = |affine| Op::GroupNorm(GroupNorm { groups: features, affine });
             self.affine(call.node, op, &x, weight, bias, 1)?
@@ -38,7 +40,11 @@ impl Lowering {
                 _ => self.unlearned_batch_norm(call, &x, weight, bias)?,
             }
         };
-        Ok(if several { super::names::with_unread(Argument::Tensor(result), "statistics") } else { Argument::Tensor(result) })
+        Ok(if several {
+            super::names::with_unread(Argument::Tensor(result), "statistics")
+        } else {
+            Argument::Tensor(result)
+        })
     }
 
     /// Batch norm without learned vectors, or with one: with mean and variance as constants. Core's op has always both.

@@ -23,7 +23,8 @@ impl Lowering {
         let axes = spatial_axes(call.op)?;
         let kernel = args.ints(1, "kernel_size")?;
         // No stride is the kernel's.
-        let stride = args.optional_ints(2, "stride")?.filter(|stride| !stride.is_empty()).unwrap_or_else(|| kernel.clone());
+        let stride =
+            args.optional_ints(2, "stride")?.filter(|stride| !stride.is_empty()).unwrap_or_else(|| kernel.clone());
         let padding = args.optional_ints(3, "padding")?.unwrap_or_else(|| vec![0]);
         let (dilation, ceil_mode) = if kind == PoolKind::Max {
             (args.optional_ints(4, "dilation")?.unwrap_or_else(|| vec![1]), args.bool_or(5, "ceil_mode", false)?)
@@ -47,7 +48,8 @@ impl Lowering {
     pub(super) fn adaptive_pool(&mut self, call: &Call<'_>, kind: PoolKind) -> Lowered {
         let x = call.args.first()?;
         let axes = spatial_axes(call.op)?;
-        let spatial = x.extents().split_at_checked(x.rank().saturating_sub(axes)).map_or(&[][..], |(_, spatial)| spatial);
+        let spatial =
+            x.extents().split_at_checked(x.rank().saturating_sub(axes)).map_or(&[][..], |(_, spatial)| spatial);
         let given = match call.args.get(1, "output_size") {
             Some(Argument::List(sizes)) => sizes.iter().map(Argument::int).collect(),
             Some(one) => vec![one.int(); axes],

@@ -11,7 +11,8 @@ impl Lowering {
     pub(super) fn recurrent(&mut self, call: &Call<'_>) -> Lowered {
         let args = call.args;
         let x = args.tensor(0, "input")?.clone();
-        if matches!(args.get(1, "batch_sizes"), Some(Argument::Tensor(sizes)) if sizes.rank() == 1 && call.op == "lstm") {
+        if matches!(args.get(1, "batch_sizes"), Some(Argument::Tensor(sizes)) if sizes.rank() == 1 && call.op == "lstm")
+        {
             return Err(Refusal::new("packed sequences have no shape of their own"));
         }
         let states = match args.get(1, "hx") {
@@ -54,7 +55,11 @@ impl Lowering {
             _ => Cell::Plain,
         };
         if u64::from(hidden).checked_mul(cell.gates()) != Some(u64::from(gates)) || x.extents().last() != Some(&input) {
-            return Err(Refusal::new(format!("weights {:?} and {:?}: a projected state is not counted", first.extents(), state.extents())));
+            return Err(Refusal::new(format!(
+                "weights {:?} and {:?}: a projected state is not counted",
+                first.extents(),
+                state.extents()
+            )));
         }
         let layers = u16::try_from(layers).map_err(|_| Refusal::new(format!("{layers} layers")))?;
         Ok(Recurrent { cell, input, hidden, layers, bidirectional, bias, batch_first })
@@ -115,7 +120,8 @@ impl Lowering {
         let x = args.tensor(0, "input")?.clone();
         let matrices = [args.tensor(1, "weight0")?.clone(), args.tensor(2, "weight1")?.clone()];
         let bias = args.bool_or(12, "has_biases", true)?;
-        let weights = [&matrices[..], &[args.tensor(3, "weight2")?.clone(), args.tensor(4, "weight3")?.clone()]].concat();
+        let weights =
+            [&matrices[..], &[args.tensor(3, "weight2")?.clone(), args.tensor(4, "weight3")?.clone()]].concat();
         let states = [args.tensor(5, "hx_")?.clone(), args.tensor(6, "cx_")?.clone()];
         let lstm = Call { op: "lstm", ..*call };
         // The kernel takes steps first, whatever the module's layout.

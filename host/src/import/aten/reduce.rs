@@ -27,7 +27,14 @@ fn reduced(x: &Tensor, axes: u8, keep_dims: bool) -> Vec<u32> {
 }
 
 impl Lowering {
-    fn reduced(&mut self, call: &Call<'_>, x: &Tensor, kind: ReduceKind, axes: u8, keep_dims: bool) -> Result<Tensor, Refusal> {
+    fn reduced(
+        &mut self,
+        call: &Call<'_>,
+        x: &Tensor,
+        kind: ReduceKind,
+        axes: u8,
+        keep_dims: bool,
+    ) -> Result<Tensor, Refusal> {
         if x.is_known() {
             self.builder.bookkeeping();
             let data_type = if kind == ReduceKind::Index { DataType::Int64 } else { x.data_type() };
@@ -80,7 +87,9 @@ impl Lowering {
     pub(super) fn norm(&mut self, call: &Call<'_>) -> Lowered {
         let x = call.args.first()?;
         let args = call.args;
-        let (order, at) = if call.op == "frobenius_norm" { (2.0, 1) } else {
+        let (order, at) = if call.op == "frobenius_norm" {
+            (2.0, 1)
+        } else {
             let name = if call.op == "norm" { "p" } else { "ord" };
             (args.float_or(1, name, 2.0)?, 2)
         };

@@ -10,9 +10,17 @@ use super::{Call, Lowered, Lowering, Refusal};
 
 impl Lowering {
     /// `length` places of an axis from `start`, every `step`th.
-    pub(super) fn sliced(&mut self, x: &Tensor, at: usize, start: u32, length: u32, step: u32) -> Result<Tensor, Refusal> {
+    pub(super) fn sliced(
+        &mut self,
+        x: &Tensor,
+        at: usize,
+        start: u32,
+        length: u32,
+        step: u32,
+    ) -> Result<Tensor, Refusal> {
         let mut extents = x.extents().to_vec();
-        let place = extents.get_mut(at).ok_or_else(|| Refusal::new(format!("a part of axis {at} of {:?}", x.extents())))?;
+        let place =
+            extents.get_mut(at).ok_or_else(|| Refusal::new(format!("a part of axis {at} of {:?}", x.extents())))?;
         if *place == length {
             return Ok(x.clone());
         }
@@ -97,7 +105,8 @@ impl Lowering {
                 sizes
             }
             (_, Some(Argument::List(sizes))) => {
-                let size = |size: &Argument| extent(size.int().ok_or_else(|| Refusal::new("an unknown size of a part"))?);
+                let size =
+                    |size: &Argument| extent(size.int().ok_or_else(|| Refusal::new("an unknown size of a part"))?);
                 sizes.iter().map(size).collect::<Result<_, _>>()?
             }
             (_, Some(size)) => equal(extent(size.int().ok_or_else(|| Refusal::new("an unknown size of a part"))?)?),
@@ -125,8 +134,10 @@ impl Lowering {
         let mut cut = x.clone();
         let mut sizes = x.extents().to_vec();
         for (back, sides) in sides.chunks(2).enumerate() {
-            let at = x.rank().checked_sub(back.saturating_add(1)).ok_or_else(|| Refusal::new("more padding than axes"))?;
-            let [less, more] = [i64::min, i64::max].map(|side| sides.iter().fold(0, |sum: i64, &pad| sum.saturating_add(side(pad, 0))));
+            let at =
+                x.rank().checked_sub(back.saturating_add(1)).ok_or_else(|| Refusal::new("more padding than axes"))?;
+            let [less, more] = [i64::min, i64::max]
+                .map(|side| sides.iter().fold(0, |sum: i64, &pad| sum.saturating_add(side(pad, 0))));
             let place = sizes.get_mut(at).ok_or_else(|| Refusal::new("more padding than axes"))?;
             let left = extent(i64::from(*place).saturating_add(less))?;
             cut = self.sliced(&cut, at, 0, left, 1)?;
@@ -162,7 +173,8 @@ impl Lowering {
             }
             return Ok(Argument::Tensor(Tensor::known(extents, first.data_type(), None)));
         }
-        let data_type = tensors.iter().map(Tensor::data_type).max_by_key(|data_type| (real(*data_type), data_type.size()));
+        let data_type =
+            tensors.iter().map(Tensor::data_type).max_by_key(|data_type| (real(*data_type), data_type.size()));
         let data_type = data_type.unwrap_or(DataType::Fp32);
         let mut operands = Vec::with_capacity(tensors.len());
         for tensor in &tensors {

@@ -73,6 +73,11 @@ impl Tensor {
         Self::new(extents, data_type, Origin::Known(value))
     }
 
+    /// Whether both are one and the same tensor.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Extents, outermost first.
     pub(crate) fn extents(&self) -> &[u32] {
         &self.0.extents

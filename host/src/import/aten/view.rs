@@ -203,7 +203,8 @@ impl Lowering {
         while base.len() < times.len() {
             base.insert(0, 1);
         }
-        let sizes: Option<Vec<u32>> = base.iter().zip(&times).map(|(&extent, &times)| extent.checked_mul(times)).collect();
+        let sizes: Option<Vec<u32>> =
+            base.iter().zip(&times).map(|(&extent, &times)| extent.checked_mul(times)).collect();
         let sizes = sizes.ok_or_else(|| Refusal::new(format!("{base:?} repeated {times:?} times")))?;
         let x = self.view(x, base)?;
         self.moved(call, &x, MoveKind::Tile, sizes)
@@ -266,9 +267,10 @@ impl Lowering {
 /// Sizes of which one may be −1: the rest of the elements.
 pub(super) fn completed(sizes: &[i64], elements: u64) -> Result<Vec<u32>, Refusal> {
     let wrong = || Refusal::new(format!("{elements} elements as {sizes:?}"));
-    let given = sizes.iter().filter(|&&size| size != -1).try_fold(1_u64, |product, &size| {
-        product.checked_mul(u64::try_from(size).ok()?)
-    });
+    let given = sizes
+        .iter()
+        .filter(|&&size| size != -1)
+        .try_fold(1_u64, |product, &size| product.checked_mul(u64::try_from(size).ok()?));
     let given = given.ok_or_else(wrong)?;
     let rest = elements.checked_div(given).unwrap_or(0);
     let size = |&size: &i64| if size == -1 { u32::try_from(rest).map_err(|_| wrong()) } else { extent(size) };

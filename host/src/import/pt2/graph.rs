@@ -1,6 +1,6 @@
 //! From the JSON's graph to core's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use derate_core::shape::DataType;
 
@@ -48,7 +48,14 @@ pub(super) fn lower(file: &str, name: &str, program: &Program, options: &Options
     });
     let inputs: Vec<&str> = names.clone().filter(|name| !stored.contains_key(name)).collect();
     let sizes = Sizes::bind(file, graph, &inputs, options)?;
-    let mut reader = Reader { file, graph, sizes, lowering: Lowering::new(file, name), values: HashMap::new(), missing: HashSet::new() };
+    let mut reader = Reader {
+        file,
+        graph,
+        sizes,
+        lowering: Lowering::new(file, name),
+        values: HashMap::new(),
+        missing: HashMap::new(),
+    };
     for input in names {
         reader.input(input, stored.get(input).copied())?;
     }
@@ -65,6 +72,12 @@ pub(super) fn lower(file: &str, name: &str, program: &Program, options: &Options
     reader.lowering.builder.finish()
 }
 
+/// A result that is not computed.
+struct Missing {
+    /// Node, op and reason to list when something reads it, where the node is not listed yet.
+    unlisted: Option<[String; 3]>,
+}
+
 struct Reader<'a> {
     file: &'a str,
     graph: &'a Graph,
@@ -72,7 +85,7 @@ struct Reader<'a> {
     lowering: Lowering,
     values: HashMap<&'a str, Argument>,
     /// Results of nodes that no op describes: they become inputs when something reads them.
-    missing: HashSet<&'a str>,
+    missing: HashMap<&'a str, Missing>,
 }
 
 impl<'a> Reader<'a> {
@@ -89,8 +102,9 @@ impl<'a> Reader<'a> {
             let value = self.sizes.value(size).map_err(|message| self.error(name, message))?;
             extents.push(u32::try_from(value).map_err(|_| self.error(name, format!("extent {value}")))?);
         }
-        let data_type = data_type(meta.dtype)
-            .ok_or_else(|| self.error(name, format!("data type {}; real numbers and integers are allowed", meta.dtype)))?;
+        let data_type = data_type(meta.dtype).ok_or_else(|| {
+            self.error(name, format!("data type {}; real numbers and integers are allowed", meta.dtype))
+        })?;
         Ok((extents, data_type))
     }
 
@@ -110,16 +124,21 @@ impl<'a> Reader<'a> {
             return Ok(value.clone());
         }
         let graph = self.graph;
-        match self.missing.get(name).copied() {
-            Some(name) if graph.tensor_values.contains_key(name) => {
-                let (extents, data_type) = self.meta(name)?;
-                let tensor = self.lowering.input(name, &extents, data_type)?;
-                self.values.insert(name, Argument::Tensor(tensor.clone()));
-                Ok(Argument::Tensor(tensor))
-            }
-            Some(_) => Ok(Argument::Unknown(format!("{name} is not known"))),
-            None => Err(self.error(name, "is read before any node gives it")),
+        let Some(missing) = self.missing.get_mut(name) else {
+            return Err(self.error(name, "is read before any node gives it"));
+        };
+        if let Some([node, op, reason]) = missing.unlisted.take() {
+            self.lowering.builder.unsupported(&node, &op, reason);
         }
+        if !graph.tensor_values.contains_key(name) {
+            return Ok(Argument::Unknown(format!("{name} is not known")));
+        }
+        let (extents, data_type) = self.meta(name)?;
+        let tensor = self.lowering.input(name, &extents, data_type)?;
+        if let Some((&name, _)) = self.missing.get_key_value(name) {
+            self.values.insert(name, Argument::Tensor(tensor.clone()));
+        }
+        Ok(Argument::Tensor(tensor))
     }
 
     fn size(&mut self, size: &SymArgument) -> Result<Argument, ImportError> {
@@ -172,7 +191,9 @@ impl<'a> Reader<'a> {
             _ => None,
         });
         let symbolic = |output: &From| matches!(output, From::SymInt(_) | From::Symbolic | From::None);
-        if !node.outputs.is_empty() && node.outputs.iter().all(symbolic) || first.is_none() && !node.target.contains("higher_order") {
+        if !node.outputs.is_empty() && node.outputs.iter().all(symbolic)
+            || first.is_none() && !node.target.contains("higher_order")
+        {
             // The file has the values of sizes; assertions give nothing.
             self.lowering.builder.bookkeeping();
             return Ok(());
@@ -218,7 +239,11 @@ impl<'a> Reader<'a> {
     /// Keeps a result, if its shape is the file's.
     fn give(&mut self, label: &str, node: &Node, name: &'a str, result: Option<Argument>) -> Result<(), ImportError> {
         let Some(Argument::Tensor(tensor)) = result else {
-            self.missing.insert(name);
+            let unlisted = match result {
+                Some(Argument::Unknown(why)) => Some([label.to_owned(), node.target.clone(), why]),
+                _ => None,
+            };
+            self.missing.insert(name, Missing { unlisted });
             return Ok(());
         };
         if !self.graph.tensor_values.contains_key(name) {
@@ -228,8 +253,8 @@ impl<'a> Reader<'a> {
         let (extents, data_type) = self.meta(name)?;
         if tensor.extents() != extents {
             let reason = format!("counted as {:?}, which the file gives as {extents:?}", tensor.extents());
-            self.lowering.builder.unsupported(label, &node.target, reason);
-            self.missing.insert(name);
+            let unlisted = Some([label.to_owned(), node.target.clone(), reason]);
+            self.missing.insert(name, Missing { unlisted });
             return Ok(());
         }
         let tensor = match tensor.value() {
@@ -244,6 +269,9 @@ impl<'a> Reader<'a> {
 /// The name of an op without namespace and overload, for those of ATen and of the quantizer.
 fn operator(target: &str) -> Option<&str> {
     let name = target.strip_prefix("torch.ops.").unwrap_or(target);
-    let name = name.strip_prefix("aten.").or_else(|| name.strip_prefix("quantized_decomposed.")).or_else(|| name.strip_prefix("mkldnn."))?;
+    let name = name
+        .strip_prefix("aten.")
+        .or_else(|| name.strip_prefix("quantized_decomposed."))
+        .or_else(|| name.strip_prefix("mkldnn."))?;
     Some(name.split('.').next().unwrap_or(name))
 }

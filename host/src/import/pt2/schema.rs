@@ -181,7 +181,9 @@ impl<'de> Visitor<'de> for ArgumentVisitor {
             "as_tensors" => Argument::Tensors(names(map.next_value()?)),
             "as_optional_tensors" => {
                 let tensors: Vec<OptionalTensor> = map.next_value()?;
-                Argument::OptionalTensors(tensors.into_iter().map(|tensor| tensor.as_tensor.map(|name| name.name)).collect())
+                Argument::OptionalTensors(
+                    tensors.into_iter().map(|tensor| tensor.as_tensor.map(|name| name.name)).collect(),
+                )
             }
             "as_optional_tensor" => match map.next_value::<OptionalTensor>()?.as_tensor {
                 Some(tensor) => Argument::Tensor(tensor.name),

@@ -20,7 +20,8 @@ pub(super) struct Sizes {
 impl Sizes {
     /// Binds the symbols in the shapes of `inputs`, names of tensors in their order.
     pub(super) fn bind(file: &str, graph: &Graph, inputs: &[&str], options: &Options) -> Result<Self, ImportError> {
-        let refuse = |at: Option<&str>, message| ImportError { file: file.to_owned(), at: at.map(str::to_owned), message };
+        let refuse =
+            |at: Option<&str>, message| ImportError { file: file.to_owned(), at: at.map(str::to_owned), message };
         let mut sizes = Self::default();
         sizes.bound.extend(options.dims.iter().map(|(name, &extent)| (name.clone(), i64::from(extent))));
         let mut open: BTreeMap<String, String> = BTreeMap::new();
@@ -28,7 +29,8 @@ impl Sizes {
             let Some(meta) = graph.tensor_values.get(input) else { continue };
             let given = options.inputs.get(at);
             if given.is_some_and(|given| given.len() != meta.sizes.len()) {
-                let message = format!("--input gives {} axes; the input has {}", given.map_or(0, Vec::len), meta.sizes.len());
+                let message =
+                    format!("--input gives {} axes; the input has {}", given.map_or(0, Vec::len), meta.sizes.len());
                 return Err(refuse(Some(input), message));
             }
             for (axis, size) in meta.sizes.iter().enumerate() {
@@ -51,7 +53,8 @@ impl Sizes {
         }
         let list: Vec<String> = open.iter().map(|(symbol, place)| format!("{symbol} ({place})")).collect();
         let first = open.keys().next().cloned().unwrap_or_default();
-        let message = format!("sizes that the file leaves open: {}; give them with --dim {first}=… or --batch", list.join(", "));
+        let message =
+            format!("sizes that the file leaves open: {}; give them with --dim {first}=… or --batch", list.join(", "));
         Err(refuse(None, message))
     }
 
@@ -80,7 +83,10 @@ impl Sizes {
             Expr::Int(value) => *value as f64,
             Expr::Float(value) => *value,
             Expr::Name(name) => {
-                let bound = self.bound.get(&**name).ok_or_else(|| format!("size {name} is open; give it with --dim {name}=…"))?;
+                let bound = self
+                    .bound
+                    .get(&**name)
+                    .ok_or_else(|| format!("size {name} is open; give it with --dim {name}=…"))?;
                 *bound as f64
             }
             Expr::Unary("-", inner) => -self.evaluate(inner)?,

@@ -21,8 +21,8 @@ pub(super) enum Token {
 
 /// Signs, longest first.
 const SIGNS: [&str; 36] = [
-    "**=", "//=", "->", "**", "//", "==", "!=", "<=", ">=", "<<", ">>", "+=", "-=", "*=", "/=", "(", ")", "[", "]", "{", "}",
-    ",", ":", ".", "=", "+", "-", "*", "/", "%", "<", ">", "@", "&", "|", "^",
+    "**=", "//=", "->", "**", "//", "==", "!=", "<=", ">=", "<<", ">>", "+=", "-=", "*=", "/=", "(", ")", "[", "]",
+    "{", "}", ",", ":", ".", "=", "+", "-", "*", "/", "%", "<", ">", "@", "&", "|", "^",
 ];
 
 /// Most levels of indentation.
@@ -67,7 +67,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
                 tokens.push((Token::NewLine, line));
             }
             line = line.saturating_add(1);
-            at_start = true;
+            at_start = open == 0;
             rest = rest.get(1..).unwrap_or("");
         } else if first == '\\' && rest.starts_with("\\\n") {
             line = line.saturating_add(1);
@@ -83,9 +83,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
             rest = after;
         } else if first == '"' || first == '\'' {
             let (word, after) = string(rest, first).map_err(fail)?;
-            line = line.saturating_add(rest.len().checked_sub(after.len()).map_or(0, |len| {
-                rest.get(..len).unwrap_or("").matches('\n').count()
-            }));
+            line = line.saturating_add(
+                rest.len()
+                    .checked_sub(after.len())
+                    .map_or(0, |len| rest.get(..len).unwrap_or("").matches('\n').count()),
+            );
             tokens.push((Token::Str(word.into()), line));
             rest = after;
         } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
@@ -103,7 +105,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
             return Err(fail(format!("unexpected {first:?}")));
         }
     }
-    tokens.push((Token::NewLine, line));
+    if !matches!(tokens.last(), None | Some((Token::NewLine | Token::Indent | Token::Dedent, _))) {
+        tokens.push((Token::NewLine, line));
+    }
     tokens.extend(indents.iter().skip(1).map(|_| (Token::Dedent, line)));
     tokens.push((Token::End, line));
     Ok(tokens)
@@ -115,7 +119,8 @@ fn number(text: &str) -> Result<(Token, &str), String> {
     let mut real = false;
     while let Some(&byte) = bytes.get(end) {
         let exponent = matches!(byte, b'e' | b'E');
-        let sign = matches!(byte, b'+' | b'-') && matches!(end.checked_sub(1).and_then(|at| bytes.get(at)), Some(b'e' | b'E'));
+        let sign =
+            matches!(byte, b'+' | b'-') && matches!(end.checked_sub(1).and_then(|at| bytes.get(at)), Some(b'e' | b'E'));
         if !(byte.is_ascii_digit() || byte == b'.' || exponent || sign) {
             break;
         }

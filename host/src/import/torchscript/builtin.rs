@@ -87,10 +87,11 @@ impl Interpreter {
             // The code is followed as at inference.
             ("is_grad_enabled" | "is_autocast_enabled" | "is_autocast_cpu_enabled", _) => Value::Bool(false),
             ("backends.mha.get_fastpath_enabled" | "is_scripting" | "jit.is_scripting", _) => Value::Bool(true),
-            ("is_cuda" | "is_nested" | "requires_grad" | "is_quantized" | "is_sparse" | "is_mkldnn" | "is_complex" | "is_xla"
-            | "is_vulkan" | "is_meta" | "is_mps" | "is_xpu" | "is_cpu" | "is_tracing" | "jit.is_tracing", [Value::Tensor(_)] | []) => {
-                Value::Bool(name == "is_cpu")
-            }
+            (
+                "is_cuda" | "is_nested" | "requires_grad" | "is_quantized" | "is_sparse" | "is_mkldnn" | "is_complex"
+                | "is_xla" | "is_vulkan" | "is_meta" | "is_mps" | "is_xpu" | "is_cpu" | "is_tracing" | "jit.is_tracing",
+                [Value::Tensor(_)] | [],
+            ) => Value::Bool(name == "is_cpu"),
             ("set_grad_enabled" | "_set_grad_enabled" | "warn" | "manual_seed" | "_assert" | "Print", _) => Value::None,
             ("device", _) => Value::Str("cpu".into()),
             ("type", [Value::Str(device)]) => Value::Str(Rc::clone(device)),
@@ -101,7 +102,9 @@ impl Interpreter {
                 Value::list(tensor.extents().iter().map(|&extent| Value::Int(i64::from(extent))).collect())
             }
             ("ndim", [Value::Tensor(tensor)]) => Value::Int(i64::try_from(tensor.rank()).unwrap_or(0)),
-            ("NumToTensor", [Value::Float(value)]) => Value::Tensor(Tensor::known(Vec::new(), DataType::Fp32, Some(*value))),
+            ("NumToTensor", [Value::Float(value)]) => {
+                Value::Tensor(Tensor::known(Vec::new(), DataType::Fp32, Some(*value)))
+            }
             ("NumToTensor", [value]) => match value.number() {
                 Some(value) => Value::Tensor(Tensor::known(Vec::new(), DataType::Int64, Some(value))),
                 None => Value::unknown("a number that is not known"),
@@ -137,7 +140,8 @@ impl Interpreter {
 
     /// Tests and comparisons of what is no tensor.
     fn logic(&mut self, name: &str, args: &[Value]) -> Option<Value> {
-        let truth = |truth: Option<bool>| truth.map_or_else(|| Value::unknown("values that are not known"), Value::Bool);
+        let truth =
+            |truth: Option<bool>| truth.map_or_else(|| Value::unknown("values that are not known"), Value::Bool);
         Some(match (name, args) {
             ("__not__", [value]) => match value.truth() {
                 Ok(value) => Value::Bool(!value),
@@ -148,6 +152,7 @@ impl Interpreter {
                     (Value::Unknown(why), _) | (_, Value::Unknown(why)) => return Some(Value::Unknown(Rc::clone(why))),
                     (Value::None, Value::None) => Some(true),
                     (Value::None, _) | (_, Value::None) => Some(false),
+                    (Value::Tensor(a), Value::Tensor(b)) => Some(a.is(b)),
                     (a, b) => a.equals(b, 8),
                 };
                 truth(same.map(|same| same == (name == "__is__")))
@@ -167,13 +172,20 @@ impl Interpreter {
             ("len", [Value::List(items)]) => Value::Int(i64::try_from(items.borrow().len()).unwrap_or(0)),
             ("len", [Value::Dict(entries)]) => Value::Int(i64::try_from(entries.borrow().len()).unwrap_or(0)),
             ("len", [Value::Tuple(items)]) => Value::Int(i64::try_from(items.len()).unwrap_or(0)),
-            ("len", [Value::Tensor(tensor)]) => Value::Int(tensor.extents().first().map_or(0, |&extent| i64::from(extent))),
+            ("len", [Value::Tensor(tensor)]) => {
+                Value::Int(tensor.extents().first().map_or(0, |&extent| i64::from(extent)))
+            }
             _ => return None,
         })
     }
 
     /// Methods and functions of lists.
-    fn list(&mut self, name: &str, list: &Rc<std::cell::RefCell<Vec<Value>>>, args: &[Value]) -> Result<Option<Value>, Stop> {
+    fn list(
+        &mut self,
+        name: &str,
+        list: &Rc<std::cell::RefCell<Vec<Value>>>,
+        args: &[Value],
+    ) -> Result<Option<Value>, Stop> {
         let place = |at: Option<i64>, len: usize| {
             let at = at?;
             let at = if at < 0 { at.checked_add(i64::try_from(len).ok()?)? } else { at };
@@ -235,7 +247,8 @@ impl Interpreter {
                     let value = if value < 0 { value.saturating_add(len) } else { value };
                     usize::try_from(value.clamp(0, len)).unwrap_or(0)
                 };
-                let step = rest.get(2).and_then(Value::int).and_then(|step| usize::try_from(step).ok()).unwrap_or(1).max(1);
+                let step =
+                    rest.get(2).and_then(Value::int).and_then(|step| usize::try_from(step).ok()).unwrap_or(1).max(1);
                 let (start, end) = (bound(0, 0), bound(1, len));
                 let part: Vec<Value> = items.into_iter().take(end).skip(start).step_by(step).collect();
                 self.charge(part.len())?;
@@ -282,13 +295,16 @@ impl Interpreter {
     fn container(&mut self, name: &str, args: &[Value]) -> Result<Option<Value>, Stop> {
         Ok(Some(match (name, args) {
             ("__getitem__", [Value::Tuple(items) | Value::Named(_, items), at]) => {
-                let at = at.int().map(|at| if at < 0 { at.saturating_add(i64::try_from(items.len()).unwrap_or(0)) } else { at });
+                let at = at
+                    .int()
+                    .map(|at| if at < 0 { at.saturating_add(i64::try_from(items.len()).unwrap_or(0)) } else { at });
                 let item = at.and_then(|at| usize::try_from(at).ok()).and_then(|at| items.get(at)).cloned();
                 item.unwrap_or_else(|| Value::unknown("a place beyond a tuple"))
             }
             ("__getitem__" | "get", [Value::Dict(entries), key, ..]) => {
                 let entries = entries.borrow();
-                let found = entries.iter().find(|(own, _)| own.equals(key, 8) == Some(true)).map(|(_, value)| value.clone());
+                let found =
+                    entries.iter().find(|(own, _)| own.equals(key, 8) == Some(true)).map(|(_, value)| value.clone());
                 match (found, name) {
                     (Some(value), _) => value,
                     (None, "get") => args.get(2).cloned().unwrap_or(Value::None),
@@ -369,7 +385,9 @@ fn arithmetic(name: &str, args: &[Value]) -> Option<Value> {
                 ("add", Some(a), Some(b)) => a.checked_add(b).map_or_else(wrong, Value::Int),
                 ("sub", Some(a), Some(b)) => a.checked_sub(b).map_or_else(wrong, Value::Int),
                 ("mul", Some(a), Some(b)) => a.checked_mul(b).map_or_else(wrong, Value::Int),
-                ("floordiv" | "floor_divide", Some(a), Some(b)) => floored(a, b).map_or_else(wrong, |(floor, _)| Value::Int(floor)),
+                ("floordiv" | "floor_divide", Some(a), Some(b)) => {
+                    floored(a, b).map_or_else(wrong, |(floor, _)| Value::Int(floor))
+                }
                 ("remainder", Some(a), Some(b)) => floored(a, b).map_or_else(wrong, |(_, rest)| Value::Int(rest)),
                 ("max", Some(a), Some(b)) => Value::Int(a.max(b)),
                 ("min", Some(a), Some(b)) => Value::Int(a.min(b)),
@@ -395,7 +413,11 @@ fn arithmetic(name: &str, args: &[Value]) -> Option<Value> {
 /// Quotient and rest as in Python: rounded down, the rest with the sign of the divisor.
 fn floored(a: i64, b: i64) -> Option<(i64, i64)> {
     let (quotient, rest) = (a.checked_div(b)?, a.checked_rem(b)?);
-    Some(if rest != 0 && (rest < 0) != (b < 0) { (quotient.checked_sub(1)?, rest.checked_add(b)?) } else { (quotient, rest) })
+    Some(if rest != 0 && (rest < 0) != (b < 0) {
+        (quotient.checked_sub(1)?, rest.checked_add(b)?)
+    } else {
+        (quotient, rest)
+    })
 }
 
 /// A value as a message shows it.

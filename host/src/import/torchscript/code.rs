@@ -46,6 +46,11 @@ impl Code {
         Self { root, items: HashMap::new(), read: HashMap::new(), left: MAX_TEXT }
     }
 
+    /// The entry with the data of a constant.
+    pub(super) fn constant_entry(&self, key: &str) -> String {
+        format!("{}constants/{key}", self.root)
+    }
+
     /// What a qualified name such as `__torch__.torch.nn.modules.conv.Conv2d` stands for.
     pub(super) fn item(&mut self, archive: &mut Archive, name: &str) -> Result<Option<Item>, ImportError> {
         if let Some(item) = self.items.get(name) {
@@ -61,8 +66,8 @@ impl Code {
         }
         let text = archive.text(&entry, self.left)?;
         self.left = self.left.saturating_sub(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        let statements = program(&text)
-            .map_err(|error| archive.error(&entry, format!("line {}: {}", error.line, error.message)))?;
+        let statements =
+            program(&text).map_err(|error| archive.error(&entry, format!("line {}: {}", error.line, error.message)))?;
         for statement in statements {
             match statement {
                 Statement::Def(function) => {
@@ -80,7 +85,8 @@ impl Code {
 }
 
 fn class_code(body: &[Statement], base: Option<&str>) -> ClassCode {
-    let mut code = ClassCode { is_tuple: base == Some("NamedTuple"), is_enum: base == Some("Enum"), ..ClassCode::default() };
+    let mut code =
+        ClassCode { is_tuple: base == Some("NamedTuple"), is_enum: base == Some("Enum"), ..ClassCode::default() };
     for statement in body {
         match statement {
             Statement::Def(function) => {

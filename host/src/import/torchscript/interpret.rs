@@ -21,6 +21,9 @@ const MAX_STEPS: u64 = 2_000_000;
 /// Most items of all lists, and letters of all words, together.
 const MAX_ITEMS: usize = 1_000_000;
 
+/// Most bytes of a constant whose one value is read.
+const MAX_CONSTANT: u64 = 1 << 20;
+
 /// Why following the code ended.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -90,9 +93,11 @@ pub(super) fn follow(
         items: 0,
         calls: 0,
     };
-    let refuse = |at: Option<&str>, message: String| ImportError { file: file.clone(), at: at.map(str::to_owned), message };
+    let refuse =
+        |at: Option<&str>, message: String| ImportError { file: file.clone(), at: at.map(str::to_owned), message };
     let top = interpreter.modules.root();
-    let class = interpreter.class_of(top)?.ok_or_else(|| refuse(None, "data.pkl holds no module with code".to_owned()))?;
+    let class =
+        interpreter.class_of(top)?.ok_or_else(|| refuse(None, "data.pkl holds no module with code".to_owned()))?;
     let forward = class.methods.get("forward").cloned();
     let forward = forward.ok_or_else(|| refuse(None, "the top module has no method forward".to_owned()))?;
     let parameters: Vec<_> = forward.parameters.iter().skip(1).collect();
@@ -192,7 +197,9 @@ impl Interpreter {
         named: Vec<(Rc<str>, Value)>,
     ) -> Result<Value, Stop> {
         if self.calls >= MAX_CALLS {
-            return Err(self.fatal(format!("more than {MAX_CALLS} calls within each other at {path}.{}", function.name)));
+            return Err(
+                self.fatal(format!("more than {MAX_CALLS} calls within each other at {path}.{}", function.name))
+            );
         }
         let mut frame = Frame { variables: HashMap::new(), path: Rc::clone(path) };
         let mut positional = positional.into_iter();
@@ -611,7 +618,9 @@ impl Interpreter {
                 let (key, element) = (key.clone(), element.clone());
                 self.stored_tensor(constant, &key, &element, offset, &sizes, path, learned)?
             }
-            Node::Global(_) | Node::Storage { .. } | Node::Other => Value::unknown(format!("{path} is of no type that matters")),
+            Node::Global(_) | Node::Storage { .. } | Node::Other => {
+                Value::unknown(format!("{path} is of no type that matters"))
+            }
         })
     }
 
@@ -647,11 +656,35 @@ impl Interpreter {
             "byte" | "char" => "int8",
             other => other,
         };
-        let data_type = named_data_type(named)
-            .ok_or_else(|| self.fatal(format!("{path}: elements of type {element}; real numbers and integers are allowed")))?;
+        let data_type = named_data_type(named).ok_or_else(|| {
+            self.fatal(format!("{path}: elements of type {element}; real numbers and integers are allowed"))
+        })?;
+        if constant && extents.is_empty() {
+            // A number that the code computes sizes with.
+            let value = self.number_at(key, offset, data_type)?;
+            return Ok(Value::Tensor(Tensor::known(extents, data_type, value)));
+        }
         let tensor = self.lowering.store(Stored { name: path.to_string(), extents, data_type, learned });
         self.stored.insert(place, tensor.clone());
         Ok(Value::Tensor(tensor))
+    }
+
+    /// The value of a constant of one element; `None` for data types that no size has.
+    fn number_at(&mut self, key: &str, offset: i64, data_type: DataType) -> Result<Option<f64>, Stop> {
+        let entry = self.code.constant_entry(key);
+        let bytes = self.archive.read(&entry, MAX_CONSTANT)?;
+        let size = usize::try_from(data_type.size().0).unwrap_or(8);
+        let start = usize::try_from(offset).ok().and_then(|offset| offset.checked_mul(size));
+        let element = start.and_then(|start| bytes.get(start..start.checked_add(size)?));
+        let Some(element) = element else { return Err(self.fatal(format!("{entry} is too short"))) };
+        Ok(match (data_type, element) {
+            (DataType::Int64, &[a, b, c, d, e, f, g, h]) => Some(i64::from_le_bytes([a, b, c, d, e, f, g, h]) as f64),
+            (DataType::Fp64, &[a, b, c, d, e, f, g, h]) => Some(f64::from_le_bytes([a, b, c, d, e, f, g, h])),
+            (DataType::Int32, &[a, b, c, d]) => Some(f64::from(i32::from_le_bytes([a, b, c, d]))),
+            (DataType::Fp32, &[a, b, c, d]) => Some(f64::from(f32::from_le_bytes([a, b, c, d]))),
+            (DataType::Bool, &[a]) => Some(f64::from(a)),
+            _ => None,
+        })
     }
 
     /// Calls an op of ATen; what cannot be lowered is listed, and what it gives is unknown.

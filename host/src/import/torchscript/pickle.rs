@@ -26,11 +26,22 @@ pub(super) enum Node {
     /// A class or function, by its qualified name.
     Global(String),
     /// An object of a class, with its attributes.
-    Object { class: String, state: Option<Id> },
+    Object {
+        class: String,
+        state: Option<Id>,
+    },
     /// A storage: its key and the name of its type.
-    Storage { key: String, element: String },
+    Storage {
+        key: String,
+        element: String,
+    },
     /// A tensor: its storage, its offset there, its extents, and whether it is learned.
-    Tensor { storage: Id, offset: i64, extents: Vec<i64>, learned: bool },
+    Tensor {
+        storage: Id,
+        offset: i64,
+        extents: Vec<i64>,
+        learned: bool,
+    },
     /// What nobody needs.
     Other,
 }
@@ -55,8 +66,14 @@ impl Pickle {
 
     /// Reads a pickle.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let mut reader =
-            Reader { bytes, at: 0, pickle: Self::default(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+        let mut reader = Reader {
+            bytes,
+            at: 0,
+            pickle: Self::default(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        };
         while !reader.step().map_err(|message| format!("{message} at byte {}", reader.at))? {}
         Ok(reader.pickle)
     }
@@ -163,7 +180,10 @@ impl Reader<'_> {
     fn reduced(&self, function: Id, arguments: Id) -> Node {
         let Node::Global(name) = self.pickle.node(function) else { return Node::Other };
         match (name.as_str(), self.items(arguments)) {
-            ("torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor", &[storage, offset, sizes, ref rest @ ..]) => {
+            (
+                "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
+                &[storage, offset, sizes, ref rest @ ..],
+            ) => {
                 let extents = self.items(sizes).iter().map(|&size| self.int(size).unwrap_or(-1)).collect();
                 let learned = rest.get(1).is_some_and(|&flag| self.pickle.node(flag) == &Node::Bool(true));
                 Node::Tensor { storage, offset: self.int(offset).unwrap_or(0), extents, learned }
@@ -174,8 +194,13 @@ impl Reader<'_> {
             }
             ("torch._utils._rebuild_parameter", &[tensor, ..]) => self.pickle.node(tensor).clone(),
             ("collections.OrderedDict", _) => Node::Dict(Vec::new()),
-            ("torch.jit._pickle.build_intlist" | "torch.jit._pickle.build_doublelist" | "torch.jit._pickle.build_boollist"
-            | "torch.jit._pickle.build_tensorlist", &[list]) => self.pickle.node(list).clone(),
+            (
+                "torch.jit._pickle.build_intlist"
+                | "torch.jit._pickle.build_doublelist"
+                | "torch.jit._pickle.build_boollist"
+                | "torch.jit._pickle.build_tensorlist",
+                &[list],
+            ) => self.pickle.node(list).clone(),
             // `restore_type_tag(value, type)` only says which type a list or dictionary has.
             ("torch.jit._pickle.restore_type_tag", &[value, ..]) => self.pickle.node(value).clone(),
             (class, _) if class.starts_with("__torch__.") => Node::Object { class: class.to_owned(), state: None },

@@ -89,7 +89,9 @@ impl Value {
             Self::Str(word) => Ok(!word.is_empty()),
             Self::List(items) => Ok(!items.borrow().is_empty()),
             Self::Tuple(items) => Ok(!items.is_empty()),
-            Self::Tensor(tensor) => tensor.value().map(|value| value != 0.0).ok_or_else(|| "it depends on the input".into()),
+            Self::Tensor(tensor) => {
+                tensor.value().map(|value| value != 0.0).ok_or_else(|| "it depends on the input".into())
+            }
             Self::Unknown(why) => Err(Rc::clone(why)),
             _ => Ok(true),
         }
