@@ -1,6 +1,8 @@
 //! The part of Python's syntax in which TorchScript keeps its code, and `torch.export` its symbolic sizes.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::rc::Rc;

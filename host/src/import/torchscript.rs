@@ -6,7 +6,9 @@
 
 mod builtin;
 mod code;
+mod expression;
 mod interpret;
+mod object;
 mod pickle;
 #[cfg(test)]
 mod tests;

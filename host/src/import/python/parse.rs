@@ -277,28 +277,29 @@ impl Parser {
         })
     }
 
-    fn operator(&mut self, level: usize) -> Option<&'static str> {
-        let operators = LEVELS.get(level)?;
-        let found = operators.iter().find(|operator| match self.peek() {
-            Token::Sign(sign) => sign == *operator,
-            Token::Name(name) => **name == ***operator,
-            _ => false,
-        })?;
-        self.at = self.at.saturating_add(1);
-        Some(found)
+    /// The operator that follows, and how tightly it binds.
+    fn operator(&self) -> Option<(&'static str, usize)> {
+        let word = match self.peek() {
+            Token::Sign(sign) => sign,
+            Token::Name(name) => &**name,
+            _ => return None,
+        };
+        let levels = LEVELS.iter().zip(0..);
+        levels
+            .flat_map(|(level, at)| level.iter().map(move |operator| (*operator, at)))
+            .find(|(operator, _)| *operator == word)
     }
 
-    fn binary(&mut self, level: usize) -> Result<Expr, SyntaxError> {
-        if level >= LEVELS.len() {
-            return self.unary();
-        }
-        let mut left = self.binary(level.saturating_add(1))?;
+    /// An expression of operators that bind at least so tightly.
+    fn binary(&mut self, least: usize) -> Result<Expr, SyntaxError> {
+        let mut left = self.unary()?;
         let mut links = 0_usize;
-        while let Some(mut operator) = self.operator(level) {
+        while let Some((mut operator, level)) = self.operator().filter(|(_, level)| *level >= least) {
+            self.at = self.at.saturating_add(1);
             if operator == "is" && self.keyword("not") {
                 operator = "is not";
             }
-            let right = self.binary(level.saturating_add(1))?;
+            let right = self.nested(|parser| parser.binary(level.saturating_add(1)))?;
             left = Expr::Binary(operator, Box::new(left), Box::new(right));
             self.link(&mut links)?;
         }
@@ -322,7 +323,8 @@ impl Parser {
             }
         }
         if self.keyword("not") {
-            return Ok(Expr::Unary("not", Box::new(self.nested(Self::unary)?)));
+            // Looser than comparisons, which are level 2.
+            return Ok(Expr::Unary("not", Box::new(self.nested(|parser| parser.binary(2))?)));
         }
         let base = self.postfix()?;
         if self.sign("**") {

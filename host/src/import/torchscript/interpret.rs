@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use derate_core::shape::DataType;
 
-use super::code::{ClassCode, Code, Item};
-use super::pickle::{Id, Node, Pickle};
+use super::code::Code;
+use super::expression::dotted;
+use super::pickle::{Id, Pickle};
 use super::value::{Value, arguments};
+use crate::import::aten::Lowering;
 use crate::import::aten::tensor::Tensor;
-use crate::import::aten::{Lowering, Stored, named_data_type};
 use crate::import::python::{Expr, Function, Statement, Target};
 use crate::import::torch_archive::Archive;
 use crate::import::{Import, ImportError, Options};
@@ -20,9 +21,6 @@ const MAX_CALLS: usize = 150;
 const MAX_STEPS: u64 = 2_000_000;
 /// Most items of all lists, and letters of all words, together.
 const MAX_ITEMS: usize = 1_000_000;
-
-/// Most bytes of a constant whose one value is read.
-const MAX_CONSTANT: u64 = 1 << 20;
 
 /// Why following the code ended.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ enum Flow {
 /// The variables of a call.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    variables: HashMap<Rc<str>, Value>,
+    pub(super) variables: HashMap<Rc<str>, Value>,
     /// Path of the module whose method this is.
     pub(super) path: Rc<str>,
 }
@@ -56,18 +54,18 @@ pub(super) struct Frame {
 /// What follows the code.
 #[derive(Debug)]
 pub(super) struct Interpreter {
-    archive: Archive,
-    code: Code,
-    modules: Pickle,
-    constants: Pickle,
+    pub(super) archive: Archive,
+    pub(super) code: Code,
+    pub(super) modules: Pickle,
+    pub(super) constants: Pickle,
     pub(super) lowering: Lowering,
     /// Stored tensors, by where their data lie.
-    stored: HashMap<String, Tensor>,
+    pub(super) stored: HashMap<String, Tensor>,
     /// Attributes that the code sets.
-    set: HashMap<(Id, Rc<str>), Value>,
-    steps: u64,
-    items: usize,
-    calls: usize,
+    pub(super) set: HashMap<(Id, Rc<str>), Value>,
+    pub(super) steps: u64,
+    pub(super) items: usize,
+    pub(super) calls: usize,
 }
 
 /// Follows `forward` of the top module.
@@ -141,7 +139,7 @@ impl Interpreter {
         }
     }
 
-    fn fatal(&self, message: impl Into<String>) -> Stop {
+    pub(super) fn fatal(&self, message: impl Into<String>) -> Stop {
         Stop::Fatal(ImportError { file: self.archive.file().to_owned(), at: None, message: message.into() })
     }
 
@@ -154,7 +152,7 @@ impl Interpreter {
         Ok(())
     }
 
-    fn step(&mut self) -> Result<(), Stop> {
+    pub(super) fn step(&mut self) -> Result<(), Stop> {
         self.steps = self.steps.saturating_add(1);
         if self.steps > MAX_STEPS {
             return Err(self.fatal(format!("its code does not end within {MAX_STEPS} steps")));
@@ -162,17 +160,8 @@ impl Interpreter {
         Ok(())
     }
 
-    fn class_of(&mut self, object: Id) -> Result<Option<Rc<ClassCode>>, ImportError> {
-        let Node::Object { class, .. } = self.modules.node(object) else { return Ok(None) };
-        let class = class.clone();
-        Ok(match self.code.item(&mut self.archive, &class)? {
-            Some(Item::Class(class)) => Some(class),
-            _ => None,
-        })
-    }
-
     /// Calls a method of an object.
-    fn method(
+    pub(super) fn method(
         &mut self,
         object: Id,
         path: &Rc<str>,
@@ -189,7 +178,7 @@ impl Interpreter {
         self.function(&function, path, all, named)
     }
 
-    fn function(
+    pub(super) fn function(
         &mut self,
         function: &Function,
         path: &Rc<str>,
@@ -354,339 +343,6 @@ impl Interpreter {
         Ok(())
     }
 
-    pub(super) fn eval(&mut self, frame: &mut Frame, expr: &Expr) -> Result<Value, Stop> {
-        self.step()?;
-        Ok(match expr {
-            Expr::Int(value) => Value::Int(*value),
-            Expr::Float(value) => Value::Float(*value),
-            Expr::Str(word) => Value::Str(Rc::clone(word)),
-            Expr::Name(name) => match frame.variables.get(name) {
-                Some(value) => value.clone(),
-                None => match &**name {
-                    "True" => Value::Bool(true),
-                    "False" => Value::Bool(false),
-                    "None" => Value::None,
-                    "inf" => Value::Float(f64::INFINITY),
-                    "nan" => Value::Float(f64::NAN),
-                    other => Value::unknown(format!("{other} is not set")),
-                },
-            },
-            Expr::Attribute(base, name) => match dotted(expr) {
-                Some(dotted) => self.global(&dotted)?,
-                None => {
-                    let base = self.eval(frame, base)?;
-                    self.attribute(frame, &base, name)?
-                }
-            },
-            Expr::List(items) => Value::list(self.all(frame, items)?),
-            Expr::Tuple(items) => Value::Tuple(Rc::new(self.all(frame, items)?)),
-            Expr::Dict(entries) => {
-                let mut values = Vec::with_capacity(entries.len());
-                for (key, value) in entries {
-                    values.push((self.eval(frame, key)?, self.eval(frame, value)?));
-                }
-                Value::Dict(Rc::new(std::cell::RefCell::new(values)))
-            }
-            Expr::Index(base, index) => {
-                let (base, index) = (self.eval(frame, base)?, self.eval(frame, index)?);
-                self.builtin(frame, "__getitem__", vec![base, index], Vec::new())?
-            }
-            Expr::Choice(condition, then, otherwise) => match self.eval(frame, condition)?.truth() {
-                Ok(truth) => self.eval(frame, if truth { then } else { otherwise })?,
-                Err(why) => Value::Unknown(why),
-            },
-            Expr::Unary(operator, inner) => {
-                let inner = self.eval(frame, inner)?;
-                let name = match *operator {
-                    "-" => "neg",
-                    "not" => "__not__",
-                    "~" => "bitwise_not",
-                    _ => return Ok(inner),
-                };
-                self.builtin(frame, name, vec![inner], Vec::new())?
-            }
-            Expr::Binary(operator, left, right) => {
-                let left = self.eval(frame, left)?;
-                if let ("and" | "or", Ok(truth)) = (*operator, left.truth()) {
-                    return if truth == (*operator == "and") { self.eval(frame, right) } else { Ok(left) };
-                }
-                let right = self.eval(frame, right)?;
-                let name = match *operator {
-                    "+" => "add",
-                    "-" => "sub",
-                    "*" => "mul",
-                    "/" => "div",
-                    "//" => "floordiv",
-                    "%" => "remainder",
-                    "**" => "pow",
-                    "==" => "eq",
-                    "!=" => "ne",
-                    "<" => "lt",
-                    "<=" => "le",
-                    ">" => "gt",
-                    ">=" => "ge",
-                    "@" => "matmul",
-                    "&" => "__and__",
-                    "|" => "__or__",
-                    "^" => "__xor__",
-                    "is" => "__is__",
-                    "is not" => "__isnot__",
-                    "in" => return self.builtin(frame, "__contains__", vec![right, left], Vec::new()),
-                    other => return Ok(Value::unknown(format!("operator {other}"))),
-                };
-                self.builtin(frame, name, vec![left, right], Vec::new())?
-            }
-            Expr::Call(callee, positional, named) => self.call(frame, callee, positional, named)?,
-        })
-    }
-
-    fn all(&mut self, frame: &mut Frame, exprs: &[Expr]) -> Result<Vec<Value>, Stop> {
-        self.charge(exprs.len())?;
-        exprs.iter().map(|expr| self.eval(frame, expr)).collect()
-    }
-
-    fn call(
-        &mut self,
-        frame: &mut Frame,
-        callee: &Expr,
-        positional: &[Expr],
-        named: &[(Rc<str>, Expr)],
-    ) -> Result<Value, Stop> {
-        if let Expr::Name(name) = callee
-            && !frame.variables.contains_key(name)
-        {
-            // The first argument of these is a type.
-            let after_type = match &**name {
-                "annotate" | "unchecked_cast" => positional.get(1),
-                "uninitialized" => return Ok(Value::unknown("it is never set")),
-                "isinstance" => {
-                    let value = positional.first().map_or(Ok(Value::None), |value| self.eval(frame, value))?;
-                    return Ok(super::builtin::is_instance(&value, positional.get(1)));
-                }
-                _ => None,
-            };
-            if let Some(value) = after_type {
-                return self.eval(frame, value);
-            }
-            let values = self.all(frame, positional)?;
-            return self.builtin(frame, name, values, Vec::new());
-        }
-        let positional = self.all(frame, positional)?;
-        let mut by_name = Vec::with_capacity(named.len());
-        for (name, value) in named {
-            by_name.push((Rc::clone(name), self.eval(frame, value)?));
-        }
-        if let Some(dotted) = dotted(callee) {
-            if let Some(name) = dotted.strip_prefix("torch.").or_else(|| dotted.strip_prefix("ops.")) {
-                let name = name.strip_prefix("aten.").unwrap_or(name);
-                return self.builtin(frame, name, positional, by_name);
-            }
-            let callee = self.global(&dotted)?;
-            return self.apply(frame, &callee, positional, by_name);
-        }
-        if let Expr::Attribute(base, name) = callee {
-            let base = self.eval(frame, base)?;
-            if let Value::Object(id, path) = &base {
-                return self.method(*id, path, name, positional, by_name);
-            }
-            if !matches!(base, Value::Item(_)) {
-                let all = [base].into_iter().chain(positional).collect();
-                return self.builtin(frame, name, all, by_name);
-            }
-        }
-        let callee = self.eval(frame, callee)?;
-        self.apply(frame, &callee, positional, by_name)
-    }
-
-    fn apply(
-        &mut self,
-        frame: &Frame,
-        callee: &Value,
-        positional: Vec<Value>,
-        named: Vec<(Rc<str>, Value)>,
-    ) -> Result<Value, Stop> {
-        match callee {
-            Value::Method(object, path, name) => self.method(*object, path, name, positional, named),
-            Value::Item(name) => match self.code.item(&mut self.archive, name)? {
-                Some(Item::Function(function)) => {
-                    let path = Rc::clone(&frame.path);
-                    self.function(&function, &path, positional, named)
-                }
-                Some(Item::Class(class)) if class.is_tuple => {
-                    Ok(Value::Named(Rc::new(class.fields.clone()), Rc::new(positional)))
-                }
-                Some(Item::Class(_)) => Ok(Value::unknown(format!("an object of {name} is made"))),
-                None => Ok(Value::unknown(format!("{name} is not in the file"))),
-            },
-            Value::Unknown(why) => Ok(Value::Unknown(Rc::clone(why))),
-            _ => Ok(Value::unknown("something is called that is no function")),
-        }
-    }
-
-    /// A name that starts at `__torch__` or `CONSTANTS`.
-    fn global(&mut self, dotted: &str) -> Result<Value, Stop> {
-        if let Some(number) = dotted.strip_prefix("CONSTANTS.c") {
-            let at = number.parse::<usize>().ok();
-            let constant = match self.constants.node(self.constants.root()) {
-                Node::Tuple(items) | Node::List(items) => at.and_then(|at| items.get(at)).copied(),
-                _ => None,
-            };
-            return Ok(match constant {
-                Some(id) => self.loaded(id, true, &dotted.into(), false, 8)?,
-                None => Value::unknown(format!("{dotted} is not in the file")),
-            });
-        }
-        if let Some((class, member)) = dotted.rsplit_once('.')
-            && let Some(Item::Class(class)) = self.code.item(&mut self.archive, class)?
-            && class.is_enum
-            && let Some(value) = class.constants.get(member).cloned()
-        {
-            return self.eval(&mut Frame::default(), &value);
-        }
-        Ok(Value::Item(dotted.into()))
-    }
-
-    pub(super) fn attribute(&mut self, frame: &mut Frame, base: &Value, name: &Rc<str>) -> Result<Value, Stop> {
-        let (id, path) = match base {
-            Value::Object(id, path) => (*id, path),
-            Value::Named(fields, items) => {
-                let at = fields.iter().position(|field| field == name);
-                let item = at.and_then(|at| items.get(at)).cloned();
-                return Ok(item.unwrap_or_else(|| Value::unknown(format!("no field {name}"))));
-            }
-            Value::Tensor(_) => return self.builtin(frame, name, vec![base.clone()], Vec::new()),
-            Value::Unknown(why) => return Ok(Value::Unknown(Rc::clone(why))),
-            _ => return Ok(Value::unknown(format!("attribute {name} of something that has none"))),
-        };
-        if let Some(value) = self.set.get(&(id, Rc::clone(name))) {
-            return Ok(value.clone());
-        }
-        let class = self.class_of(id)?;
-        let inner: Rc<str> = if path.is_empty() { Rc::clone(name) } else { format!("{path}.{name}").into() };
-        if let Node::Object { state: Some(state), .. } = self.modules.node(id)
-            && let Node::Dict(entries) = self.modules.node(*state)
-        {
-            let found = entries.chunks_exact(2).find_map(|entry| match entry {
-                [key, value] if matches!(self.modules.node(*key), Node::Str(word) if **word == **name) => Some(*value),
-                _ => None,
-            });
-            if let Some(found) = found {
-                let learned = class.as_ref().is_some_and(|class| class.parameters.contains(name));
-                return self.loaded(found, false, &inner, learned, 8);
-            }
-        }
-        let Some(class) = class else { return Ok(Value::unknown(format!("{inner} is not in the file"))) };
-        if let Some(value) = class.constants.get(name) {
-            return self.eval(&mut Frame::default(), value);
-        }
-        if class.methods.contains_key(name) {
-            return Ok(Value::Method(id, Rc::clone(path), Rc::clone(name)));
-        }
-        Ok(Value::unknown(format!("{inner} is not in the file")))
-    }
-
-    /// A value of a pickle.
-    fn loaded(&mut self, id: Id, constant: bool, path: &Rc<str>, learned: bool, depth: u8) -> Result<Value, Stop> {
-        let pickle = if constant { &self.constants } else { &self.modules };
-        let Some(deeper) = depth.checked_sub(1) else { return Ok(Value::unknown("lists within lists")) };
-        Ok(match pickle.node(id) {
-            Node::None => Value::None,
-            Node::Bool(value) => Value::Bool(*value),
-            Node::Int(value) => Value::Int(*value),
-            Node::Float(value) => Value::Float(*value),
-            Node::Str(word) => Value::Str(word.as_str().into()),
-            Node::Object { .. } => Value::Object(id, Rc::clone(path)),
-            Node::List(items) => {
-                let items = items.clone();
-                Value::list(self.loaded_all(&items, constant, path, deeper)?)
-            }
-            Node::Tuple(items) => {
-                let items = items.clone();
-                Value::Tuple(Rc::new(self.loaded_all(&items, constant, path, deeper)?))
-            }
-            Node::Dict(entries) => {
-                let entries = entries.clone();
-                let all = self.loaded_all(&entries, constant, path, deeper)?;
-                let pairs = all.chunks_exact(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())));
-                Value::Dict(Rc::new(std::cell::RefCell::new(pairs.collect())))
-            }
-            Node::Tensor { storage, offset, extents, learned: own } => {
-                let (offset, sizes, learned) = (*offset, extents.clone(), learned || *own);
-                let Node::Storage { key, element } = pickle.node(*storage) else {
-                    return Err(self.fatal(format!("{path}: a tensor without a storage")));
-                };
-                let (key, element) = (key.clone(), element.clone());
-                self.stored_tensor(constant, &key, &element, offset, &sizes, path, learned)?
-            }
-            Node::Global(_) | Node::Storage { .. } | Node::Other => {
-                Value::unknown(format!("{path} is of no type that matters"))
-            }
-        })
-    }
-
-    fn loaded_all(&mut self, ids: &[Id], constant: bool, path: &Rc<str>, depth: u8) -> Result<Vec<Value>, Stop> {
-        self.charge(ids.len())?;
-        let mut values = Vec::with_capacity(ids.len());
-        for (at, &id) in ids.iter().enumerate() {
-            values.push(self.loaded(id, constant, &format!("{path}[{at}]").into(), false, depth)?);
-        }
-        Ok(values)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what a pickle says of a tensor")]
-    fn stored_tensor(
-        &mut self,
-        constant: bool,
-        key: &str,
-        element: &str,
-        offset: i64,
-        sizes: &[i64],
-        path: &Rc<str>,
-        learned: bool,
-    ) -> Result<Value, Stop> {
-        let place = format!("{constant} {key} {offset} {sizes:?}");
-        if let Some(tensor) = self.stored.get(&place) {
-            return Ok(Value::Tensor(tensor.clone()));
-        }
-        let extents: Result<Vec<u32>, _> = sizes.iter().map(|&size| u32::try_from(size)).collect();
-        let extents = extents.map_err(|_| self.fatal(format!("{path}: extents {sizes:?}")))?;
-        let element = element.strip_prefix("torch.").unwrap_or(element).to_lowercase();
-        let element = element.strip_suffix("storage").unwrap_or(&element);
-        let named = match element {
-            "byte" | "char" => "int8",
-            other => other,
-        };
-        let data_type = named_data_type(named).ok_or_else(|| {
-            self.fatal(format!("{path}: elements of type {element}; real numbers and integers are allowed"))
-        })?;
-        if constant && extents.is_empty() {
-            // A number that the code computes sizes with.
-            let value = self.number_at(key, offset, data_type)?;
-            return Ok(Value::Tensor(Tensor::known(extents, data_type, value)));
-        }
-        let tensor = self.lowering.store(Stored { name: path.to_string(), extents, data_type, learned });
-        self.stored.insert(place, tensor.clone());
-        Ok(Value::Tensor(tensor))
-    }
-
-    /// The value of a constant of one element; `None` for data types that no size has.
-    fn number_at(&mut self, key: &str, offset: i64, data_type: DataType) -> Result<Option<f64>, Stop> {
-        let entry = self.code.constant_entry(key);
-        let bytes = self.archive.read(&entry, MAX_CONSTANT)?;
-        let size = usize::try_from(data_type.size().0).unwrap_or(8);
-        let start = usize::try_from(offset).ok().and_then(|offset| offset.checked_mul(size));
-        let element = start.and_then(|start| bytes.get(start..start.checked_add(size)?));
-        let Some(element) = element else { return Err(self.fatal(format!("{entry} is too short"))) };
-        Ok(match (data_type, element) {
-            (DataType::Int64, &[a, b, c, d, e, f, g, h]) => Some(i64::from_le_bytes([a, b, c, d, e, f, g, h]) as f64),
-            (DataType::Fp64, &[a, b, c, d, e, f, g, h]) => Some(f64::from_le_bytes([a, b, c, d, e, f, g, h])),
-            (DataType::Int32, &[a, b, c, d]) => Some(f64::from(i32::from_le_bytes([a, b, c, d]))),
-            (DataType::Fp32, &[a, b, c, d]) => Some(f64::from(f32::from_le_bytes([a, b, c, d]))),
-            (DataType::Bool, &[a]) => Some(f64::from(a)),
-            _ => None,
-        })
-    }
-
     /// Calls an op of ATen; what cannot be lowered is listed, and what it gives is unknown.
     pub(super) fn aten(&mut self, frame: &Frame, op: &str, positional: &[Value], named: &[(Rc<str>, Value)]) -> Value {
         let node = if frame.path.is_empty() { op.to_owned() } else { format!("{}.{op}", frame.path) };
@@ -730,22 +386,4 @@ fn assigned(block: &[Statement], names: &mut Vec<Rc<str>>) -> bool {
         }
     }
     returns
-}
-
-/// The dotted name of an expression that starts at a namespace.
-fn dotted(expr: &Expr) -> Option<String> {
-    let mut parts = Vec::new();
-    let mut at = expr;
-    while let Expr::Attribute(base, name) = at {
-        parts.push(&**name);
-        at = base;
-    }
-    match at {
-        Expr::Name(root) if matches!(&**root, "torch" | "ops" | "__torch__" | "CONSTANTS") && !parts.is_empty() => {
-            parts.push(root);
-            parts.reverse();
-            Some(parts.join("."))
-        }
-        _ => None,
-    }
 }
