@@ -3,12 +3,17 @@
 //! Nothing is counted silently as zero: a node that no op of core describes is listed in [`Import::unsupported`], and what it
 //! computes enters the graph as an input.
 
+mod aten;
 pub(crate) mod build;
 pub mod inline;
 pub mod json;
 pub mod node_list;
 pub mod onnx;
+pub mod pt2;
+mod python;
 pub mod tflite;
+mod torch_archive;
+pub mod torchscript;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,13 +53,15 @@ pub struct Options {
     pub batch: Option<u32>,
     /// Extents of named dimensions.
     pub dims: BTreeMap<String, u32>,
+    /// Shape of each input in order, where the file has none (`--input 1x3x224x224`).
+    pub inputs: Vec<Vec<u32>>,
     /// Data type of the tensors of a description, which names none; files say their own.
     pub data_type: DataType,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch: None, dims: BTreeMap::new(), data_type: DataType::Fp32 }
+        Self { batch: None, dims: BTreeMap::new(), inputs: Vec::new(), data_type: DataType::Fp32 }
     }
 }
 
@@ -90,6 +97,14 @@ const FORMATS: &[Format] = &[
         // The version of the format stands first: field 1, a number.
         begins: |bytes| bytes.first() == Some(&0x08),
         read: onnx::read,
+    },
+    Format { name: "torch.export archive", extensions: &["pt2"], begins: |_| false, read: pt2::read },
+    Format {
+        name: "TorchScript",
+        extensions: &["pt", "pth", "ts", "torchscript"],
+        // A zip archive.
+        begins: |bytes| bytes.starts_with(b"PK\x03\x04"),
+        read: torchscript::read,
     },
     Format {
         name: "TFLite",
