@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod every_op;
 mod interrupted;
 mod ops;
 mod refused;
