@@ -1,11 +1,14 @@
 //! The command line: verbs and their options, as `--help` teaches them.
 #![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
+mod estimate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
+pub use self::estimate::{Estimate, InputShape};
 use crate::sweep::Scenario;
 
 /// Predicts latency and memory of neural networks on a device, and calibrates the prediction against measurements.
@@ -59,6 +62,8 @@ pub enum Verb {
     Apply(Apply),
     /// Estimate and measure networks that no sweep holds, and compare.
     Verify(Verify),
+    /// Estimate one network, op by op; and measure it beside, if asked to.
+    Estimate(Estimate),
     /// Growth of peak memory by one network, in bytes; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureMemory(MeasureMemory),

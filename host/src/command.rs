@@ -18,7 +18,11 @@ macro_rules! say_part {
 
 mod apply;
 mod calibrate;
+mod estimate;
+mod estimates;
 mod hardware;
+#[cfg(feature = "torch")]
+mod measured;
 mod sweep;
 mod verify;
 
@@ -72,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
         Verb::Verify(args) => verify::run(args, format),
+        Verb::Estimate(args) => estimate::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
     }
 }

@@ -7,6 +7,8 @@ pub(crate) mod build;
 
 use std::collections::BTreeMap;
 
+use derate_core::shape::DataType;
+
 use crate::graph_buf::GraphBuf;
 
 /// What a file or description held.
@@ -32,12 +34,22 @@ pub struct Unsupported {
 }
 
 /// Values that a file leaves open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Extent of the outermost axis of every input where the file leaves it open.
     pub batch: Option<u32>,
     /// Extents of named dimensions.
     pub dims: BTreeMap<String, u32>,
+    /// Shapes of the inputs, in their order, for formats that do not hold them.
+    pub inputs: Vec<Vec<u32>>,
+    /// Data type of networks that are described rather than read.
+    pub data_type: DataType,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { batch: None, dims: BTreeMap::new(), inputs: Vec::new(), data_type: DataType::Fp32 }
+    }
 }
 
 /// A file or description that is no graph.

@@ -8,7 +8,6 @@ use {
 };
 
 /// Without libtorch nothing can be measured.
-#[cfg(not(feature = "torch"))]
 pub(super) const NO_TORCH: &str =
     "this derate was built without libtorch and cannot measure; build it with `cargo xtask build`";
 
