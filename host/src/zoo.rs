@@ -2,10 +2,12 @@
 //!
 //! Layer names and attributes follow torchvision 0.26, so that parameter and MAC counts can be compared with the published ones.
 
+mod conv_stack;
 mod mlp;
 mod mobilenet;
 mod resnet;
 
+pub use conv_stack::ConvStack;
 pub use mlp::Mlp;
 
 use derate_core::graph::Tables;
