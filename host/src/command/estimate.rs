@@ -113,6 +113,9 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
         Some(precision) => retyped(&import.graph, precision.data_type())?,
         None => import.graph,
     };
+    if args.measure {
+        runs(&graph)?;
+    }
     let precision = args.precision.unwrap_or_else(|| precision_of(&graph));
     let file = match &args.hardware {
         Some(named) => hardware::find(named)?.1,
@@ -179,10 +182,10 @@ fn refuse_unsupported(args: &Estimate, unsupported: &[Unsupported]) -> Result<()
         unsupported.iter().map(|node| format!("  {} ({}): {}", node.name, node.op, node.reason)).collect();
     let (count, listed) = (listed.len(), listed.join("\n"));
     if args.allow_unsupported {
-        eprintln!("{}: {count} nodes are not counted:\n{listed}", args.source);
+        eprintln!("{}: {count} of its nodes are not counted:\n{listed}", args.source);
         return Ok(());
     }
-    bail!("{}: {count} nodes cannot be counted; --allow-unsupported estimates the rest:\n{listed}", args.source)
+    bail!("{}: {count} of its nodes cannot be counted; --allow-unsupported estimates the rest:\n{listed}", args.source)
 }
 
 /// The precision in which the graph does most of its arithmetic; fp32 where it does none.
@@ -210,6 +213,18 @@ const fn runtime(_measure: bool) -> Option<String> {
     None
 }
 
+/// Whether libtorch runs the network; the node that is in its way is named.
+#[cfg(feature = "torch")]
+fn runs(graph: &GraphBuf) -> Result<()> {
+    let network = crate::torch::Network::new(graph.view());
+    network.map(drop).with_context(|| format!("--measure: {}", graph.name()))
+}
+
+#[cfg(not(feature = "torch"))]
+fn runs(_graph: &GraphBuf) -> Result<()> {
+    bail!("--measure: {}", super::sweep::NO_TORCH)
+}
+
 #[cfg(feature = "torch")]
 fn measure(
     graph: &GraphBuf,
@@ -220,8 +235,6 @@ fn measure(
 ) -> Result<Option<Measured>> {
     use crate::measure::Outcome as Measurement;
 
-    // Which node is in the way of libtorch is said better by the network than by a precision.
-    drop(crate::torch::Network::new(graph.view()).with_context(|| graph.name().to_owned())?);
     super::sweep::precisions(&[precision], file)?;
     crate::torch::set_threads(threads);
     hardware::warn_if_disturbed();
@@ -367,4 +380,43 @@ fn describe(said: &Said, top: usize, calibrated: bool) -> String {
         text += &format!("\nthe slowest {shown} of {} ops\n{}", said.ops.len(), table.text());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Verb};
+
+    fn args(line: &str) -> Estimate {
+        match Cli::parse_from(line.split(' ')).verb {
+            Verb::Estimate(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_listed_and_refused_unless_allowed() {
+        let nodes = [Unsupported {
+            name: "nms".into(),
+            op: "NonMaxSuppression".into(),
+            reason: "its shape follows from values".into(),
+        }];
+        let refused = refuse_unsupported(&args("derate estimate x.onnx"), &nodes).expect_err("listed").to_string();
+        for said in
+            ["x.onnx: 1 of its nodes", "--allow-unsupported", "nms (NonMaxSuppression): its shape follows from values"]
+        {
+            assert!(refused.contains(said), "{refused}");
+        }
+        assert!(refuse_unsupported(&args("derate estimate x.onnx --allow-unsupported"), &nodes).is_ok());
+        assert!(refuse_unsupported(&args("derate estimate x.onnx"), &[]).is_ok());
+    }
+
+    #[test]
+    fn values_that_the_file_leaves_open_are_handed_on() {
+        let options = options(&args("derate estimate x.pt --batch 4 --dim seq=128 --input 1x3x8x8 --input 5"));
+        assert_eq!((options.batch, options.dims.get("seq")), (Some(4), Some(&128)));
+        assert_eq!(options.inputs, [vec![1, 3, 8, 8], vec![5]]);
+    }
 }

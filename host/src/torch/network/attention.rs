@@ -11,7 +11,7 @@ use crate::torch::TorchError;
 /// Whether the projections of queries, keys and values are held as one matrix, as `torch.nn.MultiheadAttention` holds them for its
 /// fast path in evaluation: biases, an even number of heads, equal features.
 const fn fast(op: &MultiHeadAttention) -> bool {
-    op.bias && op.heads % 2 == 0 && op.k_features == op.embed && op.v_features == op.embed
+    op.bias && op.heads.is_multiple_of(2) && op.k_features == op.embed && op.v_features == op.embed
 }
 
 /// Weights of the four projections; where [`fast`], the first three as one matrix of `3 · embed` rows.
