@@ -39,15 +39,22 @@ impl Call<'_> {
         let fitted = |position: usize| -> Result<Tensor, TorchError> {
             let mut tensor = self.operand(position)?.shallow_clone();
             let outer = of_query.len().saturating_sub(2);
-            for (axis, (&wanted, &found)) in of_query.iter().zip(self.of(position)?).take(outer).enumerate() {
-                if wanted == found || (grouped && Some(axis) == head_axis) {
+            let kept = |axis: usize| grouped && Some(axis) == head_axis;
+            let mut broadcast = false;
+            let mut extents = long(self.of(position)?);
+            for (axis, (&wanted, found)) in of_query.iter().zip(&mut extents).take(outer).enumerate() {
+                let wanted = i64::from(wanted);
+                if *found == wanted || kept(axis) {
                     continue;
                 }
-                let times = i64::from(wanted / found.max(1));
-                let axis = i64::try_from(axis).unwrap_or(0);
-                tensor = tensor.f_repeat_interleave_self_int(times, axis, None::<i64>)?;
+                if *found != 1 {
+                    let (times, axis) = (wanted / (*found).max(1), i64::try_from(axis).unwrap_or(0));
+                    tensor = tensor.f_repeat_interleave_self_int(times, axis, None::<i64>)?;
+                }
+                *found = wanted;
+                broadcast = true;
             }
-            Ok(tensor)
+            Ok(if broadcast { tensor.f_expand(extents, false)? } else { tensor })
         };
         let (key, value) = (fitted(1)?, fitted(2)?);
         let mask = match (self.operands.get(3), self.described.get(3)) {

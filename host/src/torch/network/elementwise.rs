@@ -9,12 +9,12 @@ use super::is_float;
 use super::values::element_kind;
 use crate::torch::TorchError;
 
-/// Whether libtorch gives truth values where core keeps the data type.
+/// Whether libtorch gives truth values where core keeps the data type, or the other way round in place.
 pub(super) const fn gives_truth_values(op: &Op) -> bool {
     match op {
         Op::Activation(op) => matches!(op.kind, ActivationKind::Not),
-        Op::Binary(op) => matches!(op.kind, BinaryKind::Logic),
-        Op::Scalar(op) => matches!(op.kind, BinaryKind::Logic),
+        Op::Binary(op) => matches!(op.kind, BinaryKind::Logic | BinaryKind::Compare),
+        Op::Scalar(op) => matches!(op.kind, BinaryKind::Logic | BinaryKind::Compare),
         _ => false,
     }
 }
@@ -100,7 +100,7 @@ impl Call<'_> {
             B::Min => self.x()?.f_minimum(y)?,
             B::Mod if whole => self.x()?.f_remainder_tensor(&y.f_clamp_min(1)?)?,
             B::Mod => self.x()?.f_remainder_tensor(y)?,
-            B::Compare => self.x()?.f_lt_tensor(y)?,
+            B::Compare => call!(self, f_lt_tensor, f_lt_tensor_, y),
             B::Logic => self.x()?.f_logical_and(y)?,
             other => return Err(TorchError::Op(other.name())),
         })
@@ -124,7 +124,7 @@ impl Call<'_> {
                 B::Max => call!(self, f_clamp_min, f_clamp_min_, 0),
                 B::Min => call!(self, f_clamp_max, f_clamp_max_, 100),
                 B::Mod => x.f_remainder(2)?,
-                B::Compare => x.f_lt(1)?,
+                B::Compare => call!(self, f_lt, f_lt_, 1),
                 B::Logic => x.f_ne(0)?,
                 other => return Err(TorchError::Op(other.name())),
             });
@@ -138,7 +138,7 @@ impl Call<'_> {
             B::Max => call!(self, f_clamp_min, f_clamp_min_, 0.0),
             B::Min => call!(self, f_clamp_max, f_clamp_max_, 6.0),
             B::Mod => self.x()?.f_remainder(2.0)?,
-            B::Compare => self.x()?.f_lt(0.0)?,
+            B::Compare => call!(self, f_lt, f_lt_, 0.0),
             B::Logic => self.x()?.f_ne(0.0)?,
             other => return Err(TorchError::Op(other.name())),
         })

@@ -56,14 +56,11 @@ impl Call<'_> {
         })
     }
 
-    /// A transposed convolution. libtorch cuts as much before as after, and adds at the end less than a stride: what is over is cut
-    /// off by views, and what is missing is added by `constant_pad_nd`.
+    /// A transposed convolution. libtorch cuts as much before as after: what is over is cut off by views.
     pub(super) fn conv_transpose(&self, op: &ConvTranspose) -> Result<Tensor, TorchError> {
         let windows = op.windows.axes();
         let padding = axes(&op.windows, |axis| axis.padding[0].min(axis.padding[1]));
-        let allowed = |axis: &Window, added: u16| if added < axis.stride.max(axis.dilation) { added } else { 0 };
-        let added: Vec<i64> =
-            windows.iter().zip(op.output_padding).map(|(axis, added)| i64::from(allowed(axis, added))).collect();
+        let added: Vec<i64> = windows.iter().zip(op.output_padding).map(|(_, added)| i64::from(added)).collect();
         let (x, weight, bias) = (self.x()?, self.parameter(0)?, self.parameters.get(1));
         let stride = axes(&op.windows, |axis| axis.stride);
         let dilation = axes(&op.windows, |axis| axis.dilation);
@@ -73,38 +70,22 @@ impl Call<'_> {
             2 => x.f_conv_transpose2d(weight, bias, stride, padding, added, groups, dilation)?,
             _ => x.f_conv_transpose3d(weight, bias, stride, padding, added, groups, dilation)?,
         };
-        let mut missing = Vec::new();
         for ((axis, window), &wanted) in (2_i64..).zip(windows).zip(self.extents().iter().skip(2)) {
-            let [before, after] = window.padding.map(i64::from);
-            let size = y.size();
-            let found = usize::try_from(axis).ok().and_then(|axis| size.get(axis).copied()).unwrap_or(wanted);
-            let start = (before - before.min(after)).min(found - 1);
-            let kept = wanted.min(found - start);
-            if kept != found {
-                y = y.f_narrow(axis, start, kept)?;
+            let [before, after] = window.padding;
+            if before != after {
+                y = y.f_narrow(axis, i64::from(before - before.min(after)), wanted)?;
             }
-            missing.push([0, wanted - kept]);
-        }
-        if missing.iter().any(|[_, after]| *after > 0) {
-            y = y.f_constant_pad_nd(padding_list(missing.into_iter()))?;
         }
         Ok(y)
     }
 
     /// All layers and steps in one call. First states that are no operand are zeros, held with the weights.
     pub(super) fn recurrent(&self, op: &Recurrent) -> Result<Outputs, TorchError> {
-        let (_, count) = (op.cell, if op.cell == Cell::Lstm { 2 } else { 1 });
+        let count = if op.cell == Cell::Lstm { 2 } else { 1 };
         let (weights, zeros) =
             self.parameters.split_at_checked(self.parameters.len().saturating_sub(count)).ok_or(TorchError::Empty)?;
-        let mut states = Vec::with_capacity(count);
-        for (position, zero) in (1..).zip(zeros) {
-            // A state of another size (one layer's, say) cannot be used: zeros are.
-            let given = self.operands.get(position).filter(|state| state.numel() == zero.numel());
-            states.push(match given {
-                Some(state) => state.f_reshape(zero.size())?,
-                None => zero.shallow_clone(),
-            });
-        }
+        let state = |(position, zeros): (usize, &Tensor)| self.operands.get(position).unwrap_or(zeros).shallow_clone();
+        let states: Vec<Tensor> = (1..).zip(zeros).map(state).collect();
         let first = states.first().ok_or(TorchError::Empty)?;
         let (x, layers) = (self.x()?, i64::from(op.layers));
         let (bias, both, batch_first) = (op.bias, op.bidirectional, op.batch_first);
