@@ -1,12 +1,15 @@
 //! The command line: verbs and their options, as `--help` teaches them.
 #![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
+mod estimate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
-use crate::sweep::Scenario;
+pub use self::estimate::{Estimate, InputShape};
+use crate::sweep::{Kind, Scenario};
 
 /// Predicts latency and memory of neural networks on a device, and calibrates the prediction against measurements.
 ///
@@ -59,6 +62,8 @@ pub enum Verb {
     Apply(Apply),
     /// Estimate and measure networks that no sweep holds, and compare.
     Verify(Verify),
+    /// Estimate one network, op by op; and measure it beside, if asked to.
+    Estimate(Estimate),
     /// Growth of peak memory by one network, in bytes; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureMemory(MeasureMemory),
@@ -95,7 +100,9 @@ pub enum HardwareVerb {
 #[derive(Debug, Subcommand)]
 pub enum SweepVerb {
     /// Multi-layer perceptrons: linear layers with bias, ReLU between.
-    Mlp(SweepMlp),
+    Mlp(SweepArgs),
+    /// Stacks of convolutions: padded by half the kernel, with bias, ReLU after each.
+    Conv2d(SweepArgs),
 }
 
 /// Which configurations: one of four.
@@ -111,14 +118,15 @@ pub struct ScopeArgs {
     /// 150 configurations and more: a grid, all scenarios, odd sizes.
     #[arg(long)]
     pub full: bool,
-    /// Your own parameter lists: a TOML file with `input_dim`, `hidden`, `batch_size` and, if you like, `precision`.
+    /// Your own parameter lists: a TOML file, for MLPs with `input_dim`, `hidden` and `batch_size`, for convolutions with
+    /// `in_channels`, `out_channels`, `kernel_size`, `num_layers`, `image_size` and `batch_size`; if you like, with `precision`.
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
 }
 
-/// `derate sweep mlp`.
+/// `derate sweep mlp`, `derate sweep conv2d`.
 #[derive(Debug, Args)]
-pub struct SweepMlp {
+pub struct SweepArgs {
     /// Which configurations.
     #[command(flatten)]
     pub scope: ScopeArgs,
@@ -152,7 +160,7 @@ pub struct SweepMlp {
     /// Thermal profile that the device runs in; without it, the default one.
     #[arg(long, value_name = "NAME")]
     pub thermal_profile: Option<String>,
-    /// The CSV; without it, `results/mlp_sweep_<scope>_<device>.csv`.
+    /// The CSV; without it, `results/<mlp or conv2d>_sweep_<scope>_<device>.csv`.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -249,14 +257,11 @@ pub struct Verify {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "an interface between this program and itself")]
 pub struct MeasureMemory {
-    #[arg(long)]
-    pub input_dim: u32,
-    #[arg(long, value_delimiter = ',')]
-    pub hidden_dims: Vec<u32>,
-    #[arg(long)]
-    pub output_dim: u32,
-    #[arg(long)]
-    pub batch: u32,
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// Cells of the network's shape, in the order of its columns.
+    #[arg(long = "cell")]
+    pub cells: Vec<String>,
     #[arg(long, value_parser = precision)]
     pub precision: Precision,
     #[arg(long)]

@@ -18,7 +18,11 @@ macro_rules! say_part {
 
 mod apply;
 mod calibrate;
+mod estimate;
+mod estimates;
 mod hardware;
+#[cfg(feature = "torch")]
+mod measured;
 mod sweep;
 mod verify;
 
@@ -30,8 +34,9 @@ use anyhow::{Context, Result, bail};
 use derate_core::estimate::Target;
 use derate_core::hardware::Hardware;
 
-use crate::cli::{Cli, Format, Verb};
+use crate::cli::{Cli, Format, SweepVerb, Verb};
 use crate::hardware_file::HardwareFile;
+use crate::sweep::Kind;
 
 /// How a verb ended, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +73,12 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     let format = cli.format;
     match &cli.verb {
         Verb::Hardware(verb) => hardware::run(verb, format),
-        Verb::Sweep(crate::cli::SweepVerb::Mlp(args)) => sweep::run(args, format),
+        Verb::Sweep(SweepVerb::Mlp(args)) => sweep::run(Kind::Mlp, args, format),
+        Verb::Sweep(SweepVerb::Conv2d(args)) => sweep::run(Kind::Conv2d, args, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
         Verb::Verify(args) => verify::run(args, format),
+        Verb::Estimate(args) => estimate::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
     }
 }

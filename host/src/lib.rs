@@ -15,6 +15,7 @@ pub mod process_memory;
 pub mod profile;
 pub mod progress;
 pub mod report;
+pub mod retype;
 pub mod sweep;
 #[cfg(feature = "torch")]
 pub mod torch;

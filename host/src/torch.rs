@@ -1,6 +1,6 @@
 //! libtorch: runs graphs and times them. The only place that knows `tch`.
 //!
-//! Each op of a graph is one `ATen` call in eager mode, without gradients, as a PyTorch user's `model(x)` under
+//! Each op of a graph is one `ATen` call (or as few as there are) in eager mode, without gradients, as a PyTorch user's `model(x)` under
 //! `torch.no_grad()` does; fp32 matrix products and convolutions go through MKL and oneDNN as libtorch decides.
 
 mod network;

@@ -9,7 +9,7 @@ use derate_core::shape::Precision;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::zoo::Mlp;
+use crate::sweep::{Kind, Net};
 
 /// Which number of a row stands for its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -38,7 +38,7 @@ pub struct Row {
     /// File and line, for messages.
     pub place: String,
     /// The network.
-    pub mlp: Mlp,
+    pub net: Net,
     /// Precision of its tensors.
     pub precision: Precision,
     /// Measured time in seconds, by the dataset's statistic.
@@ -50,12 +50,10 @@ pub struct Row {
 }
 
 impl Row {
-    /// Short name: widths, batch, precision.
+    /// Short name: kind, shape, batch, precision.
     #[must_use]
     pub fn name(&self) -> String {
-        let Mlp { input_dim, hidden_dims, output_dim, batch } = &self.mlp;
-        let hidden = hidden_dims.iter().map(u32::to_string).collect::<Vec<_>>().join("-");
-        format!("mlp {input_dim}-{hidden}-{output_dim} @{batch} {}", self.precision.name())
+        format!("{} {}", self.net.label(), self.precision.name())
     }
 }
 
@@ -102,12 +100,14 @@ pub enum DatasetError {
         message: String,
     },
     /// A column that must be there.
-    #[error("{path}:1: there is no column `{column}`; a dataset has {NEEDED:?}")]
+    #[error("{path}:1: there is no column `{column}`; a dataset has {needed:?}")]
     Column {
         /// The file.
         path: String,
         /// The missing column.
         column: &'static str,
+        /// All that must be there.
+        needed: Vec<&'static str>,
     },
     /// A field that makes no sense.
     #[error("{path}:{line}: `{column}` is {value:?}; {allowed}")]
@@ -147,8 +147,8 @@ pub enum DatasetError {
     },
 }
 
-const NEEDED: [&str; 7] =
-    ["input_dim", "hidden_dims", "output_dim", "batch_size", "device", "precision", "empirical_time_ms"];
+/// Columns that must be there, beside those of the shape.
+const NEEDED: [&str; 3] = ["device", "precision", "empirical_time_ms"];
 
 impl Dataset {
     /// Reads and checks the files.
@@ -212,15 +212,17 @@ impl Parts {
         let headers = reader.headers().map_err(bad_csv)?.clone();
         let columns: HashMap<&str, usize> =
             headers.iter().enumerate().map(|(index, name)| (name.trim(), index)).collect();
-        for column in NEEDED {
-            if !columns.contains_key(column) {
-                return Err(DatasetError::Column { path: path.to_owned(), column });
-            }
+        // Stacks of convolutions where a column says so; else MLPs, whose columns are missed by name.
+        let stacks = columns.contains_key("in_channels") && !columns.contains_key("input_dim");
+        let kind = if stacks { Kind::Conv2d } else { Kind::Mlp };
+        let needed: Vec<&str> = kind.columns().iter().copied().chain(NEEDED).collect();
+        if let Some(&column) = needed.iter().find(|column| !columns.contains_key(*column)) {
+            return Err(DatasetError::Column { path: path.to_owned(), column, needed });
         }
         for record in reader.records() {
             let record = record.map_err(bad_csv)?;
             let line = record.position().map_or(0, csv::Position::line);
-            self.row(&Fields { path, line, record: &record, columns: &columns })?;
+            self.row(kind, &Fields { path, line, record: &record, columns: &columns })?;
         }
         // A file whose last line was cut inside its last field has as many fields as the others, but no end of line.
         if !bytes.ends_with(b"\n") && !bytes.is_empty() {
@@ -231,7 +233,7 @@ impl Parts {
         Ok(())
     }
 
-    fn row(&mut self, fields: &Fields<'_>) -> Result<(), DatasetError> {
+    fn row(&mut self, kind: Kind, fields: &Fields<'_>) -> Result<(), DatasetError> {
         if fields.text("status") == Some("skipped") {
             self.skipped += 1;
             return Ok(());
@@ -272,12 +274,8 @@ impl Parts {
         };
         self.rows.push(Row {
             place: format!("{}:{}", fields.path, fields.line),
-            mlp: Mlp {
-                input_dim: fields.dimension("input_dim")?,
-                hidden_dims: fields.dimensions("hidden_dims")?,
-                output_dim: fields.dimension("output_dim")?,
-                batch: fields.dimension("batch_size")?,
-            },
+            net: Net::of_cells(kind, |column| fields.text(column))
+                .map_err(|(column, allowed)| fields.wrong(column, allowed.into()))?,
             precision,
             seconds: milliseconds / 1e3,
             memory,
@@ -322,21 +320,6 @@ impl Fields<'_> {
         let value = self.number(column)?;
         if value > 0.0 { Ok(value) } else { Err(self.wrong(column, "it must be above 0".into())) }
     }
-
-    fn dimension(&self, column: &'static str) -> Result<u32, DatasetError> {
-        self.text(column)
-            .and_then(|text| text.parse::<u32>().ok())
-            .filter(|&value| value > 0)
-            .ok_or_else(|| self.wrong(column, "it must be a whole number above 0".into()))
-    }
-
-    fn dimensions(&self, column: &'static str) -> Result<Vec<u32>, DatasetError> {
-        let wrong = || self.wrong(column, "it must be a list like [512, 512] of whole numbers above 0".into());
-        let inner = self.text(column).and_then(|text| text.strip_prefix('[')?.strip_suffix(']')).ok_or_else(wrong)?;
-        let values: Option<Vec<u32>> =
-            inner.split(',').map(|text| text.trim().parse::<u32>().ok().filter(|&value| value > 0)).collect();
-        values.filter(|values| !values.is_empty()).ok_or_else(wrong)
-    }
 }
 
 #[cfg(test)]
@@ -357,7 +340,18 @@ mod tests {
         let data =
             read(&format!("{HEADER},extra\nmlp_2layer,512,\"[512, 512]\",128,32,cpu,fp32,12.5,?\n")).expect("valid");
         assert_eq!((data.statistic, data.device.as_str(), data.rows.len()), (Statistic::EmpiricalTime, "cpu", 1));
-        assert_eq!((data.rows[0].seconds, data.rows[0].mlp.hidden_dims.as_slice()), (0.0125, &[512, 512][..]));
+        assert_eq!((data.rows[0].seconds, data.rows[0].name().as_str()), (0.0125, "mlp 512-512-512-128 @32 fp32"));
+    }
+
+    #[test]
+    fn stacks_of_convolutions_are_told_by_their_columns() {
+        let header = "model,in_channels,out_channels,kernel_size,num_layers,image_size,batch_size,device,precision,empirical_time_ms";
+        let data = read(&format!("{header}\nconv2d_2layer,3,16,5,2,32,4,cpu,fp32,2\n")).expect("valid");
+        assert_eq!(data.rows[0].name(), "conv2d 3-16 k5 x2 32px @4 fp32");
+        let wrong = read(&format!("{header}\nconv2d_2layer,3,16,0,2,32,4,cpu,fp32,2\n")).expect_err("no kernel");
+        assert_eq!(wrong, "x.csv:2: `kernel_size` is \"0\"; it must be a whole number above 0");
+        let missing = read("in_channels,device\n1,cpu\n").expect_err("columns are missing");
+        assert!(missing.contains("`out_channels`") && missing.contains("image_size"), "{missing}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::fit::fit;
 use super::metrics::ErrorSummary;
 use super::model::{Model, Sample, coefficients, coverage};
 use crate::graph_buf::GraphError;
-use crate::zoo::Mlp;
+use crate::sweep::Net;
 
 /// Folds of the cross-validation; fewer rows are held out one by one.
 pub const FOLDS: usize = 5;
@@ -126,7 +126,7 @@ pub fn study(
     if let (Some(&first), true) = (indices.first(), precision.data_type().precision() != Some(precision)) {
         return Err(StudyError::Precision { place: rows[first].place.clone(), precision: precision.name() });
     }
-    let configurations = indices.iter().map(|&index| &rows[index].mlp).collect::<HashSet<_>>().len();
+    let configurations = indices.iter().map(|&index| &rows[index].net).collect::<HashSet<_>>().len();
     if configurations < 3 {
         return Err(StudyError::TooFew { configurations, precision: precision.name() });
     }
@@ -135,7 +135,7 @@ pub fn study(
     for &index in &indices {
         let row = &rows[index];
         let graph = row
-            .mlp
+            .net
             .graph(precision.data_type())
             .map_err(|source| StudyError::Graph { place: row.place.clone(), source })?;
         let described = Target { calibration: None, ..*target };
@@ -174,12 +174,12 @@ pub fn study(
 fn folds_of(rows: &[Row], indices: &[usize], folds: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..indices.len()).collect();
     order.sort_by(|&a, &b| rows[indices[a]].seconds.total_cmp(&rows[indices[b]].seconds));
-    let mut dealt: Vec<&Mlp> = Vec::new();
+    let mut dealt: Vec<&Net> = Vec::new();
     let mut fold = vec![0; indices.len()];
     for &at in &order {
-        let mlp = &rows[indices[at]].mlp;
-        let rank = dealt.iter().position(|earlier| *earlier == mlp).unwrap_or_else(|| {
-            dealt.push(mlp);
+        let net = &rows[indices[at]].net;
+        let rank = dealt.iter().position(|earlier| *earlier == net).unwrap_or_else(|| {
+            dealt.push(net);
             dealt.len() - 1
         });
         fold[at] = rank % folds;
@@ -303,6 +303,7 @@ fn interval(held_out: &[f64], measured: &[f64]) -> Option<[f32; 2]> {
 mod tests {
     use super::*;
     use crate::calibrate::tests::with_two_core_cpu;
+    use crate::zoo::Mlp;
     use derate_core::calibration::Coefficients;
 
     fn rows(target: &Target<'_>, values: &[f64]) -> Vec<Row> {
@@ -313,7 +314,14 @@ mod tests {
                 let graph = mlp.graph(Precision::Fp32.data_type()).expect("valid");
                 let seconds = Model::Calibrated.predict(&graph, values, target, Precision::Fp32).expect("finite");
                 let place = format!("row {}", rows.len());
-                rows.push(Row { place, mlp, precision: Precision::Fp32, seconds, memory: None, disturbed: false });
+                rows.push(Row {
+                    place,
+                    net: mlp.into(),
+                    precision: Precision::Fp32,
+                    seconds,
+                    memory: None,
+                    disturbed: false,
+                });
             }
         }
         rows

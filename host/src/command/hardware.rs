@@ -136,7 +136,7 @@ fn list(format: Format) -> Result<Outcome> {
 }
 
 /// A shipped description by its name, or a file by its path.
-fn find(hardware: &str) -> Result<(String, HardwareFile)> {
+pub(super) fn find(hardware: &str) -> Result<(String, HardwareFile)> {
     if let Some((name, text)) = derate_hw_specs::DEVICES.iter().find(|(name, _)| *name == hardware) {
         return Ok((format!("shipped {name}"), HardwareFile::parse(text, name)?));
     }

@@ -1,19 +1,19 @@
-//! `derate sweep mlp`, and the process that measures the memory of one network.
+//! `derate sweep`, and the process that measures the memory of one network.
 
 #[cfg(not(feature = "torch"))]
 use {
     super::Outcome,
-    crate::cli::{Format, MeasureMemory, SweepMlp},
+    crate::cli::{Format, MeasureMemory, SweepArgs},
+    crate::sweep::Kind,
     anyhow::{Result, bail},
 };
 
 /// Without libtorch nothing can be measured.
-#[cfg(not(feature = "torch"))]
 pub(super) const NO_TORCH: &str =
     "this derate was built without libtorch and cannot measure; build it with `cargo xtask build`";
 
 #[cfg(not(feature = "torch"))]
-pub(super) fn run(_args: &SweepMlp, _format: Format) -> Result<Outcome> {
+pub(super) fn run(_kind: Kind, _args: &SweepArgs, _format: Format) -> Result<Outcome> {
     bail!(NO_TORCH)
 }
 
@@ -37,14 +37,13 @@ mod measuring {
     use super::super::{
         Outcome, cores, detected_path, hardware, hardware_file, json, print_json, target, with_threads,
     };
-    use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepMlp};
+    use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepArgs};
     use crate::hardware_file::HardwareFile;
     use crate::measure::verdict::LIMITS;
     use crate::measure::{Comparison, End, Settings};
     use crate::sweep::run::{Options, disturbance, run as run_sweep};
-    use crate::sweep::{Plan, Scope, row::Conditions};
+    use crate::sweep::{Kind, Net, Plan, Scope, row::Conditions};
     use crate::torch;
-    use crate::zoo::Mlp;
 
     /// What a sweep prints for programs.
     #[derive(Serialize)]
@@ -67,7 +66,7 @@ mod measuring {
         comparison: Option<&'a Comparison>,
     }
 
-    pub(in super::super) fn run(args: &SweepMlp, format: Format) -> Result<Outcome> {
+    pub(in super::super) fn run(kind: Kind, args: &SweepArgs, format: Format) -> Result<Outcome> {
         // Whatever cannot work is said before any work.
         if args.device == DeviceArg::Cuda {
             if !torch::has_cuda() {
@@ -77,12 +76,12 @@ mod measuring {
                     torch::runtime()
                 );
             }
-            bail!("--device cuda: MLP sweeps run on the CPU in this version");
+            bail!("--device cuda: sweeps run on the CPU in this version");
         }
         let runtime = torch::runtime();
         let scope = scope(&args.scope);
         let wanted = match (&args.precision[..], scope) {
-            ([], Scope::Spec(path)) => Plan::precisions_of(path)?.unwrap_or(vec![Precision::Fp32]),
+            ([], Scope::Spec(path)) => Plan::precisions_of(kind, path)?.unwrap_or(vec![Precision::Fp32]),
             ([], _) => vec![Precision::Fp32],
             (given, _) => given.to_vec(),
         };
@@ -99,11 +98,13 @@ mod measuring {
         let file = with_threads(&file, threads)?;
         let parts = file.parts()?;
         let device = parts.hardware()?;
-        let plan = Plan::new(scope, &device, &wanted, args.batch.as_deref())?;
+        let plan = Plan::new(kind, scope, &device, &wanted, args.batch.as_deref())?;
         hardware::warn_if_disturbed();
 
-        let output =
-            args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/mlp_sweep_{}_cpu.csv", scope.name())));
+        let output = args
+            .output
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(format!("results/{}_sweep_{}_cpu.csv", kind.name(), scope.name())));
         let conditions = Conditions {
             target: target(&device, args.thermal_profile.as_deref())?,
             device: "cpu",
@@ -140,7 +141,11 @@ mod measuring {
             if let Some((earlier, comparison)) = &finished.comparison {
                 say!("\nagainst {}:\n{comparison}", earlier.display());
                 for row in comparison.exceeding() {
-                    say!("{}: {}", row.key, evidence(&row.key, earlier, &output, comparison));
+                    say!(
+                        "{}: {}",
+                        row.key,
+                        evidence(kind, &row.key, [earlier.as_path(), output.as_path()], comparison)
+                    );
                 }
             }
         }
@@ -152,10 +157,10 @@ mod measuring {
     }
 
     /// What the two sweeps recorded that speaks for a disturbance of a row on which they disagree.
-    fn evidence(key: &str, earlier: &Path, later: &Path, comparison: &Comparison) -> String {
+    fn evidence(kind: Kind, key: &str, [earlier, later]: [&Path; 2], comparison: &Comparison) -> String {
         let mut said = Vec::new();
         for (which, csv) in [("earlier", earlier), ("now", later)] {
-            if let Some(reason) = disturbance(csv, key) {
+            if let Some(reason) = disturbance(csv, kind, key) {
                 said.push(format!("{which} disturbed: {reason}"));
             }
         }
@@ -213,13 +218,13 @@ mod measuring {
 
     pub(in super::super) fn measure_memory(args: &MeasureMemory) -> Result<Outcome> {
         torch::set_threads(args.threads);
-        let mlp = Mlp {
-            input_dim: args.input_dim,
-            hidden_dims: args.hidden_dims.clone(),
-            output_dim: args.output_dim,
-            batch: args.batch,
+        let cell = |column| {
+            let at = args.kind.columns().iter().position(|name| *name == column)?;
+            args.cells.get(at).map(String::as_str)
         };
-        say!("{}", torch::measure_memory(&mlp.graph(args.precision.data_type())?)?);
+        let net = Net::of_cells(args.kind, cell)
+            .map_err(|(column, allowed)| anyhow::anyhow!("--cell: `{column}`: {allowed}"))?;
+        say!("{}", torch::measure_memory(&net.graph(args.precision.data_type())?)?);
         Ok(Outcome::Done)
     }
 }

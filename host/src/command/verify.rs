@@ -13,27 +13,24 @@ mod measuring {
     use std::path::{Path, PathBuf};
 
     use anyhow::{Context, Result, bail, ensure};
-    use derate_core::estimate::{Target, estimate};
+    use derate_core::estimate::Target;
     use derate_core::graph::Tables;
     use derate_core::op::Op;
     use serde::{Deserialize, Serialize};
 
-    use super::super::sweep::{interrupt_flag, precisions};
-    use super::super::{Outcome, clock, cores, hardware, hardware_file, json, print_json, target, with_threads};
-    use crate::calibrate::{ErrorSummary, model::Model};
+    use super::super::estimates::{error_pct, estimates, fit, profile, threads};
+    use super::super::measured::measure_all;
+    use super::super::sweep::precisions;
+    use super::super::{Outcome, hardware, hardware_file, json, print_json, target, with_threads};
+    use crate::calibrate::ErrorSummary;
     use crate::cli::{Format, Verify};
     use crate::graph_buf::GraphBuf;
     use crate::hardware_file::write_atomic;
-    use crate::measure::{
-        Chunk, End, Outcome as Measurement, Plan as Schedule, Progress, Record, ReferenceLevels, ReferenceSample,
-        Settings, Sink, SystemSurroundings, run as measure,
-    };
-    use crate::process_memory;
-    use crate::profile::{Belonging, PrecisionFit, Profile};
-    use crate::progress::Reporter;
+    use crate::measure::Outcome as Measurement;
+    use crate::profile::PrecisionFit;
     use crate::report::table::Column::{Left, Right};
     use crate::report::{Table, stem_of};
-    use crate::torch::{self, GraphExecutor};
+    use crate::torch;
     use crate::zoo::{self, Mlp};
 
     /// How much worse than a baseline the error may be, in percentage points: what two runs on a quiet machine differ by.
@@ -95,52 +92,12 @@ mod measuring {
         plain_roofline_ms: Option<f64>,
     }
 
-    /// Keeps the rows, forgets the samples.
-    struct Kept {
-        records: Vec<Record>,
-        reporter: Reporter,
-    }
-
-    impl Sink for Kept {
-        type Error = std::convert::Infallible;
-        fn chunk(&mut self, _chunk: &Chunk<'_>) -> Result<(), Self::Error> {
-            Ok(())
-        }
-        fn reference(&mut self, _sample: &ReferenceSample) -> Result<(), Self::Error> {
-            Ok(())
-        }
-        fn row(&mut self, record: &Record) -> Result<(), Self::Error> {
-            self.records.push(record.clone());
-            Ok(())
-        }
-        fn progress(&mut self, progress: &Progress) {
-            self.reporter.show(progress);
-        }
-    }
-
     pub(in super::super) fn run(args: &Verify, format: Format) -> Result<Outcome> {
         let runtime = torch::runtime();
         let (_, file) = hardware_file(args.hardware.as_deref())?;
-        let profile =
-            args.profile.as_deref().map(|path| Profile::read(path).map(|profile| (path, profile))).transpose()?;
-        let threads =
-            args.threads.or(profile.as_ref().map(|(_, profile)| profile.threads)).unwrap_or_else(|| cores(&file));
-        let fit = match &profile {
-            None => None,
-            Some((path, profile)) => {
-                profile.belongs(
-                    path,
-                    &Belonging {
-                        hardware: &file.name,
-                        clock_hz: clock(&file),
-                        runtime: Some(&runtime),
-                        device: Some("cpu"),
-                        threads: Some(threads),
-                    },
-                )?;
-                Some(*profile.fit(args.precision, path)?)
-            }
-        };
+        let profile = profile(args.profile.as_deref())?;
+        let threads = threads(args.threads, profile.as_ref(), &file);
+        let fit = fit(profile.as_ref(), args.precision, &file, threads, Some(&runtime))?;
         precisions(&[args.precision], &file)?;
         let networks = networks(args)?;
         let baseline = match &args.baseline {
@@ -295,25 +252,6 @@ mod measuring {
         Ok(networks)
     }
 
-    /// Rows of all networks in one interleaved block; `None` where interrupted.
-    fn measure_all(networks: &[GraphBuf], block_time: f64) -> Result<Option<Vec<Record>>> {
-        let settings = Settings {
-            block_size: networks.len().clamp(1, 64),
-            warmup_runs: 10,
-            min_block_time_s: block_time,
-            time_cap_s: 6.0,
-            ..Settings::default()
-        };
-        let mut kept = Kept { records: Vec::new(), reporter: Reporter::new("networks", 0, networks.len()) };
-        let todo: Vec<usize> = (0..networks.len()).collect();
-        let schedule = Schedule { todo: &todo, total: todo.len(), first_block: 0, best: ReferenceLevels::default() };
-        let mut executor = GraphExecutor::new(networks.to_vec(), process_memory::available() / 2)?;
-        let finish =
-            measure(&mut executor, &mut SystemSurroundings::new(), &mut kept, schedule, &settings, interrupt_flag()?)?;
-        kept.reporter.finish();
-        Ok((finish.end == End::Complete).then_some(kept.records))
-    }
-
     /// Name of a network with its batch; an MLP's with its widths.
     fn network_name(graph: &GraphBuf) -> String {
         let view = graph.view();
@@ -338,29 +276,19 @@ mod measuring {
         fit: Option<&PrecisionFit>,
         args: &Verify,
     ) -> Result<Row> {
-        let view = graph.view();
-        let described = estimate(view, target)?;
-        let calibration = fit.map(|fit| fit.calibration);
-        let got = estimate(view, &Target { calibration: calibration.as_ref(), ..*target })?;
-        let baseline = |model: Model, values: Option<Vec<f64>>| {
-            values.and_then(|values| model.predict(graph, &values, target, args.precision)).map(|seconds| seconds * 1e3)
-        };
-        let estimated_ms = f64::from(got.latency.0) * 1e3;
+        let got = estimates(graph, target, fit, args.precision)?;
         Ok(Row {
             network: network_name(graph),
             measured_ms,
             median_ms,
             status: status.to_owned(),
-            estimated_ms,
-            error_pct: (estimated_ms - measured_ms) / measured_ms * 100.0,
-            interval_ms: got.interval.map(|interval| interval.map(|time| f64::from(time.0) * 1e3)),
-            confidence: got.confidence.name().to_owned(),
-            described_ms: f64::from(described.latency.0) * 1e3,
-            mac_only_ms: baseline(Model::MacOnly, fit.map(|fit| vec![fit.mac_only_s_per_mac])),
-            plain_roofline_ms: baseline(
-                Model::PlainRoofline,
-                fit.map(|fit| vec![fit.roofline_flops_per_s, fit.roofline_bytes_per_s]),
-            ),
+            estimated_ms: got.estimated_ms,
+            error_pct: error_pct(got.estimated_ms, measured_ms),
+            interval_ms: got.interval_ms,
+            confidence: got.got.confidence.name().to_owned(),
+            described_ms: got.described_ms,
+            mac_only_ms: got.mac_only_ms,
+            plain_roofline_ms: got.plain_roofline_ms,
         })
     }
 

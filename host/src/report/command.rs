@@ -14,7 +14,7 @@ use super::group::{Group, Splits};
 use super::row::{Regime, RowAnalysis};
 use super::slowdown::on_device;
 use crate::calibrate::{Dataset, ErrorSummary, Grade};
-use crate::sweep::Scenario;
+use crate::sweep::{Kind, Scenario};
 
 /// Rows below which a whole dataset cannot tell the coefficients apart.
 const FEW_ROWS: usize = 30;
@@ -59,11 +59,21 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// What most rows of the precision are of; of as many, MLPs.
+    fn kind(&self) -> Kind {
+        let of = |kind: Kind| {
+            let rows = self.dataset.rows.iter().filter(|row| row.precision == self.precision);
+            rows.filter(|row| row.net.kind() == kind).count()
+        };
+        Kind::ALL.into_iter().rev().max_by_key(|kind| of(*kind)).unwrap_or(Kind::Mlp)
+    }
+
     /// A sweep into a file of its own, and the calibration on it, together with the files there are where `with_earlier`.
     fn sweep(&self, sweep: Sweep, with_earlier: bool) -> NextSweep {
         let Dataset { device, files, threads, .. } = self.dataset;
-        let output = format!("results/mlp_sweep_{}_{device}.csv", sweep.name);
-        let mut command = format!("derate sweep mlp {} --device {device}", sweep.options);
+        let kind = self.kind().name();
+        let output = format!("results/{kind}_sweep_{}_{device}.csv", sweep.name);
+        let mut command = format!("derate sweep {kind} {} --device {device}", sweep.options);
         if self.precision != Precision::Fp32 {
             command += &format!(" --precision {}", self.precision.name());
         }
@@ -130,7 +140,7 @@ pub(super) fn next_sweeps(
     if let Some(Heaviest { split, group, share }) = heaviest(splits, whole) {
         let reason = format!(
             "{} carry {} of the summed error with {} of the rows: held-out MAPE {} over {}.",
-            split.describe(group),
+            split.describe(group, place.kind()),
             percent(share * 100.0),
             percent(group.rows as f64 / rows.len() as f64 * 100.0),
             percent(group.calibrated.summary.mape_pct),
@@ -138,7 +148,7 @@ pub(super) fn next_sweeps(
         );
         // A scenario can be both scarce and heavy; it is said once.
         if group.rows >= FEW_IN_SCENARIO || split != Split::Scenario {
-            sweeps.push(Sweep { reason, ..split.sweep(group, rows) });
+            sweeps.push(Sweep { reason, ..split.sweep(group, rows, place.kind()) });
         }
     }
     sweeps.into_iter().map(|sweep| place.sweep(sweep, true)).collect()
@@ -162,18 +172,18 @@ impl Split {
         }
     }
 
-    fn describe(self, group: &Group) -> String {
+    fn describe(self, group: &Group, kind: Kind) -> String {
         let value = &group.value;
         match self {
             Self::Scenario => format!("Rows of scenario {value}"),
             Self::Batch => format!("Rows of batch {value}"),
-            Self::Layers => format!("Networks of {}", count(value.parse().unwrap_or(0), "hidden layer")),
+            Self::Layers => format!("Networks of {}", count(value.parse().unwrap_or(0), kind.layer())),
             Self::Regime => format!("The {value} rows"),
         }
     }
 
     /// The sweep that has more of the group, in configurations that the data do not have.
-    fn sweep(self, group: &Group, rows: &[RowAnalysis]) -> Sweep {
+    fn sweep(self, group: &Group, rows: &[RowAnalysis], kind: Kind) -> Sweep {
         let value = &group.value;
         let sweep = |options: String, name: String| Sweep { options, name, ..Sweep::default() };
         match self {
@@ -186,8 +196,8 @@ impl Split {
             }
             Self::Batch => sweep(format!("--full --batch {value}"), format!("full_batch{value}")),
             Self::Layers => Sweep {
-                spec: value.parse().ok().map(spec_of_layers),
-                ..sweep(format!("--spec mlp_{value}layer.toml"), format!("{value}layer"))
+                spec: value.parse().ok().map(|layers| spec_of_layers(kind, layers)),
+                ..sweep(format!("--spec {}_{value}layer.toml", kind.name()), format!("{value}layer"))
             },
             Self::Regime => {
                 // Intensity grows with the batch: each weight is used once for each row of the input.
@@ -228,8 +238,14 @@ fn heaviest<'a>(splits: &'a Splits, whole: &ErrorSummary) -> Option<Heaviest<'a>
     best
 }
 
-/// 27 networks of one depth, from small to large.
-fn spec_of_layers(layers: usize) -> String {
+/// 27 MLPs, or 36 stacks of convolutions, of one depth, from small to large.
+fn spec_of_layers(kind: Kind, layers: usize) -> String {
+    if kind == Kind::Conv2d {
+        return format!(
+            "in_channels = [16, 64]\nout_channels = [24, 96, 128]\nkernel_size = [3]\nnum_layers = [{layers}]\n\
+             image_size = [10, 20, 40]\nbatch_size = [1, 8]\n"
+        );
+    }
     let hidden = [128, 512, 1024].map(|width| {
         let dims = vec![width; layers];
         format!("    {{ hidden_dims = {dims:?}, output_dim = {width} }},\n")
@@ -246,12 +262,15 @@ mod tests {
     #[test]
     fn the_file_of_parameters_is_a_plan() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), spec_of_layers(4)).expect("written");
-        with_two_core_cpu(|hardware| {
-            let plan = Plan::new(Scope::Spec(file.path()), hardware, &[Precision::Fp32], None).expect("a plan");
-            assert_eq!(plan.configurations.len(), 27);
-            assert!(plan.configurations.iter().all(|configuration| configuration.mlp.hidden_dims.len() == 4));
-        });
+        for (kind, networks) in [(Kind::Mlp, 27), (Kind::Conv2d, 36)] {
+            std::fs::write(file.path(), spec_of_layers(kind, 4)).expect("written");
+            with_two_core_cpu(|hardware| {
+                let scope = Scope::Spec(file.path());
+                let plan = Plan::new(kind, scope, hardware, &[Precision::Fp32], None).expect("a plan");
+                assert_eq!(plan.configurations.len(), networks);
+                assert!(plan.configurations.iter().all(|configuration| configuration.net.layers() == 4));
+            });
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Splits {
     pub regime: Vec<Group>,
     /// By batch size, ascending.
     pub batch: Vec<Group>,
-    /// By number of hidden layers, ascending.
+    /// By number of hidden layers, or of convolutions, ascending.
     pub layers: Vec<Group>,
     /// By scenario of the footprint, nearest memory first.
     pub scenario: Vec<Group>,

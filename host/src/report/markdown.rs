@@ -231,7 +231,7 @@ fn splits(analysis: &PrecisionAnalysis) -> String {
     rows("regime", &splits.regime);
     rows("scenario", &splits.scenario);
     rows("batch", &splits.batch);
-    rows("hidden layers", &splits.layers);
+    rows("layers", &splits.layers);
     rows("measurement", &splits.disturbance);
     format!(
         "{}\nMAPE, held out but for *before*; grade, bias and worst are of the calibrated model. Compute-bound: above 10 FLOP/B, \
@@ -269,13 +269,13 @@ fn slowdowns(slowdowns: &[Slowdown]) -> String {
         String::new()
     } else {
         format!(
-            " Nothing to compare for {}: `derate sweep mlp --scenario L1_fit` and `--scenario {}` measure both sides.",
+            " Nothing to compare for {}: `derate sweep` with `--scenario L1_fit` and `--scenario {}` measures both sides.",
             without.join(", "),
             without[0],
         )
     };
     format!(
-        "{}\nTime per FLOP over that of `L1_fit`: for each pair of hidden layers and batch size that both have, the ratio of their \
+        "{}\nTime per FLOP over that of `L1_fit`: for each number of layers and batch size that both have, the ratio of their \
          medians; here the median of those ratios. Below 1, larger networks use the device better than the small ones that fit \
          into L1. The calibrated estimates are in-sample.{note}\n",
         table.markdown(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::analysis::{AnalysisError, Subject};
 use crate::calibrate::model::Model;
 use crate::calibrate::{Dataset, Study};
-use crate::sweep::Scenario;
+use crate::sweep::{Kind, Scenario};
 
 /// Operational intensity above which a network counts as compute-bound, in FLOP/B.
 pub(super) const COMPUTE_BOUND_ABOVE: f64 = 10.0;
@@ -47,7 +47,9 @@ pub struct RowAnalysis {
     pub place: String,
     /// Batch size.
     pub batch: u32,
-    /// Number of hidden layers.
+    /// Kind of network.
+    pub kind: Kind,
+    /// Number of hidden layers, or of convolutions.
     pub layers: usize,
     /// Scenario of its footprint on the hardware.
     pub scenario: Scenario,
@@ -105,7 +107,7 @@ pub(super) fn rows(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> R
             rows: measured.len(),
         })?;
         let graph = row
-            .mlp
+            .net
             .graph(precision.data_type())
             .map_err(|source| AnalysisError::Graph { place: row.place.clone(), source })?;
         let count = |source| AnalysisError::Count { place: row.place.clone(), source };
@@ -118,8 +120,9 @@ pub(super) fn rows(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> R
         let mut row = RowAnalysis {
             name: row.name(),
             place: row.place.clone(),
-            batch: row.mlp.batch,
-            layers: row.mlp.hidden_dims.len(),
+            batch: row.net.batch(),
+            kind: row.net.kind(),
+            layers: row.net.layers(),
             scenario: Scenario::of(footprint.0, subject.target.hardware),
             regime: Regime::of(operational_intensity),
             operational_intensity,

@@ -1,6 +1,6 @@
 //! Slowdown: how much longer a FLOP takes where the working set fits in no near cache, as a ratio to `L1_fit`.
 //!
-//! Like is compared with like: a ratio is of two medians of time per FLOP at the *same* number of layers and batch size, and
+//! Like is compared with like: a ratio is of two medians of time per FLOP at the *same* kind of network, number of layers and batch size, and
 //! the slowdown is the median of those ratios. Widths differ by construction, since it is they that fill a memory.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::row::RowAnalysis;
 use crate::measure::Sorted;
-use crate::sweep::Scenario;
+use crate::sweep::{Kind, Scenario};
 
 /// Time per FLOP of a scenario over that of `L1_fit`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,22 +57,22 @@ pub(super) fn on_device(scenario: Scenario, hardware: &Hardware<'_>) -> bool {
     hardware.memory().iter().any(|level| Scenario::of(level.capacity.0, hardware) == scenario)
 }
 
-/// Ratios to `L1_fit`, one for each pair of layers and batch size that both have.
+/// Ratios to `L1_fit`, one for each kind, number of layers and batch size that both have.
 fn ratios(rows: &[RowAnalysis], scenario: Scenario, ms: impl Fn(&RowAnalysis) -> f64) -> Vec<f64> {
     let near = time_per_flop(rows, Scenario::L1_fit, &ms);
     let far = time_per_flop(rows, scenario, &ms);
     far.iter().filter_map(|(pair, far)| Some(far / near.get(pair)?)).filter(|ratio| ratio.is_finite()).collect()
 }
 
-/// Median time per FLOP of a scenario, by layers and batch size.
+/// Median time per FLOP of a scenario, by kind of network, layers and batch size.
 fn time_per_flop(
     rows: &[RowAnalysis],
     scenario: Scenario,
     ms: impl Fn(&RowAnalysis) -> f64,
-) -> BTreeMap<(usize, u32), f64> {
-    let mut times: BTreeMap<(usize, u32), Vec<f64>> = BTreeMap::new();
+) -> BTreeMap<(Kind, usize, u32), f64> {
+    let mut times: BTreeMap<(Kind, usize, u32), Vec<f64>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.scenario == scenario && row.flops > 0) {
-        times.entry((row.layers, row.batch)).or_default().push(ms(row) / row.flops as f64);
+        times.entry((row.kind, row.layers, row.batch)).or_default().push(ms(row) / row.flops as f64);
     }
     times.into_iter().filter_map(|(pair, times)| Some((pair, median(times)?))).collect()
 }

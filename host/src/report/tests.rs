@@ -37,7 +37,7 @@ fn dataset(given: &[Given]) -> Dataset {
         let footprint = graph.footprint().and_then(|footprint| footprint.total()).expect("small").0 as f64;
         Row {
             place: format!("x.csv:{}", at + 2),
-            mlp,
+            net: mlp.into(),
             precision: Precision::Fp32,
             seconds: flops * ns_per_flop * 1e-9,
             memory: memory_share.map(|share| footprint / share),

@@ -1,8 +1,7 @@
-//! Plans: the list of configurations of an MLP sweep, from a scope and the caches of the device.
+//! Plans: the list of configurations of a sweep, from a kind of network, a scope, and the caches of the device.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use derate_core::hardware::Hardware;
@@ -10,11 +9,10 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::lists;
+use super::net::{Kind, Net};
+use super::spec::Spec;
 use crate::graph_buf::GraphError;
-use crate::zoo::Mlp;
-
-/// Most FLOPs of a configuration in `--full`: some tens of milliseconds a run on two cores, so that 50 runs stay short.
-const FULL_FLOPS: u64 = 4_000_000_000;
 
 /// Where the working set of a configuration fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -80,15 +78,11 @@ impl Scenario {
         Ok([capacity * 35 / 100, capacity * 70 / 100])
     }
 
-    /// Configurations of the scenario: one to three hidden layers, two working sets, batches of 1 and 8.
-    fn configurations(self, hardware: &Hardware<'_>, precision: Precision) -> Result<Vec<Mlp>, PlanError> {
+    /// Networks of the scenario: one to three layers, two working sets, batches of 1 and 8.
+    pub(super) fn nets(self, kind: Kind, hardware: &Hardware<'_>, precision: Precision) -> Result<Vec<Net>, PlanError> {
         let mut list = Vec::new();
         for target in self.targets(hardware)? {
-            for layers in 1..=3 {
-                for batch in [1, 8] {
-                    list.push(sized(target, layers, batch, precision)?);
-                }
-            }
+            list.extend(lists::of_working_set(kind, target, precision)?);
         }
         Ok(list)
     }
@@ -165,7 +159,7 @@ impl Scope<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Configuration {
     /// The network.
-    pub mlp: Mlp,
+    pub net: Net,
     /// Precision of its tensors.
     pub precision: Precision,
 }
@@ -174,61 +168,26 @@ impl Configuration {
     /// What tells the row from all others of the sweep.
     #[must_use]
     pub fn key(&self) -> String {
-        let Mlp { input_dim, hidden_dims, output_dim, batch } = &self.mlp;
-        format!("{input_dim}-{hidden_dims:?}-{output_dim}@{batch} {}", self.precision.name())
+        format!("{} {}", self.net.key(), self.precision.name())
     }
 }
 
 /// The list of configurations of a sweep; each key once.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Kind of all its networks.
+    pub kind: Kind,
     /// In the order of the rows.
     pub configurations: Vec<Configuration>,
 }
 
-/// `--spec FILE`: lists whose product is the plan.
-///
-/// ```toml
-/// input_dim = [1024]
-/// hidden = [{ hidden_dims = [2048, 2048, 2048], output_dim = 1024 }]
-/// batch_size = [1, 2, 4, 8]
-/// precision = ["fp32"]
-/// ```
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Spec {
-    input_dim: List<NonZeroU32>,
-    hidden: List<Hidden>,
-    batch_size: List<NonZeroU32>,
-    precision: Option<List<Precision>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hidden {
-    hidden_dims: List<NonZeroU32>,
-    output_dim: NonZeroU32,
-}
-
-/// A list of one or more; the parser tells the line of an empty one.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "Vec<T>")]
-struct List<T>(Vec<T>);
-
-impl<T> TryFrom<Vec<T>> for List<T> {
-    type Error = &'static str;
-
-    fn try_from(list: Vec<T>) -> Result<Self, Self::Error> {
-        if list.is_empty() { Err("a list must not be empty") } else { Ok(Self(list)) }
-    }
-}
-
 impl Plan {
-    /// The plan of a scope, in these precisions; `batches` replaces the scope's own batch sizes.
+    /// The plan of networks of a kind and a scope, in these precisions; `batches` replaces the scope's own batch sizes.
     ///
     /// # Errors
     /// [`PlanError`] for a scenario without its cache, or a wrong file of parameters.
     pub fn new(
+        kind: Kind,
         scope: Scope<'_>,
         hardware: &Hardware<'_>,
         precisions: &[Precision],
@@ -237,29 +196,29 @@ impl Plan {
         let mut configurations = Vec::new();
         let mut seen = HashSet::new();
         for &precision in precisions {
-            let mlps = match scope {
-                Scope::Quick => quick(),
-                Scope::Scenario(scenario) => scenario.configurations(hardware, precision)?,
-                Scope::Full => full(hardware, precision)?,
-                Scope::Spec(path) => Spec::read(path)?.configurations(),
+            let nets = match scope {
+                Scope::Quick => lists::quick(kind),
+                Scope::Scenario(scenario) => scenario.nets(kind, hardware, precision)?,
+                Scope::Full => lists::full(kind, hardware, precision)?,
+                Scope::Spec(path) => Spec::read(kind, path)?.nets,
             };
-            for mlp in rebatched(mlps, batches) {
-                let configuration = Configuration { mlp, precision };
-                configuration.mlp.graph(precision.data_type())?;
+            for net in rebatched(nets, batches) {
+                let configuration = Configuration { net, precision };
+                configuration.net.graph(precision.data_type())?;
                 if seen.insert(configuration.clone()) {
                     configurations.push(configuration);
                 }
             }
         }
-        Ok(Self { configurations })
+        Ok(Self { kind, configurations })
     }
 
     /// Precisions that a file of parameters asks for; `None` where it leaves them to the command line.
     ///
     /// # Errors
     /// [`PlanError`] for a wrong file.
-    pub fn precisions_of(path: &Path) -> Result<Option<Vec<Precision>>, PlanError> {
-        Ok(Spec::read(path)?.precision.map(|list| list.0))
+    pub fn precisions_of(kind: Kind, path: &Path) -> Result<Option<Vec<Precision>>, PlanError> {
+        Ok(Spec::read(kind, path)?.precision)
     }
 
     /// SHA-256 over all configurations and what else defines their work.
@@ -276,130 +235,44 @@ impl Plan {
     }
 }
 
-impl Spec {
-    fn read(path: &Path) -> Result<Self, PlanError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read { path: name.clone(), source })?;
-        toml::from_str(&text)
-            .map_err(|error| PlanError::Spec { path: name, message: error.to_string().trim().to_owned() })
-    }
-
-    fn configurations(&self) -> Vec<Mlp> {
-        let mut list = Vec::new();
-        for input_dim in &self.input_dim.0 {
-            for Hidden { hidden_dims, output_dim } in &self.hidden.0 {
-                for batch in &self.batch_size.0 {
-                    list.push(Mlp {
-                        input_dim: input_dim.get(),
-                        hidden_dims: hidden_dims.0.iter().map(|dim| dim.get()).collect(),
-                        output_dim: output_dim.get(),
-                        batch: batch.get(),
-                    });
-                }
-            }
-        }
-        list
-    }
-}
-
-fn mlp(input_dim: u32, hidden_dims: &[u32], output_dim: u32, batch: u32) -> Mlp {
-    Mlp { input_dim, hidden_dims: hidden_dims.to_vec(), output_dim, batch }
-}
-
-/// One of each kind: overhead, a middle size, weights from memory at batch 1, arithmetic, a tapered network.
-fn quick() -> Vec<Mlp> {
-    vec![
-        mlp(128, &[128], 64, 1),
-        mlp(512, &[512, 512], 128, 32),
-        mlp(2048, &[4096], 1024, 1),
-        mlp(1024, &[1024, 1024, 1024], 256, 128),
-        mlp(784, &[1024, 512, 256, 128], 10, 64),
-    ]
-}
-
-fn full(hardware: &Hardware<'_>, precision: Precision) -> Result<Vec<Mlp>, PlanError> {
-    let mut list = quick();
-    for width in [64, 128, 256, 512, 1024, 2048] {
-        for layers in 1..=4 {
-            for batch in [1, 4, 16, 64, 256] {
-                list.push(mlp(width, &vec![width; layers], width, batch));
-            }
-        }
-    }
-    // Odd and unequal sizes, as real classifiers, encoders and recommenders have them.
-    for batch in [1, 7, 100] {
-        list.extend([
-            mlp(784, &[300, 100], 10, batch),
-            mlp(640, &[128, 128, 8, 128], 640, batch),
-            mlp(333, &[777], 55, batch),
-            mlp(3072, &[1000, 500], 100, batch),
-            mlp(50, &[2000], 3, batch),
-            mlp(1, &[1500, 1500], 1, batch),
-        ]);
-    }
-    for scenario in Scenario::ALL {
-        // A device without one of the caches has no such scenario, and the rest is still a full sweep.
-        if let Ok(configurations) = scenario.configurations(hardware, precision) {
-            list.extend(configurations);
-        }
-    }
-    let mut kept = Vec::new();
-    for mlp in list {
-        use derate_core::graph::Tables;
-        if mlp.graph(precision.data_type())?.view().total_work()?.flops.0 <= FULL_FLOPS {
-            kept.push(mlp);
-        }
-    }
-    Ok(kept)
-}
-
-fn rebatched(mlps: Vec<Mlp>, batches: Option<&[u32]>) -> Vec<Mlp> {
+fn rebatched(nets: Vec<Net>, batches: Option<&[u32]>) -> Vec<Net> {
     match batches {
-        None => mlps,
-        Some(batches) => {
-            mlps.iter().flat_map(|mlp| batches.iter().map(|&batch| Mlp { batch, ..mlp.clone() })).collect()
-        }
+        None => nets,
+        Some(batches) => nets.iter().flat_map(|net| batches.iter().map(|&batch| net.with_batch(batch))).collect(),
     }
-}
-
-/// The MLP of equal widths, a multiple of 8, whose parameters and activations come closest to `target` bytes.
-fn sized(target: u64, layers: usize, batch: u32, precision: Precision) -> Result<Mlp, PlanError> {
-    let bytes = |width: u32| -> Result<u64, PlanError> {
-        let candidate = mlp(width, &vec![width; layers], width, batch);
-        Ok(candidate.graph(precision.data_type())?.footprint()?.total()?.0)
-    };
-    let mut width = 8;
-    while bytes(width + 8)? <= target {
-        width += 8;
-    }
-    Ok(mlp(width, &vec![width; layers], width, batch))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::calibrate::tests::with_two_core_cpu;
+    use crate::zoo::Mlp;
 
     #[test]
     fn quick_is_five_and_full_is_150_or_more() {
         with_two_core_cpu(|hardware| {
-            let plan = |scope| Plan::new(scope, hardware, &[Precision::Fp32], None).expect("a plan").configurations;
-            assert_eq!(plan(Scope::Quick).len(), 5);
-            let full = plan(Scope::Full);
-            assert!(full.len() >= 150, "{}", full.len());
-            let keys: HashSet<String> = full.iter().map(Configuration::key).collect();
-            assert_eq!(keys.len(), full.len());
+            for kind in Kind::ALL {
+                let plan =
+                    |scope| Plan::new(kind, scope, hardware, &[Precision::Fp32], None).expect("a plan").configurations;
+                assert_eq!(plan(Scope::Quick).len(), 5);
+                let full = plan(Scope::Full);
+                assert!(full.len() >= 150, "{kind:?}: {}", full.len());
+                let keys: HashSet<String> = full.iter().map(Configuration::key).collect();
+                assert_eq!(keys.len(), full.len());
+            }
         });
     }
 
     #[test]
     fn each_scenario_fits_where_it_says() {
         with_two_core_cpu(|hardware| {
-            for scenario in Scenario::ALL {
-                for mlp in scenario.configurations(hardware, Precision::Fp32).expect("has all caches") {
-                    let graph = mlp.graph(Precision::Fp32.data_type()).expect("valid");
+            for (kind, scenario) in
+                Kind::ALL.into_iter().flat_map(|kind| Scenario::ALL.map(|scenario| (kind, scenario)))
+            {
+                for net in scenario.nets(kind, hardware, Precision::Fp32).expect("has all caches") {
+                    let graph = net.graph(Precision::Fp32.data_type()).expect("valid");
                     let bytes = graph.footprint().and_then(|f| f.total()).expect("small").0;
-                    assert_eq!(Scenario::of(bytes, hardware), scenario, "{mlp:?}: {bytes} B");
+                    assert_eq!(Scenario::of(bytes, hardware), scenario, "{net:?}: {bytes} B");
                 }
             }
         });
@@ -409,9 +282,10 @@ mod tests {
     fn no_plan_holds_what_is_verified() {
         with_two_core_cpu(|hardware| {
             for scope in [Scope::Quick, Scope::Full] {
-                let plan = Plan::new(scope, hardware, &[Precision::Fp32], None).expect("a plan");
+                let plan = Plan::new(Kind::Mlp, scope, hardware, &[Precision::Fp32], None).expect("a plan");
                 for mlp in Mlp::unseen() {
-                    assert!(plan.configurations.iter().all(|configuration| configuration.mlp != mlp), "{mlp:?}");
+                    let net = Net::from(mlp);
+                    assert!(plan.configurations.iter().all(|configuration| configuration.net != net), "{net:?}");
                 }
             }
         });
@@ -420,16 +294,10 @@ mod tests {
     #[test]
     fn batches_can_be_replaced() {
         with_two_core_cpu(|hardware| {
-            let plan = Plan::new(Scope::Quick, hardware, &[Precision::Fp32], Some(&[2, 3])).expect("a plan");
-            assert_eq!(plan.configurations.len(), 10);
+            for kind in Kind::ALL {
+                let plan = Plan::new(kind, Scope::Quick, hardware, &[Precision::Fp32], Some(&[2, 3])).expect("a plan");
+                assert_eq!(plan.configurations.len(), 10);
+            }
         });
-    }
-
-    #[test]
-    fn a_wrong_key_is_named_with_its_line() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), "input_dim = [1]\nbatchsize = [1]\n").expect("written");
-        let error = Spec::read(file.path()).expect_err("wrong key").to_string();
-        assert!(error.contains("line 2") && error.contains("batchsize"), "{error}");
     }
 }

@@ -3,18 +3,14 @@
 use derate_core::estimate::{Target, estimate};
 use derate_core::graph::Tables;
 
+use super::net::Kind;
 use super::plan::Configuration;
 use crate::digits::significant;
 use crate::graph_buf::GraphBuf;
 use crate::measure::{Outcome, Record};
 
-/// Columns of the format that people's scripts read, in their order.
-pub const COLUMNS: [&str; 18] = [
-    "model",
-    "input_dim",
-    "hidden_dims",
-    "output_dim",
-    "batch_size",
+/// Columns after those of the network's shape, in the format that people's scripts read.
+const PUBLISHED: [&str; 13] = [
     "device",
     "precision",
     "empirical_time_ms",
@@ -52,10 +48,10 @@ pub const OUR_COLUMNS: [&str; 18] = [
     "reason",
 ];
 
-/// All columns.
+/// All columns of a sweep of such networks.
 #[must_use]
-pub fn header() -> Vec<&'static str> {
-    COLUMNS.into_iter().chain(OUR_COLUMNS).collect()
+pub fn header(kind: Kind) -> Vec<&'static str> {
+    ["model"].into_iter().chain(kind.columns().iter().copied()).chain(PUBLISHED).chain(OUR_COLUMNS).collect()
 }
 
 /// What is the same for every row of a sweep.
@@ -75,9 +71,18 @@ pub struct Conditions<'a> {
 ///
 /// # Errors
 /// What is wrong with the row.
-pub fn key_of(record: &csv::StringRecord) -> Result<String, String> {
-    let field = |index: usize| record.get(index).ok_or_else(|| format!("`{}` is missing", COLUMNS[index]));
-    Ok(format!("{}-{}-{}@{} {}", field(1)?, field(2)?, field(3)?, field(4)?, field(6)?))
+pub fn key_of(kind: Kind, record: &csv::StringRecord) -> Result<String, String> {
+    let header = header(kind);
+    let field = |name: &str| {
+        let column = header.iter().position(|column| *column == name);
+        column.and_then(|column| record.get(column)).ok_or_else(|| format!("`{name}` is missing"))
+    };
+    let mut shape = Vec::new();
+    for column in kind.columns() {
+        shape.push(field(column)?);
+    }
+    let batch = shape.pop().unwrap_or_default();
+    Ok(format!("{}@{batch} {}", shape.join("-"), field("precision")?))
 }
 
 /// Fields of a row, in the order of [`header`]. `memory` is the measured growth in bytes, if it could be measured.
@@ -96,17 +101,11 @@ pub fn fields(
     let analytical_ms = f64::from(got.latency.0) * 1e3;
     let analytical_mb = megabytes(footprint.0);
     let intensity = got.work.flops / graph.view().compulsory_traffic()?;
-    let mlp = &configuration.mlp;
+    let net = &configuration.net;
 
-    let mut row: Vec<String> = vec![
-        mlp.name(),
-        mlp.input_dim.to_string(),
-        format!("{:?}", mlp.hidden_dims),
-        mlp.output_dim.to_string(),
-        mlp.batch.to_string(),
-        conditions.device.to_owned(),
-        configuration.precision.name().to_owned(),
-    ];
+    let mut row: Vec<String> = vec![net.name()];
+    row.extend(net.cells());
+    row.extend([conditions.device.to_owned(), configuration.precision.name().to_owned()]);
     let measured = match &record.outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Skipped { .. } => None,
@@ -118,7 +117,7 @@ pub fn fields(
         time_ms.map_or(String::new(), number),
         measured.and_then(|m| m.summary.std_ns).map_or(String::new(), ms),
         memory_mb.map_or(String::new(), number),
-        time_ms.map_or(String::new(), |time| number(f64::from(mlp.batch) / (time / 1e3))),
+        time_ms.map_or(String::new(), |time| number(f64::from(net.batch()) / (time / 1e3))),
         number(analytical_ms),
         number(analytical_mb),
         got.work.flops.0.to_string(),
@@ -171,14 +170,16 @@ mod tests {
 
     #[test]
     fn the_header_begins_with_the_published_columns() {
-        assert_eq!(
-            header().join(",").split(",mean_ms").next(),
-            Some(
-                "model,input_dim,hidden_dims,output_dim,batch_size,device,precision,empirical_time_ms,\
-                 empirical_time_std_ms,empirical_memory_mb,empirical_throughput,analytical_time_ms,analytical_memory_mb,\
-                 analytical_flops,analytical_ai,analytical_bottleneck,time_error_pct,memory_error_pct"
-            )
-        );
+        let rest = "device,precision,empirical_time_ms,empirical_time_std_ms,empirical_memory_mb,empirical_throughput,\
+                    analytical_time_ms,analytical_memory_mb,analytical_flops,analytical_ai,analytical_bottleneck,\
+                    time_error_pct,memory_error_pct";
+        for (kind, shape) in [
+            (Kind::Mlp, "input_dim,hidden_dims,output_dim,batch_size"),
+            (Kind::Conv2d, "in_channels,out_channels,kernel_size,num_layers,image_size,batch_size"),
+        ] {
+            let header = header(kind).join(",");
+            assert_eq!(header.split(",mean_ms").next(), Some(format!("model,{shape},{rest}").as_str()));
+        }
     }
 
     #[test]

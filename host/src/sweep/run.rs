@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
+use super::net::Kind;
 use super::plan::{Configuration, Plan};
 use super::row::{Conditions, fields, header, key_of};
 use crate::graph_buf::{GraphBuf, GraphError};
@@ -163,7 +164,7 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
         let kept = keep(csv).map_err(io(csv))?;
         eprintln!("the sweep in {} was complete: kept as {}, measuring anew", csv.display(), kept.display());
         opened = open(csv, &header_line, plan)?;
-        if let Some(finished) = finished_run(&kept) {
+        if let Some(finished) = finished_run(&kept, plan.kind) {
             opened.best = finished.references;
             earlier = Some((kept, finished));
         }
@@ -181,7 +182,7 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
     let graphs = plan
         .configurations
         .iter()
-        .map(|c| c.mlp.graph(c.precision.data_type()))
+        .map(|c| c.net.graph(c.precision.data_type()))
         .collect::<Result<Vec<_>, GraphError>>()?;
     let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
     let mut executor = GraphExecutor::new(graphs.clone(), budget)?;
@@ -194,10 +195,10 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
             .map_err(Box::new)?;
     sink.reporter.finish();
     let comparison = earlier.filter(|_| finish.end == End::Complete).and_then(|(path, first)| {
-        let comparison = compare(&first, &finished_run(csv)?, AGREEMENT_LIMIT).ok()?;
+        let comparison = compare(&first, &finished_run(csv, plan.kind)?, AGREEMENT_LIMIT).ok()?;
         Some((path, comparison))
     });
-    Ok(Finished { finish, resumed, skipped_rows: skipped_rows(csv), comparison })
+    Ok(Finished { finish, resumed, skipped_rows: skipped_rows(csv, plan.kind), comparison })
 }
 
 /// The files of a sweep, and what they leave to do.
@@ -221,7 +222,7 @@ fn refuse_foreign(csv: &Path, plan: &Plan) -> Result<(), SweepError> {
         return Ok(());
     }
     let keys = keys(plan);
-    let there = RowFile::read(csv, &header(), key_of)?.keys;
+    let there = RowFile::read(csv, &header(plan.kind), |row| key_of(plan.kind, row))?.keys;
     let path = || csv.display().to_string();
     if let Some(key) = there.iter().find(|key| !keys.contains(key)) {
         return Err(SweepError::ForeignRow { path: path(), key: key.clone() });
@@ -235,7 +236,7 @@ fn refuse_foreign(csv: &Path, plan: &Plan) -> Result<(), SweepError> {
 fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepError> {
     // The journal first: it refuses another plan before anything is written.
     let (journal, contents) = Journal::open(&journal::beside(csv), header_line)?;
-    let (rows, existing) = RowFile::open(csv, &header(), key_of)?;
+    let (rows, existing) = RowFile::open(csv, &header(plan.kind), |row| key_of(plan.kind, row))?;
     if let Some(cut) = &existing.cut {
         eprintln!("{}: line {} was half-written and is measured again", csv.display(), cut.line);
     }
@@ -267,14 +268,14 @@ fn keep(csv: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// 10th percentiles and reference levels of a finished sweep; `None` where the file does not tell.
-fn finished_run(csv: &Path) -> Option<FinishedRun> {
+fn finished_run(csv: &Path, kind: Kind) -> Option<FinishedRun> {
     let mut reader = csv::Reader::from_path(csv).ok()?;
-    let column = header().iter().position(|name| *name == "p10_ms")?;
+    let column = header(kind).iter().position(|name| *name == "p10_ms")?;
     let mut p10_ns = Vec::new();
     for record in reader.records() {
         let record = record.ok()?;
         if let Ok(ms) = record.get(column)?.parse::<f64>() {
-            p10_ns.push((key_of(&record).ok()?, ms * 1e6));
+            p10_ns.push((key_of(kind, &record).ok()?, ms * 1e6));
         }
     }
     let references = journal::read(&journal::beside(csv)).ok()?.best_references();
@@ -282,26 +283,29 @@ fn finished_run(csv: &Path) -> Option<FinishedRun> {
 }
 
 /// Rows of a sweep that were skipped; 0 where the file does not tell.
-fn skipped_rows(csv: &Path) -> usize {
-    statuses(csv).iter().filter(|(_, status, _)| status == "skipped").count()
+fn skipped_rows(csv: &Path, kind: Kind) -> usize {
+    statuses(csv, kind).iter().filter(|(_, status, _)| status == "skipped").count()
 }
 
 /// Why a row of a sweep was disturbed, if it was.
 #[must_use]
-pub fn disturbance(csv: &Path, key: &str) -> Option<String> {
-    statuses(csv).into_iter().find(|(row, status, _)| row == key && status == "disturbed").map(|(_, _, reason)| reason)
+pub fn disturbance(csv: &Path, kind: Kind, key: &str) -> Option<String> {
+    statuses(csv, kind)
+        .into_iter()
+        .find(|(row, status, _)| row == key && status == "disturbed")
+        .map(|(_, _, reason)| reason)
 }
 
 /// Key, status and reason of each row; of none where the file cannot be read.
-fn statuses(csv: &Path) -> Vec<(String, String, String)> {
-    let column = |name: &str| header().iter().position(|column| *column == name);
+fn statuses(csv: &Path, kind: Kind) -> Vec<(String, String, String)> {
+    let column = |name: &str| header(kind).iter().position(|column| *column == name);
     let (Some(status), Some(reason), Ok(mut reader)) =
         (column("status"), column("reason"), csv::Reader::from_path(csv))
     else {
         return Vec::new();
     };
     let row = |record: csv::StringRecord| {
-        Some((key_of(&record).ok()?, record.get(status)?.to_owned(), record.get(reason)?.to_owned()))
+        Some((key_of(kind, &record).ok()?, record.get(status)?.to_owned(), record.get(reason)?.to_owned()))
     };
     reader.records().filter_map(Result::ok).filter_map(row).collect()
 }
@@ -354,15 +358,13 @@ impl Sink for Files<'_> {
 
 /// Growth of the peak resident memory of a process of its own that runs the network; `None` where it could not be measured.
 fn memory_in_child(configuration: &Configuration, threads: u32) -> Option<u64> {
-    let mlp = &configuration.mlp;
-    let list = |values: &[u32]| values.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let Configuration { net, precision } = configuration;
     // In a process group of its own: Ctrl-C in a terminal must not end it, or the row would stay without its memory.
     let output = Command::new(std::env::current_exe().ok()?)
         .process_group(0)
-        .arg("measure-memory")
-        .args(["--input-dim", &mlp.input_dim.to_string(), "--hidden-dims", &list(&mlp.hidden_dims)])
-        .args(["--output-dim", &mlp.output_dim.to_string(), "--batch", &mlp.batch.to_string()])
-        .args(["--precision", configuration.precision.name(), "--threads", &threads.to_string()])
+        .args(["measure-memory", "--kind", net.kind().name()])
+        .args(net.cells().iter().map(|cell| format!("--cell={cell}")))
+        .args(["--precision", precision.name(), "--threads", &threads.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()

@@ -1,17 +1,34 @@
-//! A graph as tensors: random parameters, and one `ATen` call for each op.
+//! A graph as tensors: random parameters, and one `ATen` call for each op; where an op takes several, its function says so.
+//!
+//! Ops run as eager PyTorch runs them: views, transposes, slices and expansions share memory with what they look at, and the op
+//! that reads them pays for it. What is not in the graph is random: parameters (of the attributes' sizes), inputs, stored tensors,
+//! and indices, which are always valid.
 
-use derate_core::graph::GraphView;
-use derate_core::op::{ActivationKind, BinaryKind, Op, PoolKind};
+mod attention;
+mod call;
+mod elementwise;
+mod layers;
+mod moves;
+mod norms;
+mod pool;
+mod reduce;
+mod values;
+
+use derate_core::graph::{GraphView, Node};
+use derate_core::op::{MoveKind, Op};
+use derate_core::shape::DataType;
 use derate_core::tensor::Tensor as Described;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
-use super::{TorchError, kind};
+use self::call::{Call, Outputs};
+use self::values::{Parameters, indices, reads_indices, source};
+use super::TorchError;
 
 /// A graph with parameters, ready to run on the CPU.
 #[derive(Debug)]
 pub struct Network {
     steps: Vec<Step>,
-    inputs: Vec<(usize, Tensor)>,
+    sources: Vec<(usize, Tensor)>,
     slots: usize,
 }
 
@@ -20,199 +37,244 @@ pub struct Network {
 struct Step {
     op: Op,
     operands: Vec<usize>,
+    described: Vec<Described>,
+    /// The slot of its first output; others follow it.
     output: usize,
+    result: Described,
     parameters: Vec<Tensor>,
     /// Slots that nobody reads after this step: freed, as Python frees a name that is bound anew.
     dead: Vec<usize>,
     in_place: bool,
+    /// Whether libtorch may give another kind of element than core says, so that the result is converted.
+    convert: bool,
 }
 
 impl Network {
     /// The graph with random parameters of the size that keeps activations near 1, so that no value is denormal or infinite.
     ///
+    /// Nodes whose parameters are shared take the tensors of the last node before them that has tensors of the same shapes.
+    ///
     /// # Errors
-    /// [`TorchError`] for a data type or an op that libtorch does not run here, and where memory is short.
+    /// [`TorchError`] for a data type or an op that libtorch does not run here, and where memory is short. int8 networks do not
+    /// run ([`TorchError::Int8`]); [`crate::retype::retyped`] gives them another data type.
     pub fn new(graph: GraphView<'_>) -> Result<Self, TorchError> {
         tch::no_grad(|| Self::build(graph))
     }
 
     fn build(graph: GraphView<'_>) -> Result<Self, TorchError> {
-        let nodes = graph.nodes();
-        let slots = graph.tensors().len();
-        let mut last_use = vec![usize::MAX; slots];
-        for (step, node) in nodes.iter().enumerate() {
-            for id in graph.operands(node).ids() {
-                last_use[id.index()] = step;
-            }
-        }
-        let written: Vec<usize> = nodes.iter().map(|node| node.output.index()).collect();
-        let mut inputs = Vec::new();
-        for (slot, tensor) in graph.tensors().iter().enumerate() {
-            if !written.contains(&slot) {
-                inputs.push((slot, random(tensor)?));
-            }
-        }
-        let mut steps = Vec::with_capacity(nodes.len());
-        for (index, node) in nodes.iter().enumerate() {
+        let lifetimes = Lifetimes::of(graph);
+        let sources = lifetimes.sources(graph)?;
+        let mut parameters = Parameters::default();
+        let mut steps = Vec::with_capacity(graph.nodes().len());
+        for (index, node) in graph.nodes().iter().enumerate() {
+            let described = described(graph, node)?;
+            refuse_int8(index, node.op, &described)?;
+            let result = *graph.output(node)?;
+            let mut tensors = parameters.of(&node.op, &described, &result, node.shared)?;
             let operands: Vec<usize> = graph.operands(node).ids().iter().map(|id| id.index()).collect();
-            let is_input = |slot: &usize| !written.contains(slot);
-            let mut dead: Vec<usize> =
-                operands.iter().copied().filter(|slot| last_use[*slot] == index && !is_input(slot)).collect();
-            dead.sort_unstable();
-            dead.dedup();
-            let in_place = node.op.in_place() && operands.first().is_some_and(|slot| dead.contains(slot));
-            let data_type = graph.tensors()[node.output.index()].data_type;
-            let parameters = parameters(&node.op, kind(data_type).ok_or(TorchError::DataType(data_type))?)?;
-            steps.push(Step { op: node.op, operands, output: node.output.index(), parameters, dead, in_place });
+            if reads_indices(&node.op) {
+                let given = operands.get(1).or(operands.first()).copied();
+                let valid = given.is_some_and(|slot| lifetimes.is_source(slot));
+                tensors.extend(indices(&node.op, &described, &result, valid)?);
+            }
+            let convert =
+                described.iter().any(|tensor| !is_float(tensor.data_type)) || elementwise::gives_truth_values(&node.op);
+            steps.push(Step {
+                op: node.op,
+                in_place: lifetimes.in_place(node, index, &operands),
+                dead: lifetimes.dead(index, &operands),
+                operands,
+                described,
+                output: node.output.index(),
+                result,
+                parameters: tensors,
+                convert,
+            });
         }
-        Ok(Self { steps, inputs, slots })
+        Ok(Self { steps, sources, slots: graph.tensors().len() })
     }
 
-    /// Runs the network once and gives what the last op computes.
+    /// Runs the network once and gives what the last op computes; of several results, the first.
     ///
     /// # Errors
-    /// [`TorchError`] with libtorch's own message.
+    /// [`TorchError`] with the node and libtorch's own message.
     pub fn run(&self) -> Result<Tensor, TorchError> {
+        self.run_all()?.into_iter().next().ok_or(TorchError::Empty)
+    }
+
+    /// Runs the network once and gives all results of the last op.
+    ///
+    /// # Errors
+    /// Those of [`Network::run`].
+    pub fn run_all(&self) -> Result<Vec<Tensor>, TorchError> {
         tch::no_grad(|| {
             let mut values: Vec<Option<Tensor>> = Vec::new();
             values.resize_with(self.slots, || None);
-            for (slot, tensor) in &self.inputs {
-                values[*slot] = Some(tensor.shallow_clone());
-            }
-            let mut last = None;
-            for step in &self.steps {
-                let output = step.run(&mut values)?;
-                for slot in &step.dead {
-                    values[*slot] = None;
+            for (slot, tensor) in &self.sources {
+                if let Some(value) = values.get_mut(*slot) {
+                    *value = Some(tensor.shallow_clone());
                 }
-                values[step.output] = Some(output);
-                last = Some(step.output);
             }
-            last.and_then(|slot| values[slot].take()).ok_or(TorchError::Empty)
+            for (index, step) in self.steps.iter().enumerate() {
+                let outputs = step.run(&mut values).map_err(|error| error.at(index, step.op.name()))?;
+                for slot in &step.dead {
+                    if let Some(value) = values.get_mut(*slot) {
+                        *value = None;
+                    }
+                }
+                let further = outputs.further.into_iter().flatten();
+                for (value, output) in
+                    values.iter_mut().skip(step.output).zip([outputs.first].into_iter().chain(further))
+                {
+                    *value = Some(output);
+                }
+            }
+            let last = self.steps.last().ok_or(TorchError::Empty)?;
+            let count = usize::from(last.op.output_count());
+            Ok(values.iter_mut().skip(last.output).take(count).filter_map(Option::take).collect())
         })
     }
 }
 
 impl Step {
-    fn run(&self, values: &mut [Option<Tensor>]) -> Result<Tensor, TorchError> {
-        let operand = |position: usize| -> Result<Tensor, TorchError> {
-            let slot = self.operands.get(position).ok_or(TorchError::Empty)?;
-            Ok(values[*slot].as_ref().ok_or(TorchError::Empty)?.shallow_clone())
+    fn run(&self, values: &mut [Option<Tensor>]) -> Result<Outputs, TorchError> {
+        let mut operands = Vec::with_capacity(self.operands.len());
+        for slot in &self.operands {
+            let value = values.get(*slot).and_then(Option::as_ref).ok_or(TorchError::Empty)?;
+            operands.push(value.shallow_clone());
+        }
+        let call = Call {
+            operands,
+            slots: &self.operands,
+            described: &self.described,
+            result: &self.result,
+            parameters: &self.parameters,
+            in_place: self.in_place,
         };
-        let parameter = |position: usize| self.parameters.get(position);
-        let pair = |[h, w]: [u32; 2]| [i64::from(h), i64::from(w)];
-        let mut x = operand(0)?;
-        Ok(match self.op {
-            Op::Linear(_) => x.f_linear(parameter(0).ok_or(TorchError::Empty)?, parameter(1))?,
-            Op::Conv2d(op) => x.f_conv2d(
-                parameter(0).ok_or(TorchError::Empty)?,
-                parameter(1),
-                pair(op.stride),
-                symmetric(op.padding)?,
-                pair(op.dilation),
-                i64::from(op.groups),
-            )?,
-            Op::BatchNorm(_) => {
-                x.f_batch_norm(parameter(0), parameter(1), parameter(2), parameter(3), false, 0.1, 1e-5, true)?
+        let mut outputs = call.run(&self.op)?;
+        if self.convert {
+            let wanted = values::element_kind(self.result.data_type)?;
+            if outputs.first.f_kind()? != wanted {
+                outputs.first = outputs.first.f_to_kind(wanted)?;
             }
-            Op::LayerNorm(op) => x.f_layer_norm([i64::from(op.features)], parameter(0), parameter(1), 1e-5, true)?,
-            Op::Activation(op) => match (op.kind, self.in_place) {
-                (ActivationKind::Relu, true) => x.f_relu_()?,
-                (ActivationKind::Relu, false) => x.f_relu()?,
-                (ActivationKind::Relu6, true) => x.f_relu6_()?,
-                (ActivationKind::Relu6, false) => x.f_relu6()?,
-                (ActivationKind::HardSigmoid, true) => x.f_hardsigmoid_()?,
-                (ActivationKind::HardSigmoid, false) => x.f_hardsigmoid()?,
-                (ActivationKind::HardSwish, true) => x.f_hardswish_()?,
-                (ActivationKind::HardSwish, false) => x.f_hardswish()?,
-                (ActivationKind::Sigmoid, true) => x.f_sigmoid_()?,
-                (ActivationKind::Sigmoid, false) => x.f_sigmoid()?,
-                (ActivationKind::Silu, true) => x.f_silu_()?,
-                (ActivationKind::Silu, false) => x.f_silu()?,
-                (ActivationKind::Gelu, true) => x.f_gelu_("none")?,
-                (ActivationKind::Gelu, false) => x.f_gelu("none")?,
-                (ActivationKind::Tanh, true) => x.f_tanh_()?,
-                (ActivationKind::Tanh, false) => x.f_tanh()?,
-                (kind, _) => return Err(TorchError::Op(kind.name())),
-            },
-            Op::Binary(op) => {
-                let y = operand(1)?;
-                match (op.kind, self.in_place) {
-                    (BinaryKind::Add, true) => x.f_add_(&y)?,
-                    (BinaryKind::Add, false) => x.f_add(&y)?,
-                    (BinaryKind::Sub, true) => x.f_sub_(&y)?,
-                    (BinaryKind::Sub, false) => x.f_sub(&y)?,
-                    (BinaryKind::Mul, true) => x.f_mul_(&y)?,
-                    (BinaryKind::Mul, false) => x.f_mul(&y)?,
-                    (BinaryKind::Div, true) => x.f_div_(&y)?,
-                    (BinaryKind::Div, false) => x.f_div(&y)?,
-                    (kind, _) => return Err(TorchError::Op(kind.name())),
-                }
-            }
-            Op::Softmax(op) => x.f_softmax(i64::from(op.axis), None::<Kind>)?,
-            Op::Pool2d(op) => {
-                let (kernel, stride, padding) = (pair(op.kernel), pair(op.stride), symmetric(op.padding)?);
-                match op.kind {
-                    PoolKind::Max => x.f_max_pool2d(kernel, stride, padding, pair(op.dilation), op.ceil_mode)?,
-                    PoolKind::Average if op.dilation == [1, 1] => {
-                        x.f_avg_pool2d(kernel, stride, padding, op.ceil_mode, true, None::<i64>)?
-                    }
-                    kind => return Err(TorchError::Op(kind.name())),
-                }
-            }
-            Op::AdaptiveAveragePool2d(op) => x.f_adaptive_avg_pool2d(pair(op.output))?,
-            Op::Concat(op) => {
-                let all = (0..self.operands.len()).map(operand).collect::<Result<Vec<_>, _>>()?;
-                Tensor::f_cat(&all, i64::from(op.axis))?
-            }
-            Op::Flatten(op) => x.f_flatten(i64::from(op.start_axis), -1)?,
-            op => return Err(TorchError::Op(op.name())),
-        })
+        }
+        Ok(outputs)
     }
 }
 
-fn symmetric([[top, bottom], [left, right]]: [[u32; 2]; 2]) -> Result<[i64; 2], TorchError> {
-    if top == bottom && left == right {
-        Ok([i64::from(top), i64::from(left)])
-    } else {
-        Err(TorchError::Op("conv2d or pooling with asymmetric padding"))
+fn described(graph: GraphView<'_>, node: &Node) -> Result<Vec<Described>, TorchError> {
+    graph.operands(node).iter().map(|operand| Ok(*operand?.1)).collect()
+}
+
+const fn is_float(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Fp64 | DataType::Fp32 | DataType::Bf16 | DataType::Fp16)
+}
+
+/// libtorch moves int8 elements and converts them, but computes nothing right on them.
+fn refuse_int8(index: usize, op: Op, operands: &[Described]) -> Result<(), TorchError> {
+    let moves = matches!(
+        op,
+        Op::Cast(_)
+            | Op::Quantize(_)
+            | Op::Concat(_)
+            | Op::View(_)
+            | Op::Transpose(_)
+            | Op::Move(_)
+            | Op::Gather(_)
+            | Op::Pick(_)
+            | Op::Scatter(_)
+            | Op::Embedding(_)
+            | Op::Where(_)
+    );
+    if !moves && operands.iter().any(|tensor| tensor.data_type == DataType::Int8) {
+        return Err(TorchError::Int8 { index, op: op.name() });
+    }
+    Ok(())
+}
+
+/// Who reads a tensor last, and whose memory it lies in.
+struct Lifetimes {
+    /// Step of the last read; `usize::MAX` for a tensor that nobody reads, which is an output of the graph.
+    last_use: Vec<usize>,
+    /// The slot whose memory a slot lies in: itself, or what it is a view of.
+    root: Vec<usize>,
+    /// Whether one element of memory stands for several of the slot: libtorch writes into no such tensor.
+    expanded: Vec<bool>,
+    computed: Vec<bool>,
+}
+
+impl Lifetimes {
+    fn of(graph: GraphView<'_>) -> Self {
+        let slots = graph.tensors().len();
+        let mut lifetimes = Self {
+            last_use: vec![usize::MAX; slots],
+            root: (0..slots).collect(),
+            expanded: vec![false; slots],
+            computed: vec![false; slots],
+        };
+        for (step, node) in graph.nodes().iter().enumerate() {
+            for id in graph.operands(node).ids() {
+                if let Some(last) = lifetimes.last_use.get_mut(id.index()) {
+                    *last = step;
+                }
+            }
+            for id in graph.outputs(node) {
+                if let Some(computed) = lifetimes.computed.get_mut(id.index()) {
+                    *computed = true;
+                }
+            }
+            let (output, operand) = (node.output.index(), graph.operands(node).ids().first().map(|id| id.index()));
+            let Some(operand) = operand.filter(|_| shares_memory(graph, node)) else { continue };
+            let root = lifetimes.root.get(operand).copied();
+            if let (Some(root), Some(of_output)) = (root, lifetimes.root.get_mut(output)) {
+                *of_output = root;
+            }
+            let expands = matches!(node.op, Op::Move(op) if op.kind == MoveKind::Expand);
+            let expanded = expands || lifetimes.expanded.get(operand).copied().unwrap_or(false);
+            if let Some(of_output) = lifetimes.expanded.get_mut(output) {
+                *of_output = expanded;
+            }
+        }
+        lifetimes
+    }
+
+    fn is_source(&self, slot: usize) -> bool {
+        self.computed.get(slot) == Some(&false)
+    }
+
+    /// Random tensors in the place of all that no op computes.
+    fn sources(&self, graph: GraphView<'_>) -> Result<Vec<(usize, Tensor)>, TorchError> {
+        let limits = values::limits(graph)?;
+        let slots = graph.tensors().iter().zip(limits).enumerate().filter(|(slot, _)| self.is_source(*slot));
+        slots.map(|(slot, (tensor, limit))| Ok((slot, source(tensor, limit)?))).collect()
+    }
+
+    /// Operands that nobody reads after this step. Sources stay for the next run.
+    fn dead(&self, step: usize, operands: &[usize]) -> Vec<usize> {
+        let dies = |slot: &usize| self.last_use.get(*slot) == Some(&step) && !self.is_source(*slot);
+        let mut dead: Vec<usize> = operands.iter().copied().filter(dies).collect();
+        dead.sort_unstable();
+        dead.dedup();
+        dead
+    }
+
+    /// Whether the op may overwrite operand 0: it asks for it, and nobody reads that memory later, under whatever shape.
+    fn in_place(&self, node: &Node, step: usize, operands: &[usize]) -> bool {
+        let Some(&slot) = operands.first().filter(|_| node.op.in_place()) else { return false };
+        let Some(&root) = self.root.get(slot) else { return false };
+        // The output itself is still its own root here, and is no reader.
+        let alive = self.root.iter().zip(&self.last_use).any(|(other, last)| *other == root && *last > step);
+        !alive && !self.is_source(root) && self.expanded.get(slot) == Some(&false)
     }
 }
 
-/// Values around 1 for an input.
-fn random(described: &Described) -> Result<Tensor, TorchError> {
-    let kind = kind(described.data_type).ok_or(TorchError::DataType(described.data_type))?;
-    let extents: Vec<i64> = described.shape.extents().iter().map(|&extent| i64::from(extent)).collect();
-    Ok(Tensor::f_randn(extents, (kind, Device::Cpu))?)
-}
-
-/// Random parameters of an op, in the order of its `ATen` call.
-fn parameters(op: &Op, kind: Kind) -> Result<Vec<Tensor>, TorchError> {
-    let normal = |extents: &[u32], fan_in: f64| -> Result<Tensor, TorchError> {
-        let extents: Vec<i64> = extents.iter().map(|&extent| i64::from(extent)).collect();
-        Ok(Tensor::f_randn(extents, (kind, Device::Cpu))?.f_mul_scalar_((2.0 / fan_in).sqrt())?)
-    };
-    let ones = |n: u32| Tensor::f_ones([i64::from(n)], (kind, Device::Cpu));
-    let zeros = |n: u32| Tensor::f_zeros([i64::from(n)], (kind, Device::Cpu));
-    Ok(match op {
-        Op::Linear(op) => {
-            let mut all = vec![normal(&[op.out_features, op.in_features], f64::from(op.in_features))?];
-            if op.bias {
-                all.push(zeros(op.out_features)?);
-            }
-            all
-        }
-        Op::Conv2d(op) => {
-            let c_in = op.c_in / op.groups;
-            let [k_h, k_w] = op.kernel;
-            let mut all = vec![normal(&[op.c_out, c_in, k_h, k_w], f64::from(c_in * k_h * k_w))?];
-            if op.bias {
-                all.push(zeros(op.c_out)?);
-            }
-            all
-        }
-        Op::BatchNorm(op) => vec![ones(op.features)?, zeros(op.features)?, zeros(op.features)?, ones(op.features)?],
-        Op::LayerNorm(op) => vec![ones(op.features)?, zeros(op.features)?],
-        _ => Vec::new(),
-    })
+/// Whether libtorch gives operand 0 itself under another shape: what [`call::Call::run`] does for these ops.
+fn shares_memory(graph: GraphView<'_>, node: &Node) -> bool {
+    match node.op {
+        Op::View(_) | Op::Transpose(_) => true,
+        Op::Move(op) => matches!(op.kind, MoveKind::Slice | MoveKind::Expand),
+        // A conversion to the type that is there already.
+        Op::Cast(op) => graph.operands(node).at(0).is_ok_and(|operand| operand.data_type == op.to),
+        _ => false,
+    }
 }

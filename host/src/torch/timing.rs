@@ -25,12 +25,37 @@ pub enum TorchError {
     /// An op that is not mapped to an `ATen` call.
     #[error("{0} is not run by this version")]
     Op(&'static str),
+    /// An op that computes on int8, which libtorch does not.
+    #[error("node {index} ({op}) computes on int8, which libtorch cannot here; run the network in fp32 instead")]
+    Int8 {
+        /// Number of the node, from 0.
+        index: usize,
+        /// Kind of op.
+        op: &'static str,
+    },
+    /// An op that failed while it ran.
+    #[error("node {index} ({op}): {source}")]
+    Node {
+        /// Number of the node, from 0.
+        index: usize,
+        /// Kind of op.
+        op: &'static str,
+        /// What it failed with.
+        source: Box<Self>,
+    },
     /// A graph without ops.
     #[error("the graph has no op to run")]
     Empty,
     /// Counts of a graph that overflow.
     #[error("{0}")]
     Graph(#[from] derate_core::Error),
+}
+
+impl TorchError {
+    /// The error as one of a node.
+    pub(super) fn at(self, index: usize, op: &'static str) -> Self {
+        Self::Node { index, op, source: Box::new(self) }
+    }
 }
 
 /// Times graphs, run after run, for [`crate::measure`].
@@ -153,7 +178,8 @@ fn first_line(message: &str) -> String {
 /// [`TorchError`] where the network does not run.
 pub fn measure_memory(graph: &GraphBuf) -> Result<u64, TorchError> {
     // The libraries' own memory first: thread pools, buffers of MKL and oneDNN, in the data type at hand.
-    let data_type = graph.view().tensors().first().map_or(DataType::Fp32, |tensor| tensor.data_type);
+    let data_type = graph.view().tensors().iter().map(|tensor| tensor.data_type).find(|t| super::kind(*t).is_some());
+    let data_type = data_type.unwrap_or(DataType::Fp32);
     let warm = crate::zoo::Mlp { input_dim: 64, hidden_dims: vec![64], output_dim: 64, batch: 64 };
     if let Ok(warm) = warm.graph(data_type) {
         drop(Network::new(warm.view())?.run()?);

@@ -4,6 +4,7 @@ mod apply;
 mod calibrate;
 #[path = "../common/mod.rs"]
 mod common;
+mod estimate;
 mod hardware;
 mod malformed;
 mod synthetic;

@@ -3,6 +3,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod conv2d;
+mod estimate;
+mod every_op;
 mod interrupted;
 mod ops;
 mod refused;
