@@ -1,7 +1,7 @@
 //! A graph that grows without limit, each op with its name; the host's owner behind core's [`GraphView`].
 
 use derate_core::graph::{Build, GraphView, Node, Tables};
-use derate_core::memory::{Footprint, footprint};
+use derate_core::memory::{Buffer, Footprint, footprint};
 use derate_core::op::Op;
 use derate_core::shape::DataType;
 use derate_core::tensor::{Tensor, TensorId, TensorKind};
@@ -124,7 +124,7 @@ impl GraphBuf {
     /// # Errors
     /// [`derate_core::Error::CountOverflow`].
     pub fn footprint(&self) -> Result<Footprint, derate_core::Error> {
-        footprint(self.view(), &mut vec![0; self.tensors.len()])
+        footprint(self.view(), &mut vec![Buffer::EMPTY; self.tensors.len()])
     }
 }
 
