@@ -1,11 +1,16 @@
 //! The command line: verbs and their options, as `--help` teaches them.
 #![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
+mod graph;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
+pub use self::graph::{
+    Extents, Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb,
+};
 use crate::sweep::Scenario;
 
 /// Predicts latency and memory of neural networks on a device, and calibrates the prediction against measurements.
@@ -50,6 +55,9 @@ pub enum Verb {
     /// Describe devices: detect this CPU, list, show and check descriptions.
     #[command(subcommand)]
     Hardware(HardwareVerb),
+    /// Look into networks: count, draw, plan memory, convert.
+    #[command(subcommand)]
+    Graph(GraphVerb),
     /// Measure networks beside their estimates, into a CSV that a killed run resumes.
     #[command(subcommand)]
     Sweep(SweepVerb),

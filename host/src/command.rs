@@ -18,6 +18,7 @@ macro_rules! say_part {
 
 mod apply;
 mod calibrate;
+mod graph;
 mod hardware;
 mod sweep;
 mod verify;
@@ -68,6 +69,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
     let format = cli.format;
     match &cli.verb {
         Verb::Hardware(verb) => hardware::run(verb, format),
+        Verb::Graph(verb) => graph::run(verb, format),
         Verb::Sweep(crate::cli::SweepVerb::Mlp(args)) => sweep::run(args, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
