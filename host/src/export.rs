@@ -23,14 +23,15 @@ pub fn count(value: u64) -> String {
             let decimals = if scaled < 9.995 { 2 } else { usize::from(scaled < 99.95) };
             format!("{scaled:.decimals$} {prefix}")
         }
-        None => format!("{value} "),
+        None => value.to_string(),
     }
 }
 
 /// A number of bytes as people read it, in powers of ten: `44.6 MB`.
 #[must_use]
 pub fn bytes(value: u64) -> String {
-    format!("{}B", count(value))
+    let unit = if value < 10_000 { " B" } else { "B" };
+    format!("{}{unit}", count(value))
 }
 
 /// Extents with `×` between; of a scalar, `scalar`.
@@ -49,8 +50,8 @@ mod tests {
     #[test]
     fn counts_have_three_digits() {
         let got = [0, 9_999, 10_000, 99_949, 99_950, 1_814_073_344, u64::MAX].map(count);
-        assert_eq!(got, ["0 ", "9999 ", "10.0 k", "99.9 k", "100 k", "1.81 G", "18.4 E"]);
-        assert_eq!(bytes(46_758_048), "46.8 MB");
+        assert_eq!(got, ["0", "9999", "10.0 k", "99.9 k", "100 k", "1.81 G", "18.4 E"]);
+        assert_eq!([0, 9_999, 10_000, 46_758_048].map(bytes), ["0 B", "9999 B", "10.0 kB", "46.8 MB"]);
         assert_eq!((extents(&[1, 3, 224]), extents(&[])), ("1×3×224".to_owned(), "scalar".to_owned()));
     }
 }

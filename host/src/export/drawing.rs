@@ -245,7 +245,7 @@ fn work_line(work: &Work) -> Result<String, Error> {
     Ok(match (work.macs.0, work.class) {
         (0, Class::View) => "view".to_owned(),
         (0, _) => moved,
-        (macs, _) => format!("{}MAC, {moved}", count(macs)),
+        (macs, _) => format!("{} MAC, {moved}", count(macs)),
     })
 }
 

@@ -16,15 +16,13 @@ use super::drawing::{Colour, Drawing};
 /// Why a graph was not drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum SvgError {
-    /// Arrows over many rows: the layout would take minutes.
+    /// Too many boxes: the layout would take minutes.
     #[error(
-        "{boxes} boxes and arrows over {rows} rows in all are too much to lay out as SVG ({LARGEST} at most): write DOT (`--output FILE.dot`) and lay it out with Graphviz, or group ops with `--fusion inference`"
+        "{boxes} boxes are too many to lay out as SVG ({LARGEST} at most): write DOT (`--output FILE.dot`) and lay it out with Graphviz, or group ops with `--fusion inference`"
     )]
     TooLarge {
         /// Number of boxes.
         boxes: usize,
-        /// Rows that all arrows cross.
-        rows: usize,
     },
     /// The layout gave up.
     #[error(
@@ -33,8 +31,12 @@ pub enum SvgError {
     Layout,
 }
 
-/// Most boxes and rows that arrows cross, together: the layout's time grows with the square.
-const LARGEST: usize = 20_000;
+/// Most boxes.
+const LARGEST: usize = 3_000;
+
+/// Most arrows beside each other that the layout leads past a row; its time grows with the cube of that. Further ones, the
+/// longest, are drawn at the side.
+const LANES: u32 = 4;
 
 /// Height of a line of text, in pixels.
 const LINE: f64 = 15.0;
@@ -48,11 +50,12 @@ const MARGIN: f64 = 20.0;
 /// # Errors
 /// [`SvgError`], where DOT is the way.
 pub fn write(drawing: &Drawing) -> Result<String, SvgError> {
-    let drawing = drawing.clone().collapsed();
-    let rows = crossed_rows(&drawing);
-    if drawing.boxes.len().saturating_add(rows) > LARGEST {
-        return Err(SvgError::TooLarge { boxes: drawing.boxes.len(), rows });
+    let mut drawing = drawing.clone().collapsed();
+    let rows = rows(&drawing).ok_or(SvgError::Layout)?;
+    if drawing.boxes.len() > LARGEST {
+        return Err(SvgError::TooLarge { boxes: drawing.boxes.len() });
     }
+    let aside = take_long(&mut drawing.arrows, &rows);
     let mut canvas = Canvas::default();
     if !drawing.boxes.is_empty() {
         // The layout asserts what it assumes. A graph that it does not expect must not end the program, nor print a trace.
@@ -62,32 +65,57 @@ pub fn write(drawing: &Drawing) -> Result<String, SvgError> {
         std::panic::set_hook(hook);
         drawn.map_err(|_| SvgError::Layout)?;
     }
+    canvas.draw();
+    canvas.draw_aside(&aside);
     Ok(canvas.document(&drawing))
 }
 
-/// Rows that all arrows cross, each box standing one row below the lowest that it reads from.
-fn crossed_rows(drawing: &Drawing) -> usize {
-    let mut row = vec![0_usize; drawing.boxes.len()];
-    // Kernels stand where their first op does, so that an arrow may point to an earlier box: go round until nothing changes.
-    for _ in 0..drawing.boxes.len() {
+/// Row of each box, one below the lowest that it reads from; `None` where arrows go round in circles.
+fn rows(drawing: &Drawing) -> Option<Vec<usize>> {
+    let mut rows = vec![0_usize; drawing.boxes.len()];
+    // Kernels stand where their first op does, so that an arrow may point to an earlier box: go on until nothing changes.
+    for _ in 0..=drawing.boxes.len() {
         let mut changed = false;
         for &(from, to) in &drawing.arrows {
-            let below = row.get(from).map_or(0, |row| row + 1);
-            if let Some(row) = row.get_mut(to).filter(|row| **row < below) {
+            let below = rows.get(from).map_or(0, |row| row + 1);
+            if let Some(row) = rows.get_mut(to).filter(|row| **row < below) {
                 *row = below;
                 changed = true;
             }
         }
         if !changed {
-            break;
+            return Some(rows);
         }
     }
-    let crossed = |&(from, to): &(usize, usize)| Some(row.get(to)?.saturating_sub(*row.get(from)?));
-    drawing.arrows.iter().filter_map(crossed).sum()
+    None
+}
+
+/// Takes out the arrows for which there is no lane left; the shortest have theirs first. Each box keeps an arrow from the row above,
+/// so that it stays in its row. What is left is sorted by the row of its end.
+fn take_long(arrows: &mut Vec<(usize, usize)>, rows: &[usize]) -> Vec<(usize, usize)> {
+    let row = |index: usize| rows.get(index).copied().unwrap_or(0);
+    let mut lanes = vec![0_u32; rows.len()];
+    let mut aside = Vec::new();
+    arrows.sort_by_key(|&(from, to)| (row(to).saturating_sub(row(from)), to));
+    arrows.retain(|&(from, to)| {
+        let passed = lanes.get_mut(row(from) + 1..row(to)).unwrap_or_default();
+        let free = passed.iter().all(|lane| *lane < LANES);
+        if free {
+            passed.iter_mut().for_each(|lane| *lane += 1);
+        } else {
+            aside.push((from, to));
+        }
+        free
+    });
+    // The layout follows all paths from the end of each new arrow: as long as there are none, that takes no time.
+    arrows.sort_by_key(|&(_, to)| row(to));
+    aside
 }
 
 fn lay_out(drawing: &Drawing, canvas: &mut Canvas) {
     let mut graph = VisualGraph::new(Orientation::TopToBottom);
+    // Its check for circles follows all paths, of which a chain of residual blocks has 2^blocks; `rows` has found none.
+    graph.dag.set_validate(false);
     let black = Color::new(0x50_50_50_ff);
     let handles: Vec<_> = drawing
         .boxes
@@ -120,6 +148,12 @@ fn lay_out(drawing: &Drawing, canvas: &mut Canvas) {
 /// What the layout draws on. `SVGWriter` of `layout-rs` guesses the size of the picture too large, and its arrow heads need SVG 2.
 #[derive(Debug)]
 struct Canvas {
+    /// Middle and size of the boxes, in their order.
+    boxes: Vec<(Point, Point)>,
+    looks: Vec<StyleAttr>,
+    texts: Vec<(Point, String)>,
+    /// Points and control points of each arrow.
+    arrows: Vec<Vec<(Point, Point)>>,
     body: String,
     least: Point,
     most: Point,
@@ -128,14 +162,119 @@ struct Canvas {
 impl Default for Canvas {
     fn default() -> Self {
         let infinity = f64::INFINITY;
-        Self { body: String::new(), least: Point::splat(infinity), most: Point::splat(-infinity) }
+        Self {
+            boxes: Vec::new(),
+            looks: Vec::new(),
+            texts: Vec::new(),
+            arrows: Vec::new(),
+            body: String::new(),
+            least: Point::splat(infinity),
+            most: Point::splat(-infinity),
+        }
     }
 }
+
+/// Height over which the mean place of the boxes is taken, in pixels.
+const SPAN: f64 = 700.0;
 
 impl Canvas {
     fn holds(&mut self, at: Point) {
         self.least = Point::new(self.least.x.min(at.x), self.least.y.min(at.y));
         self.most = Point::new(self.most.x.max(at.x), self.most.y.max(at.y));
+    }
+
+    /// Moves all so that the boxes at any height have their mean place at x = 0: a long network drifts to one side else, as each
+    /// shortcut pushes it a little.
+    fn straighten(&mut self) {
+        let middles: Vec<Point> = self.boxes.iter().map(|(middle, _)| *middle).collect();
+        let mean = |y: f64| {
+            let (mut sum, mut weight) = (0.0, 0.0);
+            for middle in &middles {
+                let near = (1.0 - (middle.y - y).abs() / SPAN).max(0.0);
+                sum += near * middle.x;
+                weight += near;
+            }
+            if weight > 0.0 { sum / weight } else { 0.0 }
+        };
+        let moved = |at: Point| Point::new(at.x - mean(at.y), at.y);
+        for (middle, _) in &mut self.boxes {
+            *middle = moved(*middle);
+        }
+        for (at, _) in &mut self.texts {
+            *at = moved(*at);
+        }
+        for (a, b) in self.arrows.iter_mut().flatten() {
+            (*a, *b) = (moved(*a), moved(*b));
+        }
+    }
+
+    /// Writes what the layout drew.
+    fn draw(&mut self) {
+        self.straighten();
+        for ((middle, size), look) in std::mem::take(&mut self.boxes).into_iter().zip(std::mem::take(&mut self.looks)) {
+            let least = Point::new(middle.x - size.x / 2.0, middle.y - size.y / 2.0);
+            self.holds(least);
+            self.holds(Point::new(least.x + size.x, least.y + size.y));
+            let fill = look.fill_color.map_or_else(|| "none".to_owned(), hex);
+            writeln!(
+                self.body,
+                r#"<rect x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="{}" fill="{fill}" stroke="{}"/>"#,
+                least.x,
+                least.y,
+                size.x,
+                size.y,
+                look.rounded,
+                hex(look.line_color)
+            )
+            .ok();
+            self.boxes.push((middle, size));
+        }
+        for (at, text) in &self.texts {
+            let top = at.y - (text.lines().count() as f64 - 1.0) * LINE / 2.0 + 4.0;
+            for (number, line) in text.lines().enumerate() {
+                let weight = if number == 0 { r#" font-weight="bold""# } else { "" };
+                let (y, line) = (top + number as f64 * LINE, escaped(line));
+                writeln!(self.body, r#"<text x="{:.1}" y="{y:.1}" text-anchor="middle"{weight}>{line}</text>"#, at.x)
+                    .ok();
+            }
+        }
+        for path in std::mem::take(&mut self.arrows) {
+            self.arrow(&path);
+        }
+    }
+
+    /// A cubic curve out of the first box; each further part mirrors the control point before it.
+    fn arrow(&mut self, path: &[(Point, Point)]) {
+        let [(start, out), (near, end), rest @ ..] = path else { return };
+        for point in path.iter().flat_map(|&(a, b)| [a, b]) {
+            self.holds(point);
+        }
+        let mut d = format!(
+            "M {:.1} {:.1} C {:.1} {:.1}, {:.1} {:.1}, {:.1} {:.1}",
+            start.x, start.y, out.x, out.y, near.x, near.y, end.x, end.y
+        );
+        for (near, end) in rest {
+            write!(d, " S {:.1} {:.1}, {:.1} {:.1}", near.x, near.y, end.x, end.y).ok();
+        }
+        writeln!(self.body, r##"<path d="{d}" fill="none" stroke="#505050" marker-end="url(#head)"/>"##).ok();
+    }
+
+    /// Draws arrows past everything, on the right: the longer, the further out.
+    fn draw_aside(&mut self, arrows: &[(usize, usize)]) {
+        let edge = self.most.x;
+        for &(from, to) in arrows {
+            let (Some(&from), Some(&to)) = (self.boxes.get(from), self.boxes.get(to)) else { continue };
+            let side = |(middle, size): (Point, Point)| Point::new(middle.x + size.x / 2.0, middle.y);
+            let (start, end) = (side(from), side(to));
+            let out = edge + 20.0 + (end.y - start.y).abs().sqrt() * 4.0;
+            self.holds(Point::new(out, start.y));
+            writeln!(
+                self.body,
+                r##"<path d="M {:.1} {:.1} C {out:.1} {:.1}, {out:.1} {:.1}, {:.1} {:.1}" fill="none" stroke="#b0b0b0" marker-end="url(#head)"/>"##,
+                start.x, start.y, start.y, end.y, end.x, end.y
+            )
+            .ok();
+        }
     }
 
     /// The document: title and legend above what was drawn.
@@ -206,35 +345,12 @@ fn escaped(text: &str) -> String {
 
 impl RenderBackend for Canvas {
     fn draw_rect(&mut self, at: Point, size: Point, look: &StyleAttr, _: Option<String>, _: Option<ClipHandle>) {
-        self.holds(at);
-        self.holds(at.add(size));
-        let fill = look.fill_color.map_or_else(|| "none".to_owned(), hex);
-        writeln!(
-            self.body,
-            r#"<rect x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="{}" fill="{fill}" stroke="{}"/>"#,
-            at.x,
-            at.y,
-            size.x,
-            size.y,
-            look.rounded,
-            hex(look.line_color)
-        )
-        .ok();
+        self.boxes.push((Point::new(at.x + size.x / 2.0, at.y + size.y / 2.0), size));
+        self.looks.push(look.clone());
     }
 
     fn draw_text(&mut self, at: Point, text: &str, _: &StyleAttr) {
-        let top = at.y - (text.lines().count() as f64 - 1.0) * LINE / 2.0 + 4.0;
-        for (number, line) in text.lines().enumerate() {
-            let weight = if number == 0 { r#" font-weight="bold""# } else { "" };
-            let y = top + number as f64 * LINE;
-            writeln!(
-                self.body,
-                r#"<text x="{:.1}" y="{y:.1}" text-anchor="middle"{weight}>{}</text>"#,
-                at.x,
-                escaped(line)
-            )
-            .ok();
-        }
+        self.texts.push((at, text.to_owned()));
     }
 
     fn draw_arrow(
@@ -242,24 +358,11 @@ impl RenderBackend for Canvas {
         path: &[(Point, Point)],
         _: bool,
         _: (bool, bool),
-        look: &StyleAttr,
+        _: &StyleAttr,
         _: Option<String>,
         _: &str,
     ) {
-        let [(start, out), (near, end), rest @ ..] = path else { return };
-        for point in path.iter().flat_map(|&(a, b)| [a, b]) {
-            self.holds(point);
-        }
-        // A cubic curve out of the first box; each further part mirrors the control point before it.
-        let mut d = format!(
-            "M {:.1} {:.1} C {:.1} {:.1}, {:.1} {:.1}, {:.1} {:.1}",
-            start.x, start.y, out.x, out.y, near.x, near.y, end.x, end.y
-        );
-        for (near, end) in rest {
-            write!(d, " S {:.1} {:.1}, {:.1} {:.1}", near.x, near.y, end.x, end.y).ok();
-        }
-        let stroke = hex(look.line_color);
-        writeln!(self.body, r#"<path d="{d}" fill="none" stroke="{stroke}" marker-end="url(#head)"/>"#).ok();
+        self.arrows.push(path.to_vec());
     }
 
     // Boxes and arrows are all that is drawn.
@@ -276,4 +379,83 @@ impl RenderBackend for Canvas {
 fn hex(colour: Color) -> String {
     let web = colour.to_web_color();
     web.get(..7).unwrap_or(&web).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::drawing::Tile;
+
+    fn tiles(count: usize) -> Vec<Tile> {
+        let tile = |index| Tile {
+            lines: vec![format!("<op> & {index}"), "conv2d → 1×64×56×56".to_owned(), "1.2 M MAC, 3.4 MB".to_owned()],
+            colour: None,
+            group: None,
+            is_source: index == 0,
+        };
+        (0..count).map(tile).collect()
+    }
+
+    fn drawing(count: usize, arrows: Vec<(usize, usize)>) -> Drawing {
+        Drawing { title: "a < b".to_owned(), boxes: tiles(count), groups: Vec::new(), arrows, legend: Vec::new() }
+    }
+
+    /// Layers of seven ops, of which the first reads what all layers before gave.
+    fn dense(layers: usize) -> Drawing {
+        let mut arrows = Vec::new();
+        for layer in 0..layers {
+            let first = 1 + layer * 7;
+            arrows.extend((0..7).map(|op| (first + op - 1, first + op)));
+            arrows.extend((0..layer).map(|earlier| (earlier * 7, first)));
+        }
+        drawing(1 + layers * 7, arrows)
+    }
+
+    fn arrows(svg: &str) -> usize {
+        svg.matches("marker-end=").count()
+    }
+
+    #[test]
+    fn text_is_escaped_and_every_box_and_arrow_is_there() -> Result<(), SvgError> {
+        let svg = write(&drawing(3, vec![(0, 1), (1, 2), (0, 2)]))?;
+        assert!(svg.contains(">&lt;op&gt; &amp; 2</text>") && svg.contains(">a &lt; b</text>"), "{svg}");
+        assert_eq!((svg.matches("<rect x=").count(), arrows(&svg)), (3, 3));
+        // Nothing at all is a document too.
+        assert!(write(&drawing(0, Vec::new()))?.ends_with("</svg>\n"));
+        assert_eq!(arrows(&write(&drawing(2, Vec::new()))?), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn arrows_without_a_lane_are_drawn_at_the_side() -> Result<(), SvgError> {
+        let dense = dense(12);
+        let rows = rows(&dense).ok_or(SvgError::Layout)?;
+        let mut kept = dense.arrows.clone();
+        let aside = take_long(&mut kept, &rows);
+        assert_eq!(aside.len() + kept.len(), dense.arrows.len());
+        assert!(!aside.is_empty());
+        let shortest = aside.iter().map(|&(from, to)| rows[to] - rows[from]).min();
+        assert!(shortest > Some(7), "{shortest:?}");
+        assert_eq!(arrows(&write(&dense)?), dense.arrows.len());
+        Ok(())
+    }
+
+    #[test]
+    fn a_chain_of_many_residual_blocks_takes_no_time() -> Result<(), SvgError> {
+        // 2^60 paths lead through it.
+        let chain: Vec<_> = (0..60)
+            .flat_map(|block| [(2 * block, 2 * block + 1), (2 * block + 1, 2 * block + 2), (2 * block, 2 * block + 2)])
+            .collect();
+        assert_eq!(arrows(&write(&drawing(121, chain))?), 180);
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_laid_out_is_refused() {
+        let circle = write(&drawing(3, vec![(0, 1), (1, 2), (2, 1)]));
+        assert!(matches!(circle, Err(SvgError::Layout)));
+        let large = write(&drawing(LARGEST + 1, Vec::new()));
+        assert!(matches!(&large, Err(SvgError::TooLarge { boxes }) if *boxes == LARGEST + 1));
+        assert!(large.is_err_and(|error| error.to_string().contains("FILE.dot")));
+    }
 }

@@ -102,7 +102,7 @@ mod tests {
         let plot = text(&[8, 4, 1, 0]);
         let lines: Vec<&str> = plot.lines().collect();
         assert_eq!(lines.len(), HEIGHT + 2);
-        assert_eq!(lines[0], "      8 B │█");
+        assert_eq!(lines[0], "       8 B │█");
         assert_eq!(lines[HEIGHT / 2], "          │██".to_owned());
         assert_eq!(lines[HEIGHT - 1], "          │███");
         assert_eq!(lines[HEIGHT], "         0 └────");

@@ -77,7 +77,7 @@ fn stats(import: Import, args: &GraphStats) -> Result<Stats> {
 fn print(stats: &Stats, args: &GraphStats) {
     let intensity = stats.operational_intensity.map_or("–".to_owned(), |value| format!("{value:.1}"));
     say!(
-        "{}: {}MACs, {}FLOPs, {}parameters, {} of weights, {} of activations at the peak, {intensity} FLOP/B",
+        "{}: {} MACs, {} FLOPs, {} parameters, {} of weights, {} of activations at the peak, {intensity} FLOP/B",
         stats.model,
         count(stats.macs),
         count(stats.flops),
@@ -87,7 +87,7 @@ fn print(stats: &Stats, args: &GraphStats) {
     );
     say!("{} ops; {} nodes of bookkeeping, which take no time", stats.ops.len(), stats.bookkeeping);
     if stats.unread_params > 0 {
-        say!("{}parameters are stored and read by no op", count(stats.unread_params));
+        say!("{} parameters are stored and read by no op", count(stats.unread_params));
     }
     if !stats.unsupported.is_empty() {
         say!("\nNOT COUNTED: {} nodes, which every number here leaves out", stats.unsupported.len());
