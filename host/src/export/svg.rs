@@ -175,7 +175,7 @@ impl Default for Canvas {
 }
 
 /// Height over which the mean place of the boxes is taken, in pixels.
-const SPAN: f64 = 700.0;
+const SPAN: f64 = 1200.0;
 
 impl Canvas {
     fn holds(&mut self, at: Point) {

@@ -174,3 +174,41 @@ fn kernel_count(graph: &GraphBuf, fused: &Fused<'_>, kernel: &Kernel<'_>) -> Res
         why,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use derate_core::op::{Binary, BinaryKind, Op as CoreOp};
+    use derate_core::shape::DataType;
+
+    use super::*;
+
+    /// x + table, the sum + table, and that + mask: the table is learned, the mask is not.
+    fn net() -> Result<GraphBuf> {
+        let mut net = GraphBuf::new("net");
+        let x = net.add_input(&[2, 8], DataType::Fp32)?;
+        let table = net.add_source("table", &[8], DataType::Fp32, TensorKind::Parameter)?;
+        let mask = net.add_source("mask", &[2, 1], DataType::Fp32, TensorKind::Constant)?;
+        let add = CoreOp::Binary(Binary { kind: BinaryKind::Add, in_place: false });
+        let first = net.add("first", add, &[x, table])?;
+        let second = net.add("second", add, &[first, table])?;
+        net.add("third", add, &[second, mask])?;
+        Ok(net)
+    }
+
+    #[test]
+    fn a_stored_tensor_counts_once_where_it_is_first_read() -> Result<()> {
+        let net = net()?;
+        let ops = ops(&net)?;
+        let all = |value: fn(&Op) -> u64| ops.iter().map(value).collect::<Vec<_>>();
+        assert_eq!(all(|op| op.params), [8, 0, 0]);
+        assert_eq!(all(|op| op.bytes_stored), [32, 0, 8]);
+        // Whoever reads it moves it.
+        assert_eq!(all(|op| op.bytes_weight), [32, 32, 8]);
+        let work = net.view().total_work()?;
+        assert_eq!((work.params, work.bytes_stored), (8, Bytes(40)));
+        assert_eq!(all(|op| op.bytes_live), [128, 128, 128]);
+        // 16 FLOP over 64 + 32 + 64 bytes.
+        assert_eq!(ops[0].operational_intensity, Some(f64::from(16.0_f32 / 160.0)));
+        Ok(())
+    }
+}

@@ -203,7 +203,7 @@ fn print(plan: &Plan, args: &GraphMemory, hardware: Option<&HardwareFile>) {
         percent(saved, plan.peak_activation_bytes)
     );
     say!(
-        "  arena, {} order, align {:<7} {:>10}  {:.1} % above the peak, below which none can be",
+        "  arena, {} order, align {:<5} {:>10}  {:.1} % above the peak, below which none can be",
         if args.schedule { "best" } else { "file" },
         plan.alignment,
         bytes(plan.arena_bytes),

@@ -3,11 +3,15 @@
 //!
 //! With `DERATE_BLESS` set the test writes the files instead.
 
+mod every_op;
+mod resnet18;
+
 use std::fs;
 use std::path::Path;
 
 use derate::export::rust;
 use derate::graph_buf::GraphBuf;
+use derate::hardware_file::HardwareFile;
 use derate::zoo;
 use derate_core::estimate::{Target, estimate};
 use derate_core::fusion::{INFERENCE, Link, Readers, fuse};
@@ -21,8 +25,6 @@ use derate_core::op::{
 };
 use derate_core::shape::{DataType, Shape};
 use derate_core::tensor::TensorKind;
-use derate_firmware::device::CORTEX_M4F;
-use derate_tests::{every_op, resnet18};
 
 fn resnet() -> GraphBuf {
     zoo::network("resnet18", 1, DataType::Fp32).expect("known").expect("a graph")
@@ -113,7 +115,7 @@ fn all_ops() -> GraphBuf {
 /// The committed file is what is written now; its tables are the host's.
 #[track_caller]
 fn is_current(file: &str, source: &str, graph: &GraphBuf, flash: GraphView<'_>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generated").join(file);
     let now = rust::write(graph, source).expect("every op has a Rust form");
     if std::env::var_os("DERATE_BLESS").is_some() {
         fs::write(&path, now).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -138,8 +140,15 @@ fn a_network_in_flash_is_the_hosts() {
     let graph = resnet();
     is_current("resnet18.rs", "zoo:resnet18@1", &graph, resnet18::graph());
     assert_eq!(resnet18::NAMES.as_slice(), graph.names());
-    let target = Target::new(&CORTEX_M4F).expect("a profile");
-    assert_eq!(estimate(resnet18::graph(), &target), estimate(graph.view(), &target));
+    let (name, text) = derate_hw_specs::DEVICES.iter().find(|(name, _)| *name == "stm32l4r5").expect("shipped");
+    let device = HardwareFile::parse(text, name).expect("a description");
+    let estimated = device.with_hardware(|hardware| {
+        let target = Target::new(hardware).expect("a profile");
+        let [flash, host] = [resnet18::graph(), graph.view()].map(|view| estimate(view, &target).expect("an estimate"));
+        assert_eq!(flash, host);
+        flash.latency
+    });
+    assert!(estimated.is_ok_and(|latency| latency.0 > 0.0));
     let kernels = |view: GraphView<'_>| {
         let (mut readers, mut links) = ([Readers::NOBODY; 128], [Link::FREE; 128]);
         fuse(view, &INFERENCE, &mut readers, &mut links).expect("room").kernels().count()
@@ -157,5 +166,5 @@ fn every_op_has_a_rust_form() {
         .map(|node| format!("{:?}", node.op).split('(').next().unwrap_or("").to_owned())
         .collect();
     assert_eq!(kinds.len(), 35, "{kinds:?}");
-    is_current("every_op.rs", "tests/tests/generated.rs", &graph, every_op::graph());
+    is_current("every_op.rs", "host/tests/generated", &graph, every_op::graph());
 }
