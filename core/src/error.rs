@@ -25,6 +25,11 @@ pub enum Error {
         /// Which operand of the op, from 0.
         operand: u16,
     },
+    /// A tensor of tables that were not built is not what the ops give there: another shape, data type or kind.
+    WrongTensor {
+        /// Number of the tensor.
+        tensor: u32,
+    },
     /// An op was given the wrong number of operands.
     OperandCount {
         /// The number it takes; of a concatenation the least.
@@ -149,6 +154,7 @@ impl fmt::Display for Error {
             Self::UnknownTensor { operand } => {
                 write!(f, "operand {operand} is a tensor that the graph does not hold")
             }
+            Self::WrongTensor { tensor } => write!(f, "tensor {tensor} of the table is not what the ops give there"),
             Self::OperandCount { expected, found } => {
                 write!(f, "the op takes {expected} operands and was given {found}")
             }

@@ -27,6 +27,15 @@ pub struct Node {
     pub shared: bool,
 }
 
+impl Node {
+    /// A node of tables that are written by hand or by a program: its operands are `operand_count` entries of the table of operands from
+    /// `first_operand` on. Builders make nodes themselves; [`GraphView::check`] says whether tables belong together.
+    #[must_use]
+    pub const fn new(op: Op, first_operand: u32, operand_count: u16, output: TensorId, shared: bool) -> Self {
+        Self { op, first_operand, operand_count, output, shared }
+    }
+}
+
 /// A graph as slices; `Copy`, wherever the tables lie.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphView<'a> {
@@ -36,7 +45,7 @@ pub struct GraphView<'a> {
 }
 
 impl<'a> GraphView<'a> {
-    /// View of three tables that one [`Build`] filled.
+    /// View of three tables that one [`Build`] filled, or that [`GraphView::check`] finds right.
     #[must_use]
     pub const fn new(nodes: &'a [Node], tensors: &'a [Tensor], operands: &'a [TensorId]) -> Self {
         Self { nodes, tensors, operands }
@@ -74,6 +83,56 @@ impl<'a> GraphView<'a> {
     pub fn outputs(&self, node: &Node) -> impl Iterator<Item = TensorId> + use<> {
         let first = node.output;
         (0..node.op.output_count()).map(move |position| first.offset(position))
+    }
+
+    /// Checks tables that no [`Build`] filled, such as constants in flash: every node reads tensors that are given, stored or
+    /// computed before it, what it gives is what its op says, each activation is given by one node, and all counts fit.
+    ///
+    /// # Errors
+    /// [`Error::OperandCount`] where the table of operands ends before those of a node; [`Error::UnknownTensor`] for an operand
+    /// that is not there yet; [`Error::WrongTensor`] for a tensor that is not what its op gives; what [`Op::output`] refuses;
+    /// [`Error::ZeroExtent`] and [`Error::CountOverflow`] as [`Build`].
+    pub fn check(&self) -> Result<(), Error> {
+        let mut ready = 0_u32;
+        for node in self.nodes {
+            let call = self.operands(node);
+            if call.len() != usize::from(node.operand_count) {
+                let found = u16::try_from(call.len()).unwrap_or(u16::MAX);
+                return Err(Error::OperandCount { expected: node.operand_count, found });
+            }
+            for (operand, id) in (0..u16::MAX).zip(call.ids()) {
+                // Outputs are numbered in the order of the nodes, so that all below this node's are there.
+                if id.0 >= node.output.0 {
+                    return Err(Error::UnknownTensor { operand });
+                }
+            }
+            ready = self.sources(ready, node.output)?;
+            for position in 0..node.op.output_count() {
+                if self.tensors.get(node.output.offset(position).index()) != Some(&node.op.output(call, position)?) {
+                    return Err(Error::WrongTensor { tensor: ready });
+                }
+                ready = ready.checked_add(1).ok_or(Error::CountOverflow)?;
+            }
+        }
+        self.sources(ready, TensorId(next(self.tensors.len(), Table::Tensors)?))?;
+        self.total_work().map(|_| ())
+    }
+
+    /// Checks that the tensors from `ready` up to `end` are such as no op computes; gives `end`.
+    fn sources(&self, ready: u32, end: TensorId) -> Result<u32, Error> {
+        if end.0 < ready {
+            return Err(Error::WrongTensor { tensor: end.0 });
+        }
+        for number in ready..end.0 {
+            let wrong = Error::WrongTensor { tensor: number };
+            let tensor = self.tensors.get(TensorId(number).index()).ok_or(wrong)?;
+            if tensor.kind == TensorKind::Activation {
+                return Err(wrong);
+            }
+            no_zero(&tensor.shape)?;
+            tensor.bytes()?;
+        }
+        Ok(end.0)
     }
 
     /// Exact work of one node; parameters that an earlier node holds are read, but neither stored nor counted.
@@ -174,9 +233,7 @@ pub trait Build: Tables {
     /// Those of [`Build::input`].
     fn tensor(&mut self, extents: &[u32], data_type: DataType, kind: TensorKind) -> Result<TensorId, Error> {
         let tensor = Tensor { shape: Shape::new(extents)?, data_type, kind };
-        if let Some((axis, _)) = (0..u8::MAX).zip(extents).find(|(_, extent)| **extent == 0) {
-            return Err(Error::ZeroExtent { axis });
-        }
+        no_zero(&tensor.shape)?;
         tensor.bytes()?;
         let id = next(self.view().tensors.len(), Table::Tensors)?;
         self.reserve(0, 1, 0)?;
@@ -233,6 +290,12 @@ pub trait Build: Tables {
 const MAX_OUTPUTS: u32 = 3;
 
 impl<T: Tables + ?Sized> Build for T {}
+
+/// Requires that no extent is zero.
+fn no_zero(shape: &Shape) -> Result<(), Error> {
+    let zero = (0..u8::MAX).zip(shape.extents()).find(|(_, extent)| **extent == 0);
+    zero.map_or(Ok(()), |(axis, _)| Err(Error::ZeroExtent { axis }))
+}
 
 fn next(len: usize, table: Table) -> Result<u32, Error> {
     u32::try_from(len).map_err(|_| Error::CapacityExceeded { table, capacity: u32::MAX })
@@ -327,6 +390,75 @@ mod tests {
         assert_eq!(graph.op(linear(8, 4), &[]), Err(Error::OperandCount { expected: 1, found: 0 }));
         assert_eq!(graph.op(linear(8, 4), &[TensorId(7)]), Err(Error::UnknownTensor { operand: 0 }));
         Ok(())
+    }
+
+    /// Tables of a graph in flash: a stored row is added to the input, and a linear layer follows.
+    const ROW: Shape = match Shape::new(&[2, 8]) {
+        Ok(shape) => shape,
+        Err(_) => panic!("two dimensions"),
+    };
+    const NARROW: Shape = match Shape::new(&[2, 4]) {
+        Ok(shape) => shape,
+        Err(_) => panic!("two dimensions"),
+    };
+    const ADD: Op = Op::Binary(crate::op::Binary { kind: crate::op::BinaryKind::Add, in_place: false });
+    static NODES: [Node; 2] = [
+        Node::new(ADD, 0, 2, TensorId::new(2), false),
+        Node::new(
+            Op::Linear(Linear { in_features: 8, out_features: 4, bias: true, weights: None }),
+            2,
+            1,
+            TensorId::new(3),
+            false,
+        ),
+    ];
+    static TENSORS: [Tensor; 4] = [
+        Tensor { shape: ROW, data_type: DataType::Fp32, kind: TensorKind::Input },
+        Tensor { shape: ROW, data_type: DataType::Fp32, kind: TensorKind::Parameter },
+        Tensor { shape: ROW, data_type: DataType::Fp32, kind: TensorKind::Activation },
+        Tensor { shape: NARROW, data_type: DataType::Fp32, kind: TensorKind::Activation },
+    ];
+    static OPERANDS: [TensorId; 3] = [TensorId::new(0), TensorId::new(1), TensorId::new(2)];
+
+    #[test]
+    fn tables_in_flash_are_the_graph_that_is_built() -> Result<(), Error> {
+        let mut graph = Graph::<2, 4>::new();
+        let x = graph.input(&[2, 8], DataType::Fp32)?;
+        let row = graph.tensor(&[2, 8], DataType::Fp32, TensorKind::Parameter)?;
+        let sum = graph.op(ADD, &[x, row])?;
+        graph.op(linear(8, 4), &[sum])?;
+        let view = GraphView::new(&NODES, &TENSORS, &OPERANDS);
+        assert_eq!((view.nodes(), view.tensors()), (graph.view().nodes(), graph.view().tensors()));
+        assert_eq!(view.check(), Ok(()));
+        assert_eq!(graph.view().check(), Ok(()));
+        assert_eq!(view.total_work(), graph.view().total_work());
+        Ok(())
+    }
+
+    #[test]
+    fn tables_that_do_not_belong_together_are_refused() {
+        let check = |nodes: &[Node], tensors: &[Tensor], operands: &[TensorId]| {
+            GraphView::new(nodes, tensors, operands).check()
+        };
+        // A table cut short.
+        assert_eq!(check(&NODES, &TENSORS, &OPERANDS[..2]), Err(Error::OperandCount { expected: 1, found: 0 }));
+        assert_eq!(check(&NODES, &TENSORS[..3], &OPERANDS), Err(Error::WrongTensor { tensor: 3 }));
+        // The second op left out: nobody gives the last tensor.
+        assert_eq!(check(&NODES[..1], &TENSORS, &OPERANDS), Err(Error::WrongTensor { tensor: 3 }));
+        // An op that reads its own result, one of another shape, two that give the same tensor, a source of no elements.
+        let ids = |numbers: [u32; 3]| numbers.map(TensorId::new);
+        assert_eq!(check(&NODES, &TENSORS, &ids([0, 2, 2])), Err(Error::UnknownTensor { operand: 1 }));
+        let mut tensors = TENSORS;
+        tensors[3].shape = ROW;
+        assert_eq!(check(&NODES, &tensors, &OPERANDS), Err(Error::WrongTensor { tensor: 3 }));
+        let twice = [NODES[0], Node::new(ADD, 0, 2, TensorId::new(2), false)];
+        assert_eq!(check(&twice, &TENSORS, &OPERANDS), Err(Error::WrongTensor { tensor: 2 }));
+        let mut tensors = TENSORS;
+        tensors[0].shape = Shape::new(&[0, 8]).unwrap_or_default();
+        assert_eq!(check(&NODES, &tensors, &OPERANDS), Err(Error::ZeroExtent { axis: 0 }));
+        tensors[0].shape = ROW;
+        tensors[1].kind = TensorKind::Activation;
+        assert_eq!(check(&NODES, &tensors, &OPERANDS), Err(Error::WrongTensor { tensor: 1 }));
     }
 
     #[test]

@@ -26,9 +26,18 @@ impl Shape {
     ///
     /// # Errors
     /// [`Error::RankExceeded`] beyond eight dimensions.
-    pub fn new(extents: &[u32]) -> Result<Self, Error> {
-        let mut shape = Self { rank: u8::try_from(extents.len()).map_err(|_| Error::RankExceeded)?, ..Self::default() };
-        shape.extents.get_mut(..extents.len()).ok_or(Error::RankExceeded)?.copy_from_slice(extents);
+    pub const fn new(extents: &[u32]) -> Result<Self, Error> {
+        let mut shape = Self { rank: 0, extents: [0; MAX_RANK] };
+        let mut left = extents;
+        let mut free: &mut [u32] = &mut shape.extents;
+        // A loop over patterns: tables in flash are built in const context, where slices have little else.
+        while let [extent, rest @ ..] = left {
+            let [place, places @ ..] = free else { return Err(Error::RankExceeded) };
+            *place = *extent;
+            shape.rank = shape.rank.saturating_add(1);
+            left = rest;
+            free = places;
+        }
         Ok(shape)
     }
 

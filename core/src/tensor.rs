@@ -10,6 +10,12 @@ use crate::units::Bytes;
 pub struct TensorId(pub(crate) u32);
 
 impl TensorId {
+    /// The tensor of this number, for tables that are written by hand or by a program; builders number tensors themselves.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The number as an index into the graph's tensors.
     #[must_use]
     pub fn index(self) -> usize {

@@ -2,6 +2,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
 mod estimate;
+mod graph;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
 pub use self::estimate::{Estimate, InputShape};
+pub use self::graph::{
+    Extents, Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb,
+};
 use crate::sweep::{Kind, Scenario};
 
 /// Predicts latency and memory of neural networks on a device, and calibrates the prediction against measurements.
@@ -53,6 +57,9 @@ pub enum Verb {
     /// Describe devices: detect this CPU, list, show and check descriptions.
     #[command(subcommand)]
     Hardware(HardwareVerb),
+    /// Look into networks: count, draw, plan memory, convert.
+    #[command(subcommand)]
+    Graph(GraphVerb),
     /// Measure networks beside their estimates, into a CSV that a killed run resumes.
     #[command(subcommand)]
     Sweep(SweepVerb),

@@ -20,6 +20,7 @@ mod apply;
 mod calibrate;
 mod estimate;
 mod estimates;
+mod graph;
 mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
@@ -75,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Hardware(verb) => hardware::run(verb, format),
         Verb::Sweep(SweepVerb::Mlp(args)) => sweep::run(Kind::Mlp, args, format),
         Verb::Sweep(SweepVerb::Conv2d(args)) => sweep::run(Kind::Conv2d, args, format),
+        Verb::Graph(verb) => graph::run(verb, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
         Verb::Verify(args) => verify::run(args, format),

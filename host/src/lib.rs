@@ -7,6 +7,7 @@ pub mod command;
 pub mod describe;
 pub mod detect;
 pub mod digits;
+pub mod export;
 pub mod graph_buf;
 pub mod hardware_file;
 pub mod import;

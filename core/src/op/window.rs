@@ -93,16 +93,15 @@ impl Windows {
     ///
     /// # Errors
     /// [`Error::RankExceeded`] for none, or more than three.
-    pub fn new(axes: &[Window]) -> Result<Self, Error> {
-        let mut windows = Self {
-            rank: u8::try_from(axes.len()).map_err(|_| Error::RankExceeded)?,
-            axes: [Window::new(1, 1, 0); Self::MAX],
+    pub const fn new(axes: &[Window]) -> Result<Self, Error> {
+        let one = Window::new(1, 1, 0);
+        let (rank, axes) = match *axes {
+            [a] => (1, [a, one, one]),
+            [a, b] => (2, [a, b, one]),
+            [a, b, c] => (3, [a, b, c]),
+            _ => return Err(Error::RankExceeded),
         };
-        if axes.is_empty() {
-            return Err(Error::RankExceeded);
-        }
-        windows.axes.get_mut(..axes.len()).ok_or(Error::RankExceeded)?.copy_from_slice(axes);
-        Ok(windows)
+        Ok(Self { rank, axes })
     }
 
     /// The same dense window on both axes of an image.

@@ -5,6 +5,7 @@ mod calibrate;
 #[path = "../common/mod.rs"]
 mod common;
 mod estimate;
+mod graph;
 mod hardware;
 mod malformed;
 mod synthetic;
@@ -15,7 +16,7 @@ use common::Folder;
 fn help_and_version_end_with_0_and_a_wrong_option_with_2() {
     let folder = Folder::new();
     let help = folder.derate("--help").exits(0);
-    for word in ["hardware", "sweep", "calibrate", "apply", "verify", "Exit codes: 0 done"] {
+    for word in ["hardware", "graph", "sweep", "calibrate", "apply", "verify", "Exit codes: 0 done"] {
         assert!(help.stdout.contains(word), "{word} is not in {}", help.stdout);
     }
     assert_eq!(folder.derate("--version").exits(0).stdout, format!("derate {}\n", env!("CARGO_PKG_VERSION")));
