@@ -60,7 +60,7 @@ impl Lowering {
         self.convolution(call, &geometry)
     }
 
-    /// `conv_transpose*d`: input, weight, bias, stride, padding, output_padding, groups, dilation.
+    /// `conv_transpose*d`: input, weight, bias, stride, padding, output padding, groups, dilation.
     pub(super) fn conv_transpose(&mut self, call: &Call<'_>) -> Lowered {
         let args = call.args;
         let ints = |at, name, default| args.optional_ints(at, name).map(|ints| ints.unwrap_or_else(|| vec![default]));
@@ -75,7 +75,7 @@ impl Lowering {
         self.convolution(call, &geometry)
     }
 
-    /// `convolution`, `_convolution`: input, weight, bias, stride, padding, dilation, transposed, output_padding, groups.
+    /// `convolution`, `_convolution`: input, weight, bias, stride, padding, dilation, whether transposed, output padding, groups.
     pub(super) fn general_conv(&mut self, call: &Call<'_>) -> Lowered {
         let args = call.args;
         let geometry = Geometry {

@@ -49,7 +49,7 @@ impl Lowering {
         self.activation(call, kind, call.args.first()?)
     }
 
-    /// `elu`: self, alpha, scale, input_scale; a scale makes it SELU, an input scale CELU.
+    /// `elu`: self, alpha, scale, input scale; a scale makes it SELU, an input scale CELU.
     pub(super) fn elu(&mut self, call: &Call<'_>) -> Lowered {
         let kind = match (call.args.float_or(2, "scale", 1.0)?, call.args.float_or(3, "input_scale", 1.0)?) {
             (1.0, 1.0) => ActivationKind::Elu,

@@ -107,9 +107,12 @@ impl Lowering {
     }
 }
 
+/// Tensors of indices, each with the axis that it stands for.
+type Indices = Vec<(usize, Tensor)>;
+
 /// The tensors of indices with their axes, and the shape that they give: broadcast together they stand in place of the first, or
 /// outermost where other axes lie between them.
-fn indexed(call: &Call<'_>, x: &Tensor) -> Result<(Vec<(usize, Tensor)>, Vec<u32>), Refusal> {
+fn indexed(call: &Call<'_>, x: &Tensor) -> Result<(Indices, Vec<u32>), Refusal> {
     let Some(Argument::List(list)) = call.args.get(1, "indices") else { return Err(Refusal::new("no indices")) };
     let mut indices = Vec::new();
     let mut together = Shape::default();
@@ -135,7 +138,7 @@ fn indexed(call: &Call<'_>, x: &Tensor) -> Result<(Vec<(usize, Tensor)>, Vec<u32
     let mut shape = Vec::new();
     let left = x.extents().iter().enumerate().filter(|(at, _)| !indices.iter().any(|(axis, _)| axis == at));
     for (at, &extent) in left {
-        if adjacent && at < place || !adjacent {
+        if !adjacent || at < place {
             shape.push(extent);
         }
     }

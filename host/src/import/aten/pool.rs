@@ -16,7 +16,7 @@ fn spatial_axes(op: &str) -> Result<usize, Refusal> {
 }
 
 impl Lowering {
-    /// `max_pool*d`: self, kernel, stride, padding, dilation, ceil_mode; `avg_pool*d`: self, kernel, stride, padding, ceil_mode.
+    /// `max_pool*d`: self, kernel, stride, padding, dilation, ceil mode; `avg_pool*d`: self, kernel, stride, padding, ceil mode.
     pub(super) fn pool(&mut self, call: &Call<'_>, kind: PoolKind) -> Lowered {
         let args = call.args;
         let x = args.first()?;

@@ -104,9 +104,18 @@ impl Sizes {
                 }
             }
             Expr::Call(function, arguments, _) => {
-                let Expr::Name(name) = &**function else { return Err(wrong()) };
+                // PyTorch writes its own functions with their modules.
+                let (Expr::Name(name) | Expr::Attribute(_, name)) = &**function else { return Err(wrong()) };
+                if let ("Symbol", [Expr::Str(name), ..]) = (&**name, arguments.as_slice()) {
+                    return self.evaluate(&Expr::Name(name.clone()));
+                }
                 let values = arguments.iter().map(|argument| self.evaluate(argument)).collect::<Result<Vec<_>, _>>()?;
                 match (&**name, values.as_slice()) {
+                    ("Integer" | "Float", [x]) => *x,
+                    ("Rational", [x, y]) => x / y,
+                    ("Add", values) => values.iter().sum(),
+                    ("Mul", values) => values.iter().product(),
+                    ("Pow", [x, y]) => x.powf(*y),
                     ("Max" | "max", [first, rest @ ..]) => rest.iter().copied().fold(*first, f64::max),
                     ("Min" | "min", [first, rest @ ..]) => rest.iter().copied().fold(*first, f64::min),
                     ("Mod" | "PythonMod", [x, y]) => x - (x / y).floor() * y,
@@ -146,6 +155,10 @@ fn whole(value: f64, text: &str) -> Result<i64, String> {
 fn symbol(size: &SymInt) -> Option<String> {
     match parsed(&size.as_expr.as_ref()?.expr_str) {
         Ok(Expr::Name(name)) => Some(name.to_string()),
+        Ok(Expr::Call(function, arguments, _)) => match (*function, arguments.as_slice()) {
+            (Expr::Name(function), [Expr::Str(name), ..]) if *function == *"Symbol" => Some(name.to_string()),
+            _ => None,
+        },
         _ => None,
     }
 }

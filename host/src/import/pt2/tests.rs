@@ -21,6 +21,9 @@ fn sizes_by_hand() {
     let dims = [("s0", 7), ("s77", 32)];
     let cases = [
         ("s77", 32),
+        ("Symbol('s77', positive=True, integer=True)", 32),
+        ("Mul(Integer(2), Add(Symbol('s0', integer=True), Integer(-1)))", 12),
+        ("torch.utils._sympy.functions.FloorDiv(Symbol('s77', integer=True), Integer(3))", 10),
         ("2*s0 + 1", 15),
         ("((s77 - 1)//2) + 1", 16),
         ("Max(1, s0, s77)", 32),

@@ -145,10 +145,9 @@ impl Reader<'_> {
 
     fn extend(&mut self, items: Vec<Id>) -> Result<(), String> {
         let top = self.top()?;
-        match self.mutable(top) {
-            Some(Node::List(list) | Node::Dict(list)) => list.extend(items),
-            // Items of an object that is a list or a dictionary: nobody needs them.
-            _ => {}
+        // Items of an object that is a list or a dictionary are of no use here.
+        if let Some(Node::List(list) | Node::Dict(list)) = self.mutable(top) {
+            list.extend(items);
         }
         Ok(())
     }
