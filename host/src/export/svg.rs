@@ -37,6 +37,8 @@ const LARGEST: usize = 3_000;
 /// Most arrows beside each other that the layout leads past a row; its time grows with the cube of that. Further ones, the
 /// longest, are drawn at the side.
 const LANES: u32 = 4;
+/// The same where that many are not enough: a network so dense is wide, unless most of its arrows are at the side.
+const LANES_OF_DENSE: u32 = 1;
 
 /// Height of a line of text, in pixels.
 const LINE: f64 = 15.0;
@@ -55,7 +57,12 @@ pub fn write(drawing: &Drawing) -> Result<String, SvgError> {
     if drawing.boxes.len() > LARGEST {
         return Err(SvgError::TooLarge { boxes: drawing.boxes.len() });
     }
-    let aside = take_long(&mut drawing.arrows, &rows);
+    let all = drawing.arrows.clone();
+    let mut aside = take_long(&mut drawing.arrows, &rows, LANES);
+    if !aside.is_empty() {
+        drawing.arrows = all;
+        aside = take_long(&mut drawing.arrows, &rows, LANES_OF_DENSE);
+    }
     let mut canvas = Canvas::default();
     if !drawing.boxes.is_empty() {
         // The layout asserts what it assumes. A graph that it does not expect must not end the program, nor print a trace.
@@ -92,14 +99,14 @@ fn rows(drawing: &Drawing) -> Option<Vec<usize>> {
 
 /// Takes out the arrows for which there is no lane left; the shortest have theirs first. Each box keeps an arrow from the row above,
 /// so that it stays in its row. What is left is sorted by the row of its end.
-fn take_long(arrows: &mut Vec<(usize, usize)>, rows: &[usize]) -> Vec<(usize, usize)> {
+fn take_long(arrows: &mut Vec<(usize, usize)>, rows: &[usize], most: u32) -> Vec<(usize, usize)> {
     let row = |index: usize| rows.get(index).copied().unwrap_or(0);
     let mut lanes = vec![0_u32; rows.len()];
     let mut aside = Vec::new();
     arrows.sort_by_key(|&(from, to)| (row(to).saturating_sub(row(from)), to));
     arrows.retain(|&(from, to)| {
         let passed = lanes.get_mut(row(from) + 1..row(to)).unwrap_or_default();
-        let free = passed.iter().all(|lane| *lane < LANES);
+        let free = passed.iter().all(|lane| *lane < most);
         if free {
             passed.iter_mut().for_each(|lane| *lane += 1);
         } else {
@@ -431,7 +438,7 @@ mod tests {
         let dense = dense(12);
         let rows = rows(&dense).ok_or(SvgError::Layout)?;
         let mut kept = dense.arrows.clone();
-        let aside = take_long(&mut kept, &rows);
+        let aside = take_long(&mut kept, &rows, LANES);
         assert_eq!(aside.len() + kept.len(), dense.arrows.len());
         assert!(!aside.is_empty());
         let shortest = aside.iter().map(|&(from, to)| rows[to] - rows[from]).min();

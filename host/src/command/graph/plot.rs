@@ -103,8 +103,8 @@ mod tests {
         let lines: Vec<&str> = plot.lines().collect();
         assert_eq!(lines.len(), HEIGHT + 2);
         assert_eq!(lines[0], "       8 B │█");
-        assert_eq!(lines[HEIGHT / 2], "          │██".to_owned());
-        assert_eq!(lines[HEIGHT - 1], "          │███");
+        assert_eq!(lines[HEIGHT / 2], "           │██");
+        assert_eq!(lines[HEIGHT - 1], "           │███");
         assert_eq!(lines[HEIGHT], "         0 └────");
         // 1000 steps in at most 72 bars; nothing at all is no plot.
         assert!(text(&vec![5; 1000]).lines().all(|line| line.chars().count() <= WIDTH + 12));
