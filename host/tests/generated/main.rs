@@ -27,7 +27,7 @@ use derate_core::shape::{DataType, Shape};
 use derate_core::tensor::TensorKind;
 
 fn resnet() -> GraphBuf {
-    zoo::network("resnet18", 1, DataType::Fp32).expect("known").expect("a graph")
+    zoo::network("resnet18", 1, DataType::Fp32).expect("a graph")
 }
 
 /// A graph with every op once at least.
