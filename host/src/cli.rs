@@ -3,16 +3,16 @@
 
 mod estimate;
 mod graph;
+mod source;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
-pub use self::estimate::{Estimate, InputShape};
-pub use self::graph::{
-    Extents, Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb,
-};
+pub use self::estimate::Estimate;
+pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
+pub use self::source::{Extents, Source};
 use crate::sweep::{Kind, Scenario};
 
 /// Predicts latency and memory of neural networks on a device, and calibrates the prediction against measurements.

@@ -15,6 +15,7 @@ pub mod measure;
 pub mod process_memory;
 pub mod profile;
 pub mod progress;
+pub mod rebatch;
 pub mod report;
 pub mod retype;
 pub mod sweep;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use derate_core::fusion::{EAGER, INFERENCE, MCU, Policy};
 use derate_core::shape::Precision;
 
-use super::precision;
+use super::{Source, precision};
 
 /// `derate graph`.
 #[derive(Debug, Subcommand)]
@@ -22,28 +22,16 @@ pub enum GraphVerb {
     Convert(GraphConvert),
 }
 
-/// A network, and what its file leaves open.
+/// A network, as the verbs of `derate graph` take it.
 #[derive(Debug, Args)]
 pub struct GraphSource {
-    /// The network: a file, a description such as `gemm:64x512x512`, or one of the zoo, `zoo:resnet18@1`.
-    pub source: String,
-    /// Extent of the outermost axis of every input, where the file leaves it open.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub batch: Option<u32>,
-    /// Extent of a dimension that the file names; may be given several times.
-    #[arg(long = "dim", value_name = "NAME=VALUE", value_parser = dimension)]
-    pub dims: Vec<(String, u32)>,
-    /// Shape of the next input, such as `1x3x224x224`, for files that do not hold it (TorchScript); once for each input.
-    #[arg(long = "input", value_name = "SHAPE", value_parser = shape)]
-    pub inputs: Vec<Extents>,
+    /// Where it comes from.
+    #[command(flatten)]
+    pub network: Source,
     /// Precision of networks that are described rather than read.
     #[arg(long, value_parser = precision, default_value = "fp32")]
     pub precision: Precision,
 }
-
-/// Extents of a shape, outermost first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extents(pub Vec<u32>);
 
 /// `derate graph stats`.
 #[derive(Debug, Args)]
@@ -145,17 +133,4 @@ impl Fusion {
             Self::Mcu => &MCU,
         }
     }
-}
-
-fn dimension(text: &str) -> Result<(String, u32), String> {
-    let allowed = || "it must be NAME=VALUE, the value a whole number, 1 or more".to_owned();
-    let (name, value) = text.split_once('=').ok_or_else(allowed)?;
-    let value = value.parse().ok().filter(|&value: &u32| value > 0 && !name.is_empty()).ok_or_else(allowed)?;
-    Ok((name.to_owned(), value))
-}
-
-fn shape(text: &str) -> Result<Extents, String> {
-    let allowed = "it must be whole numbers, 1 or more, with `x` between, such as 1x3x224x224";
-    let extent = |part: &str| part.parse().ok().filter(|&extent: &u32| extent > 0);
-    text.split('x').map(extent).collect::<Option<Vec<u32>>>().map(Extents).ok_or_else(|| allowed.to_owned())
 }

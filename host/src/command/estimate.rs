@@ -7,7 +7,7 @@ use derate_core::estimate::{OpEstimate, Target, op_estimates};
 use derate_core::graph::Tables;
 use derate_core::hardware::Hardware;
 use derate_core::roofline::Bound;
-use derate_core::shape::Precision;
+use derate_core::shape::{DataType, Precision};
 use derate_core::tensor::TensorKind;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::estimates::{Estimates, error_pct, estimates, fit, profile, threads};
 use super::{Outcome, hardware, hardware_file, json, print_json, target, with_threads};
 use crate::cli::{Estimate, Format};
 use crate::graph_buf::GraphBuf;
-use crate::import::{Options, Unsupported};
+use crate::import::Unsupported;
 use crate::report::Table;
 use crate::report::table::Column::{Left, Right};
 use crate::retype::retyped;
@@ -104,7 +104,8 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     if args.measure && cfg!(not(feature = "torch")) {
         bail!("--measure: {}", super::sweep::NO_TORCH);
     }
-    let import = crate::import::import(&args.source, &options(args))?;
+    let described = args.precision.map_or(DataType::Fp32, Precision::data_type);
+    let import = args.network.read(described)?;
     refuse_unsupported(args, &import.unsupported)?;
     let graph = match args.precision {
         Some(precision) if precision.data_type().precision() != Some(precision) => {
@@ -150,15 +151,6 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn options(args: &Estimate) -> Options {
-    Options {
-        batch: args.batch,
-        dims: args.dims.iter().cloned().collect(),
-        inputs: args.inputs.iter().map(|input| input.0.clone()).collect(),
-        ..Options::default()
-    }
-}
-
 fn refuse_unsupported(args: &Estimate, unsupported: &[Unsupported]) -> Result<()> {
     if unsupported.is_empty() {
         return Ok(());
@@ -167,10 +159,13 @@ fn refuse_unsupported(args: &Estimate, unsupported: &[Unsupported]) -> Result<()
         unsupported.iter().map(|node| format!("  {} ({}): {}", node.name, node.op, node.reason)).collect();
     let (count, listed) = (listed.len(), listed.join("\n"));
     if args.allow_unsupported {
-        eprintln!("{}: {count} of its nodes are not counted:\n{listed}", args.source);
+        eprintln!("{}: {count} of its nodes are not counted:\n{listed}", args.network.source);
         return Ok(());
     }
-    bail!("{}: {count} of its nodes cannot be counted; --allow-unsupported estimates the rest:\n{listed}", args.source)
+    bail!(
+        "{}: {count} of its nodes cannot be counted; --allow-unsupported estimates the rest:\n{listed}",
+        args.network.source
+    )
 }
 
 /// The precision in which the graph does most of its arithmetic; fp32 where it does none.
@@ -396,12 +391,5 @@ mod tests {
         }
         assert!(refuse_unsupported(&args("derate estimate x.onnx --allow-unsupported"), &nodes).is_ok());
         assert!(refuse_unsupported(&args("derate estimate x.onnx"), &[]).is_ok());
-    }
-
-    #[test]
-    fn values_that_the_file_leaves_open_are_handed_on() {
-        let options = options(&args("derate estimate x.pt --batch 4 --dim seq=128 --input 1x3x8x8 --input 5"));
-        assert_eq!((options.batch, options.dims.get("seq")), (Some(4), Some(&128)));
-        assert_eq!(options.inputs, [vec![1, 3, 8, 8], vec![5]]);
     }
 }

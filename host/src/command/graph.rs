@@ -17,7 +17,7 @@ use super::{Outcome, detected_path, hardware_file};
 use crate::cli::{Format, GraphSource, GraphVerb};
 use crate::graph_buf::GraphBuf;
 use crate::hardware_file::HardwareFile;
-use crate::import::{Import, Options, import};
+use crate::import::Import;
 
 pub(super) fn run(verb: &GraphVerb, format: Format) -> Result<Outcome> {
     match verb {
@@ -30,23 +30,10 @@ pub(super) fn run(verb: &GraphVerb, format: Format) -> Result<Outcome> {
 
 /// Reads the network, and says on standard error what of it is not counted.
 fn read(source: &GraphSource) -> Result<Import> {
-    let mut options = Options {
-        batch: source.batch,
-        inputs: source.inputs.iter().map(|extents| extents.0.clone()).collect(),
-        data_type: source.precision.data_type(),
-        ..Options::default()
-    };
-    for (name, value) in &source.dims {
-        if let Some(other) = options.dims.insert(name.clone(), *value)
-            && other != *value
-        {
-            bail!("--dim {name} is given twice, as {other} and as {value}");
-        }
-    }
-    let import = import(&source.source, &options)?;
+    let import = source.network.read(source.precision.data_type())?;
     if !import.unsupported.is_empty() {
         let count = import.unsupported.len();
-        eprintln!("warning: {count} nodes of {} are not counted: every number leaves them out", source.source);
+        eprintln!("warning: {count} nodes of {} are not counted: every number leaves them out", source.network.source);
         for node in import.unsupported.iter().take(SHOWN) {
             eprintln!("warning:   {} ({}): {}", node.name, node.op, node.reason);
         }

@@ -12,11 +12,14 @@ pub(super) fn run(args: &GraphConvert) -> Result<Outcome> {
     let import = read(&args.source)?;
     if !import.unsupported.is_empty() {
         let count = import.unsupported.len();
-        bail!("{count} nodes of {} are not counted: what is written would not be that network", args.source.source);
+        bail!(
+            "{count} nodes of {} are not counted: what is written would not be that network",
+            args.source.network.source
+        );
     }
     let text = match args.to {
         GraphForm::Json => json::write(&import.graph),
-        GraphForm::Rust => rust::write(&import.graph, &source_name(&args.source.source))?,
+        GraphForm::Rust => rust::write(&import.graph, &source_name(&args.source.network.source))?,
         GraphForm::Dot => dot::write(&drawing(&import.graph, None, None)?),
     };
     deliver(args.output.as_deref(), &text)?;
