@@ -98,26 +98,29 @@ pub fn fuse<'a>(
         }
     }
     let mut fuser = Fuser { graph, readers, links };
+    let (mut trail, mut longest) = (Trail::new(), Trail::new());
     for (number, _) in (0..NONE).zip(graph.nodes()) {
-        if fuser.link(number).state == State::Free {
-            let mut longest = Match { last: number, length: 1, rule: NO_RULE };
+        if fuser.link(number).state != State::Free {
+            continue;
+        }
+        longest.clear();
+        let mut chosen = NO_RULE;
+        if let Some(next) = fuser.next(number) {
             for (index, rule) in (0..NO_RULE).zip(policy.rules) {
-                let (last, length) = fuser.walk(number, rule, &mut |_, _| {});
-                if length > longest.length {
-                    longest = Match { last, length, rule: index };
+                fuser.walk(number, &next, rule, &mut trail);
+                if trail.len() > longest.len() {
+                    core::mem::swap(&mut trail, &mut longest);
+                    chosen = index;
                 }
             }
-            fuser.assign(number, &longest, policy);
         }
+        fuser.assign(number, &longest, chosen);
     }
     Ok(Fused { graph, policy, links })
 }
 
-struct Match {
-    last: u32,
-    length: u32,
-    rule: u8,
-}
+/// The nodes of a chain after its first, each with the one before it in the kernel.
+type Trail = heapless::Vec<(u32, u32), MAX_MEMBERS>;
 
 struct Fuser<'a, 's> {
     graph: GraphView<'a>,
@@ -126,6 +129,7 @@ struct Fuser<'a, 's> {
 }
 
 /// The op that can follow in a chain.
+#[derive(Clone, Copy)]
 struct Next {
     node: u32,
     /// An activation between, which only that op reads: x · sigmoid(x).
@@ -169,57 +173,50 @@ impl<'a> Fuser<'a, '_> {
         diamond.then_some(Next { node: readers.last, between: Some(readers.first) })
     }
 
-    /// Follows a rule from a node: the last node of the longest chain that it allows, and the number of ops in it; 1 where it does
-    /// not hold. `visit` is given each further node with the one before it.
-    fn walk(&self, start: u32, rule: &Rule, visit: &mut dyn FnMut(u32, u32)) -> (u32, u32) {
-        let alone = (start, 1);
-        let Some((first, rest)) = rule.steps.split_first() else { return alone };
-        let Some(node) = self.node(start) else { return alone };
-        let mut steps = rest;
-        let mut complete = alone;
-        // A first step that is optional, such as padding before a convolution, may be left out.
-        if !first.part.matches(self.graph, node, None) {
-            match (first.times, rest.split_first()) {
-                (Times::Optional | Times::Any, Some((second, rest))) if second.part.matches(self.graph, node, None) => {
-                    steps = rest;
-                }
-                _ => return alone,
-            }
-        } else if first.times == Times::Any {
-            steps = rule.steps;
-        }
-        let mut at = alone;
-        let mut pending = heapless::Vec::<(u32, u32), MAX_PENDING>::new();
-        while let Some(next) = self.next(at.0) {
+    /// Follows a rule from a node, of which `next` is what can follow, and leaves in `trail` the longest chain that it allows; an empty
+    /// one where it does not hold.
+    fn walk(&self, start: u32, next: &Next, rule: &Rule, trail: &mut Trail) {
+        trail.clear();
+        let Some(mut steps) = self.begin(start, rule) else { return };
+        let mut complete = 0;
+        let mut at = start;
+        let mut following = Some(*next);
+        while let Some(next) = following {
             let Some(node) = self.node(next.node) else { break };
-            if node.op.is_view() && next.between.is_none() {
-                // A view belongs to the kernel only if the chain goes on behind it.
-                if pending.push((next.node, at.0)).is_err() {
+            // A view belongs to the kernel if the chain goes on behind it.
+            let is_view = node.op.is_view() && next.between.is_none();
+            if !is_view {
+                let Some(left) = self.advance(steps, node, at, next.between.is_some()) else { break };
+                steps = left;
+            }
+            if let Some(between) = next.between {
+                if trail.push((between, at)).is_err() {
                     break;
                 }
-                at = (next.node, at.1.saturating_add(1));
-                continue;
+                at = between;
             }
-            let Some(left) = self.advance(steps, node, at.0, next.between.is_some()) else { break };
-            for &(view, before) in &pending {
-                visit(view, before);
+            if trail.push((next.node, at)).is_err() {
+                break;
             }
-            pending.clear();
-            let mut before = at.0;
-            let mut length = at.1;
-            if let Some(between) = next.between {
-                visit(between, before);
-                before = between;
-                length = length.saturating_add(1);
+            at = next.node;
+            if !is_view && steps.iter().all(|step| step.times != Times::Once) {
+                complete = trail.len();
             }
-            visit(next.node, before);
-            at = (next.node, length.saturating_add(1));
-            steps = left;
-            if steps.iter().all(|step| step.times != Times::Once) {
-                complete = at;
-            }
+            following = self.next(at);
         }
-        complete
+        trail.truncate(complete);
+    }
+
+    /// The steps of a rule that are left once a node is its first; `None` where it cannot be.
+    fn begin<'r>(&self, start: u32, rule: &'r Rule) -> Option<&'r [Step]> {
+        let node = self.node(start)?;
+        let (first, rest) = rule.steps.split_first()?;
+        if first.part.matches(self.graph, node, None) {
+            return Some(if first.times == Times::Any { rule.steps } else { rest });
+        }
+        // A first step that is optional, such as padding before a convolution, may be left out.
+        let (second, rest) = rest.split_first().filter(|_| first.times != Times::Once)?;
+        second.part.matches(self.graph, node, None).then_some(rest)
     }
 
     /// The steps that are left once this node took its place in them; `None` where it has none.
@@ -242,25 +239,16 @@ impl<'a> Fuser<'a, '_> {
         None
     }
 
-    /// Makes the nodes of a match one kernel.
-    fn assign(&mut self, start: u32, longest: &Match, policy: &Policy) {
-        let mut members = heapless::Vec::<(u32, u32), MAX_MEMBERS>::new();
-        if let Some(rule) = policy.rules.get(usize::from(longest.rule)) {
-            self.walk(start, rule, &mut |node, before| {
-                members.push((node, before)).ok();
-            });
+    /// Makes a node and those that follow it one kernel.
+    fn assign(&mut self, start: u32, trail: &Trail, rule: u8) {
+        let mut last = Link { previous: NONE, rule, state: State::Inner };
+        let mut number = start;
+        for &(node, before) in trail {
+            self.set(number, last);
+            last = Link { previous: before, rule, state: State::Inner };
+            number = node;
         }
-        let mut last = start;
-        self.set(start, Link { previous: NONE, rule: longest.rule, state: State::Inner });
-        for &(node, before) in &members {
-            if last == longest.last {
-                break;
-            }
-            self.set(node, Link { previous: before, rule: longest.rule, state: State::Inner });
-            last = node;
-        }
-        let link = self.link(last);
-        self.set(last, Link { state: State::Last, ..link });
+        self.set(number, Link { state: State::Last, ..last });
     }
 
     fn set(&mut self, number: u32, link: Link) {
@@ -270,10 +258,7 @@ impl<'a> Fuser<'a, '_> {
     }
 }
 
-/// Views in a row inside a kernel.
-const MAX_PENDING: usize = 4;
-
-/// Most ops of a kernel; a longer chain is cut.
+/// Most ops of a kernel but the first; a longer chain is cut.
 const MAX_MEMBERS: usize = 32;
 
 impl<'a> Fused<'a> {
