@@ -18,7 +18,7 @@ use crate::import::{Import, ImportError, Options};
 /// Most calls within each other.
 const MAX_CALLS: usize = 150;
 /// Most expressions that are evaluated.
-const MAX_STEPS: u64 = 2_000_000;
+const MAX_STEPS: u64 = 500_000;
 /// Most items of all lists, and letters of all words, together.
 const MAX_ITEMS: usize = 1_000_000;
 
