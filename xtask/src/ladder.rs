@@ -30,6 +30,9 @@ const TORCH_FEATURES: [&str; 2] = ["--features", "derate/torch,derate-tests/torc
 /// The firmware's workspace.
 const FIRMWARE: &str = "firmware";
 
+/// The workspace of the fuzz targets.
+const FUZZ: &str = "fuzz";
+
 /// The workspace of a program that links only if nothing in core can panic.
 const NO_PANIC: &str = "tests/no-panic";
 
@@ -57,7 +60,7 @@ fn format_rungs(ladder: &mut Ladder, root: &Path) {
     };
     ladder.rung("fmt", || format(root, &["--all"]));
     // These are workspaces of their own. `--all` would check the crates of the root's, which they use, once more.
-    for workspace in [FIRMWARE, NO_PANIC] {
+    for workspace in [FIRMWARE, NO_PANIC, FUZZ] {
         ladder.rung(&format!("fmt {workspace}"), || workspace_rung(root, workspace, |folder| format(folder, &[])));
     }
 }

@@ -6,6 +6,7 @@
 mod bare_metal;
 mod binary;
 mod counts;
+mod fuzz;
 mod ladder;
 mod libtorch;
 mod process;
@@ -70,6 +71,27 @@ enum Verb {
         #[arg(long)]
         bless: bool,
     },
+    /// Fuzz the importers: build the targets of fuzz/, run each, say what was found; exit code 1 where something was
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, value_name = "N", default_value_t = 600)]
+        seconds: u32,
+        /// Only this target [default: all]
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
+        /// Targets that run at the same time
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        jobs: usize,
+        /// Run nothing: leave binaries, corpora and a script that runs them in the folder of --output
+        #[arg(long, requires = "output")]
+        build_only: bool,
+        /// Folder for what --build-only leaves
+        #[arg(long, value_name = "DIR", requires = "build_only")]
+        output: Option<PathBuf>,
+        /// Do not install cargo-fuzz
+        #[arg(long)]
+        no_install: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +129,9 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test { no_install, no_torch } => {
             let torch = if no_torch { ladder::Torch::LeftOut } else { ladder::Torch::Wanted };
             Ok(ladder::run(&root, Install::unless(no_install), torch))
+        }
+        Verb::Fuzz { seconds, target, jobs, build_only: _, output, no_install } => {
+            fuzz::verb(&root, &fuzz::Plan { seconds, target, jobs, output, install: Install::unless(no_install) })
         }
         Verb::Firmware { action, no_install, bless } => {
             let install = Install::unless(no_install);

@@ -67,6 +67,9 @@ impl Interpreter {
             return Ok(value);
         }
         if let Some(value) = arithmetic(name, &args) {
+            if let Value::Str(word) = &value {
+                self.charge(word.len())?;
+            }
             return Ok(value);
         }
         if name == "getattr"

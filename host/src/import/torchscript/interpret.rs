@@ -18,7 +18,9 @@ use crate::import::{Import, ImportError, Options};
 /// Most calls within each other.
 const MAX_CALLS: usize = 150;
 /// Most expressions that are evaluated.
-const MAX_STEPS: u64 = 2_000_000;
+const MAX_STEPS: u64 = 500_000;
+/// Steps that an op takes beside its expression: it is checked, and stays in the graph.
+const OP_STEPS: u64 = 10;
 /// Most items of all lists, and letters of all words, together.
 const MAX_ITEMS: usize = 1_000_000;
 
@@ -345,6 +347,7 @@ impl Interpreter {
 
     /// Calls an op of ATen; what cannot be lowered is listed, and what it gives is unknown.
     pub(super) fn aten(&mut self, frame: &Frame, op: &str, positional: &[Value], named: &[(Rc<str>, Value)]) -> Value {
+        self.steps = self.steps.saturating_add(OP_STEPS);
         let node = if frame.path.is_empty() { op.to_owned() } else { format!("{}.{op}", frame.path) };
         match self.lowering.call(&node, op, &arguments(positional, named)) {
             Ok(result) => Value::from_argument(result),

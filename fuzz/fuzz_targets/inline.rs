@@ -1,0 +1,5 @@
+//! Fuzz target: the importer `inline`.
+
+#![no_main]
+
+derate_fuzz::target!("inline");

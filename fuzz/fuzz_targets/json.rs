@@ -1,0 +1,5 @@
+//! Fuzz target: the importer `json`.
+
+#![no_main]
+
+derate_fuzz::target!("json");

@@ -1,0 +1,5 @@
+//! Fuzz target: the importer `onnx`.
+
+#![no_main]
+
+derate_fuzz::target!("onnx");

@@ -1,0 +1,5 @@
+//! Fuzz target: the importer `tflite`.
+
+#![no_main]
+
+derate_fuzz::target!("tflite");
