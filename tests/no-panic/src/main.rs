@@ -24,7 +24,7 @@ use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
 use derate_core::estimate::{Confidence, Estimate, Target, estimate, estimate_kernels, kernel_estimates, op_estimates};
 use derate_core::fusion::{EAGER, Fused, INFERENCE, Link, MCU, Part, Policy, Readers, Step, fuse};
-use derate_core::graph::{Build, Graph, GraphView, Tables};
+use derate_core::graph::{Build, Graph, GraphView, Node, Tables};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
 use derate_core::memory::{Buffer, Footprint, footprint, lifetimes, schedule};
 use derate_core::op::{
@@ -192,6 +192,14 @@ fn build<const OPS: usize, const TENSORS: usize>(graph: &mut Graph<OPS, TENSORS>
 }
 
 fn on_graph(view: GraphView<'_>) -> Result<(), Error> {
+    keep(view.check());
+    keep(Node::new(
+        opaque(Op::View(View { shape: Shape::default() })),
+        opaque(0),
+        opaque(1),
+        TensorId::new(opaque(1)),
+        opaque(false),
+    ));
     for node in view.nodes() {
         let operands: Operands<'_> = view.operands(node);
         keep((operands.len(), operands.is_empty(), operands.ids(), operands.bytes(), node.output.index()));
