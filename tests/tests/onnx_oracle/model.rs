@@ -1,0 +1,154 @@
+//! Small ONNX files, node by node.
+
+use std::path::Path;
+
+use prost::Message as _;
+use tract_onnx::pb;
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+
+/// A model of one input, `x`, that grows at its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    nodes: Vec<pb::NodeProto>,
+    stored: Vec<pb::TensorProto>,
+    input: Vec<u32>,
+}
+
+impl Model {
+    pub(crate) fn new(input: &[u32]) -> Self {
+        Self { nodes: Vec::new(), stored: Vec::new(), input: input.to_vec() }
+    }
+
+    /// Number of nodes.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Kinds of the nodes.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.op_type.as_str())
+    }
+
+    /// A stored tensor of zeros; its name.
+    pub(crate) fn weight(&mut self, dims: &[u32]) -> String {
+        let dims: Vec<i64> = dims.iter().copied().map(i64::from).collect();
+        let count = usize::try_from(dims.iter().product::<i64>()).expect("small");
+        self.store(&dims, DataType::Float, vec![0; count * 4])
+    }
+
+    /// A stored vector of integers; its name.
+    pub(crate) fn ints(&mut self, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.store(&[i64::try_from(values.len()).expect("short")], DataType::Int64, bytes)
+    }
+
+    /// A stored vector of numbers; its name.
+    pub(crate) fn floats(&mut self, values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.store(&[i64::try_from(values.len()).expect("short")], DataType::Float, bytes)
+    }
+
+    fn store(&mut self, dims: &[i64], data_type: DataType, raw_data: Vec<u8>) -> String {
+        let name = format!("w{}", self.stored.len());
+        let tensor = pb::TensorProto {
+            name: name.clone(),
+            dims: dims.to_vec(),
+            data_type: data_type.into(),
+            raw_data,
+            ..pb::TensorProto::default()
+        };
+        self.stored.push(tensor);
+        name
+    }
+
+    /// Adds a node with one output; the output's name, which is the node's too.
+    pub(crate) fn node(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute<'_>)]) -> String {
+        self.split(op, inputs, attributes, 1).swap_remove(0)
+    }
+
+    /// Adds a node with several outputs; their names.
+    pub(crate) fn split(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute<'_>)],
+        outputs: usize,
+    ) -> Vec<String> {
+        let name = format!("n{}", self.nodes.len());
+        let further = (1..outputs).map(|position| format!("{name}_{position}"));
+        let output: Vec<String> = std::iter::once(name.clone()).chain(further).collect();
+        self.nodes.push(pb::NodeProto {
+            name,
+            op_type: op.to_owned(),
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: output.clone(),
+            attribute: attributes.iter().map(|(name, value)| value.named(name)).collect(),
+            ..pb::NodeProto::default()
+        });
+        output
+    }
+
+    /// Writes the model, of opset 17, as a file.
+    pub(crate) fn write(&self, path: &Path) {
+        let value = |name: &str, shape: Option<pb::TensorShapeProto>| pb::ValueInfoProto {
+            name: name.to_owned(),
+            r#type: Some(pb::TypeProto {
+                value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
+                    elem_type: DataType::Float.into(),
+                    shape,
+                })),
+                ..pb::TypeProto::default()
+            }),
+            ..pb::ValueInfoProto::default()
+        };
+        let dim = self.input.iter().map(|&extent| Dimension {
+            value: Some(dimension::Value::DimValue(i64::from(extent))),
+            ..Dimension::default()
+        });
+        let last = self.nodes.last().and_then(|node| node.output.first()).map_or("x", String::as_str);
+        let graph = pb::GraphProto {
+            name: "random".to_owned(),
+            node: self.nodes.clone(),
+            initializer: self.stored.clone(),
+            input: vec![value("x", Some(pb::TensorShapeProto { dim: dim.collect() }))],
+            output: vec![value(last, None)],
+            ..pb::GraphProto::default()
+        };
+        let opset = pb::OperatorSetIdProto { version: 17, ..pb::OperatorSetIdProto::default() };
+        let model =
+            pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() };
+        std::fs::write(path, model.encode_to_vec()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// Value of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Attribute<'a> {
+    Int(i64),
+    Ints(&'a [i64]),
+    Text(&'a str),
+}
+
+impl Attribute<'_> {
+    fn named(self, name: &str) -> pb::AttributeProto {
+        let mut attribute = pb::AttributeProto { name: name.to_owned(), ..pb::AttributeProto::default() };
+        let kind = match self {
+            Self::Int(value) => {
+                attribute.i = value;
+                AttributeType::Int
+            }
+            Self::Ints(values) => {
+                attribute.ints = values.to_vec();
+                AttributeType::Ints
+            }
+            Self::Text(value) => {
+                attribute.s = value.as_bytes().to_vec();
+                AttributeType::String
+            }
+        };
+        attribute.r#type = kind.into();
+        attribute
+    }
+}
