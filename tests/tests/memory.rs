@@ -1,9 +1,11 @@
-//! Memory plans on random networks: arenas in which nothing overlaps, and schedules beside the best of all orders.
+//! Memory of random networks: peaks against stepping through, arenas in which nothing overlaps, and schedules beside the best of all orders.
 
 use derate_core::graph::{GraphView, Tables};
-use derate_core::memory::{Buffer, Placement, lifetimes, schedule};
+use derate_core::memory::{Buffer, Placement, footprint, lifetimes, schedule};
 use derate_core::tensor::TensorId;
-use derate_tests::network::{Network, OPS, Step, TENSORS, network};
+use derate_core::units::Bytes;
+use derate_tests::network::{Network, OPS, Step, TENSORS, batch, network};
+use derate_tests::oracle;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -21,6 +23,14 @@ fn scheduled(graph: GraphView<'_>) -> (Vec<u32>, u64) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn peak_memory_is_what_stepping_through_finds(network in network(), batch in batch()) {
+        let graph = network.build(batch)?;
+        let got = footprint(graph.view(), &mut [Buffer::EMPTY; TENSORS])?;
+        prop_assert_eq!(got.peak_activations, Bytes(oracle::peak_activations(graph.view())?));
+        prop_assert_eq!(got.weights.0, oracle::stored(graph.view())?);
+    }
 
     #[test]
     fn the_schedule_is_an_order_with_the_peak_it_states(network in network()) {

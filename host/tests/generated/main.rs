@@ -3,7 +3,9 @@
 //!
 //! With `DERATE_BLESS` set the test writes the files instead.
 
+#[allow(dead_code, unreachable_pub, reason = "a whole file as users get it")]
 mod every_op;
+#[allow(dead_code, unreachable_pub, reason = "a whole file as users get it")]
 mod resnet18;
 
 use std::fs;
