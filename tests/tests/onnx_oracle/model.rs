@@ -93,16 +93,17 @@ impl Model {
 
     /// Writes the model, of opset 17, as a file. `bare` makes inputs of its weights.
     pub(crate) fn write(&self, path: &Path, bare: bool) {
-        let mut input = vec![value("x", Some(&self.input))];
+        let float = DataType::Float;
+        let signed = |shape: &[u32]| shape.iter().copied().map(i64::from).collect::<Vec<_>>();
+        let mut input = vec![value("x", float.into(), Some(&signed(&self.input)))];
         let mut initializer = self.stored.clone();
         for (name, shape) in &self.weights {
+            let (dims, count) = (signed(shape), shape.iter().product::<u32>());
             if bare {
-                input.push(value(name, Some(shape)));
-                continue;
+                input.push(value(name, float.into(), Some(&dims)));
+            } else {
+                initializer.push(tensor(name, &dims, float, vec![0; count as usize * 4]));
             }
-            let dims: Vec<i64> = shape.iter().copied().map(i64::from).collect();
-            let count: u32 = shape.iter().product();
-            initializer.push(tensor(name, &dims, DataType::Float, vec![0; count as usize * 4]));
         }
         let last = self.nodes.last().and_then(|node| node.output.first()).map_or("x", String::as_str);
         let graph = pb::GraphProto {
@@ -110,7 +111,7 @@ impl Model {
             node: self.nodes.clone(),
             initializer,
             input,
-            output: vec![value(last, None)],
+            output: vec![value(last, float.into(), None)],
             ..pb::GraphProto::default()
         };
         let opset = pb::OperatorSetIdProto { version: 17, ..pb::OperatorSetIdProto::default() };
@@ -129,15 +130,12 @@ fn tensor(name: &str, dims: &[i64], data_type: DataType, raw_data: Vec<u8>) -> p
     pb::TensorProto { name, dims, data_type, raw_data, ..pb::TensorProto::default() }
 }
 
-/// A tensor of floating-point numbers, of this shape if it is declared.
-fn value(name: &str, shape: Option<&Vec<u32>>) -> pb::ValueInfoProto {
-    let dimension = |&extent: &u32| Dimension {
-        value: Some(dimension::Value::DimValue(i64::from(extent))),
-        ..Dimension::default()
-    };
-    let shape = shape.map(|shape| pb::TensorShapeProto { dim: shape.iter().map(dimension).collect() });
-    let tensor = pb::type_proto::Tensor { elem_type: DataType::Float.into(), shape };
-    let tensor = Some(pb::type_proto::Value::TensorType(tensor));
+/// What a file declares of a tensor: name, type of its elements, shape.
+pub(crate) fn value(name: &str, elem_type: i32, dims: Option<&[i64]>) -> pb::ValueInfoProto {
+    let dimension =
+        |&extent: &i64| Dimension { value: Some(dimension::Value::DimValue(extent)), ..Dimension::default() };
+    let shape = dims.map(|dims| pb::TensorShapeProto { dim: dims.iter().map(dimension).collect() });
+    let tensor = Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor { elem_type, shape }));
     pb::ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(pb::TypeProto { value: tensor, ..pb::TypeProto::default() }),
