@@ -12,13 +12,16 @@ use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     nodes: Vec<pb::NodeProto>,
+    /// Tensors of zeros, by name and shape.
+    weights: Vec<(String, Vec<u32>)>,
+    /// Tensors whose values shapes depend on.
     stored: Vec<pb::TensorProto>,
     input: Vec<u32>,
 }
 
 impl Model {
     pub(crate) fn new(input: &[u32]) -> Self {
-        Self { nodes: Vec::new(), stored: Vec::new(), input: input.to_vec() }
+        Self { nodes: Vec::new(), weights: Vec::new(), stored: Vec::new(), input: input.to_vec() }
     }
 
     /// Number of nodes.
@@ -31,11 +34,16 @@ impl Model {
         self.nodes.iter().map(|node| node.op_type.as_str())
     }
 
-    /// A stored tensor of zeros; its name.
+    /// A weight, all zeros; its name.
     pub(crate) fn weight(&mut self, dims: &[u32]) -> String {
-        let dims: Vec<i64> = dims.iter().copied().map(i64::from).collect();
-        let count = usize::try_from(dims.iter().product::<i64>()).expect("small");
-        self.store(&dims, DataType::Float, vec![0; count * 4])
+        let name = format!("w{}", self.weights.len());
+        self.weights.push((name.clone(), dims.to_vec()));
+        name
+    }
+
+    /// A stored number; its name.
+    pub(crate) fn int(&mut self, value: i64) -> String {
+        self.store(&[], DataType::Int64, value.to_le_bytes().to_vec())
     }
 
     /// A stored vector of integers; its name.
@@ -51,15 +59,8 @@ impl Model {
     }
 
     fn store(&mut self, dims: &[i64], data_type: DataType, raw_data: Vec<u8>) -> String {
-        let name = format!("w{}", self.stored.len());
-        let tensor = pb::TensorProto {
-            name: name.clone(),
-            dims: dims.to_vec(),
-            data_type: data_type.into(),
-            raw_data,
-            ..pb::TensorProto::default()
-        };
-        self.stored.push(tensor);
+        let name = format!("c{}", self.stored.len());
+        self.stored.push(tensor(&name, dims, data_type, raw_data));
         name
     }
 
@@ -90,36 +91,55 @@ impl Model {
         output
     }
 
-    /// Writes the model, of opset 17, as a file.
-    pub(crate) fn write(&self, path: &Path) {
-        let value = |name: &str, shape: Option<pb::TensorShapeProto>| pb::ValueInfoProto {
-            name: name.to_owned(),
-            r#type: Some(pb::TypeProto {
-                value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
-                    elem_type: DataType::Float.into(),
-                    shape,
-                })),
-                ..pb::TypeProto::default()
-            }),
-            ..pb::ValueInfoProto::default()
-        };
-        let dim = self.input.iter().map(|&extent| Dimension {
-            value: Some(dimension::Value::DimValue(i64::from(extent))),
-            ..Dimension::default()
-        });
+    /// Writes the model, of opset 17, as a file. `bare` makes inputs of its weights.
+    pub(crate) fn write(&self, path: &Path, bare: bool) {
+        let float = DataType::Float;
+        let signed = |shape: &[u32]| shape.iter().copied().map(i64::from).collect::<Vec<_>>();
+        let mut input = vec![value("x", float.into(), Some(&signed(&self.input)))];
+        let mut initializer = self.stored.clone();
+        for (name, shape) in &self.weights {
+            let (dims, count) = (signed(shape), shape.iter().product::<u32>());
+            if bare {
+                input.push(value(name, float.into(), Some(&dims)));
+            } else {
+                initializer.push(tensor(name, &dims, float, vec![0; count as usize * 4]));
+            }
+        }
         let last = self.nodes.last().and_then(|node| node.output.first()).map_or("x", String::as_str);
         let graph = pb::GraphProto {
             name: "random".to_owned(),
             node: self.nodes.clone(),
-            initializer: self.stored.clone(),
-            input: vec![value("x", Some(pb::TensorShapeProto { dim: dim.collect() }))],
-            output: vec![value(last, None)],
+            initializer,
+            input,
+            output: vec![value(last, float.into(), None)],
             ..pb::GraphProto::default()
         };
         let opset = pb::OperatorSetIdProto { version: 17, ..pb::OperatorSetIdProto::default() };
-        let model =
-            pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() };
+        let model = pb::ModelProto {
+            ir_version: 8,
+            opset_import: vec![opset],
+            graph: Some(graph),
+            ..pb::ModelProto::default()
+        };
         std::fs::write(path, model.encode_to_vec()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+fn tensor(name: &str, dims: &[i64], data_type: DataType, raw_data: Vec<u8>) -> pb::TensorProto {
+    let (name, dims, data_type) = (name.to_owned(), dims.to_vec(), data_type.into());
+    pb::TensorProto { name, dims, data_type, raw_data, ..pb::TensorProto::default() }
+}
+
+/// What a file declares of a tensor: name, type of its elements, shape.
+pub(crate) fn value(name: &str, elem_type: i32, dims: Option<&[i64]>) -> pb::ValueInfoProto {
+    let dimension =
+        |&extent: &i64| Dimension { value: Some(dimension::Value::DimValue(extent)), ..Dimension::default() };
+    let shape = dims.map(|dims| pb::TensorShapeProto { dim: dims.iter().map(dimension).collect() });
+    let tensor = Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor { elem_type, shape }));
+    pb::ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(pb::TypeProto { value: tensor, ..pb::TypeProto::default() }),
+        ..pb::ValueInfoProto::default()
     }
 }
 
