@@ -1,4 +1,4 @@
-//! Importers: files and short descriptions to graphs. Each format is a module of its own; all build through [`build::Builder`].
+//! Importers: files and short descriptions to graphs. Each format is a module of its own; all build through `build::Builder`.
 //!
 //! Nothing is counted silently as zero: a node that no op of core describes is listed in [`Import::unsupported`], and what it
 //! computes enters the graph as an input.

@@ -269,7 +269,7 @@ fn message(field: u8, content: &[u8]) -> Vec<u8> {
     [&bytes, content].concat()
 }
 
-/// A zip file with one compressed entry; beside it what makes a folder of TorchScript.
+/// A zip file with one compressed entry; beside it what makes a folder of `TorchScript`.
 fn deflated(
     name: &str,
     content: impl FnOnce(&mut zip::ZipWriter<std::io::Cursor<Vec<u8>>>) -> std::io::Result<()>,

@@ -1,7 +1,7 @@
 //! TFLite files (`.tflite`): FlatBuffers of tables, verified before use; weights are mapped, never copied.
 //!
 //! The first subgraph is the network; bodies of control flow are not followed. An operator is named as the tensor it gives; a fused
-//! activation is an op of its own after it, called `…:relu` and the like. How axes are ordered is said in [`layout`]. Shapes
+//! activation is an op of its own after it, called `…:relu` and the like. How axes are ordered is said in `layout`. Shapes
 //! follow from the inputs, the stored sizes and core's shape rules, so that an open batch is bound by `--batch`: the shapes that the
 //! file states for computed tensors only serve for what cannot be counted.
 

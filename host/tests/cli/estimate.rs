@@ -61,7 +61,7 @@ fn a_profile_gives_the_baselines_beside_it() {
 fn what_is_wrong_is_refused_by_name() {
     let folder = Folder::new();
     folder.derate(&format!("{ESTIMATE} zoo:resnet19")).refused(&["zoo:resnet19", "resnet18"]);
-    folder.derate(&format!("{ESTIMATE} zoo:resnet18@0")).refused(&["zoo:resnet18@0", "1 or more"]);
+    folder.derate(&format!("{ESTIMATE} zoo:resnet18@0")).refused(&["zoo:resnet18@0", "a number from 1"]);
     folder.derate("estimate zoo:resnet18 --hardware nowhere.toml").refused(&["nowhere.toml", "shipped"]);
     folder.derate(&format!("{ESTIMATE} zoo:resnet18 --thermal-profile hot")).refused(&["hot", "default"]);
     folder.derate(&format!("{ESTIMATE} zoo:resnet18 --precision tf32")).refused(&["tf32", "fp32"]);

@@ -153,7 +153,7 @@ fn a_graph_becomes_rust() {
 fn what_is_no_graph_is_refused() {
     let folder = Folder::new();
     folder.derate("graph stats zoo:resnet19").refused(&["resnet19", "resnet18"]);
-    folder.derate("graph stats zoo:resnet18@0").refused(&["zoo:resnet18@0", "1 or more"]);
+    folder.derate("graph stats zoo:resnet18@0").refused(&["zoo:resnet18@0", "a number from 1"]);
     folder.derate("graph stats zoo:resnet18 --batch 0").refused(&["--batch", "0"]);
     folder.derate("graph stats zoo:resnet18 --dim n").refused(&["--dim", "NAME=VALUE"]);
     folder.derate("graph stats zoo:resnet18 --dim n=1 --dim n=2").refused(&["--dim n", "twice"]);
