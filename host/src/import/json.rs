@@ -38,6 +38,9 @@ const VERSION: u64 = 1;
 /// Most bytes of a file: a graph of 10 000 ops has 3 MB.
 const MOST_BYTES: u64 = 8 << 20;
 
+/// Most objects in a file: each takes some hundred bytes of memory, and two of a file.
+const MOST_OBJECTS: usize = 300_000;
+
 const GRAPH_KEYS: [&str; 6] = ["$schema", "format", "version", "name", "tensors", "ops"];
 const TENSOR_KEYS: [&str; 5] = ["name", "kind", "shape", "data_type", "after"];
 const TENSOR_KINDS: [(&str, TensorKind); 3] =
@@ -68,6 +71,9 @@ pub fn read_text(text: &str, file: &str, name: &str, options: &Options) -> Resul
     let error = |message: String| ImportError { file: file.to_owned(), at: None, message };
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST_BYTES) {
         return Err(error(format!("more than {MOST_BYTES} bytes; a graph has fewer")));
+    }
+    if text.bytes().filter(|&byte| byte == b'{').count() > MOST_OBJECTS {
+        return Err(error(format!("more than {MOST_OBJECTS} objects; a graph has fewer")));
     }
     let value: Value = serde_json::from_str(text).map_err(|cause| error(format!("is no JSON: {cause}")))?;
     let Value::Object(graph) = &value else {
