@@ -184,14 +184,15 @@ impl<'a> GraphView<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1.
     pub fn compulsory_traffic(&self) -> Result<Bytes, Error> {
         let mut bytes = self.bytes_stored()?;
-        for (id, tensor) in (0..u32::MAX).map(TensorId).zip(self.tensors) {
-            let counts = match tensor.kind {
-                TensorKind::Input => true,
-                TensorKind::Activation => !self.operands.contains(&id),
-                TensorKind::Parameter | TensorKind::Constant => false,
-            };
-            if counts {
-                bytes = bytes.checked_add(tensor.bytes()?)?;
+        for tensor in self.tensors.iter().filter(|tensor| tensor.kind == TensorKind::Input) {
+            bytes = bytes.checked_add(tensor.bytes()?)?;
+        }
+        for node in self.nodes {
+            // Who reads a result mostly comes next: the search begins there, so that long graphs do not take the square of their length.
+            let later = usize::try_from(node.first_operand).unwrap_or(usize::MAX);
+            let (earlier, later) = self.operands.split_at_checked(later).unwrap_or((self.operands, &[]));
+            for id in self.outputs(node).filter(|id| !later.contains(id) && !earlier.contains(id)) {
+                bytes = bytes.checked_add(self.tensors.get(id.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?)?;
             }
         }
         Ok(bytes)

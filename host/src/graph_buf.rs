@@ -1,10 +1,15 @@
 //! A graph that grows without limit, each op with its name; the host's owner behind core's [`GraphView`].
 
+use std::fmt::Write as _;
+
 use derate_core::graph::{Build, GraphView, Node, Tables};
 use derate_core::memory::{Buffer, Footprint, footprint};
 use derate_core::op::Op;
 use derate_core::shape::DataType;
 use derate_core::tensor::{Tensor, TensorId, TensorKind};
+
+/// Shapes of operands that an error shows.
+const SHOWN: usize = 8;
 
 /// An op or an input that the graph refused, by name, with the shapes it was given.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +118,10 @@ impl GraphBuf {
                 let shape = |id: &TensorId| {
                     self.tensors.get(id.index()).map_or("unknown tensor".into(), |tensor| format!("{:?}", tensor.shape))
                 };
-                let shapes = operands.iter().map(shape).collect::<Vec<_>>().join(", ");
+                let mut shapes = operands.iter().take(SHOWN).map(shape).collect::<Vec<_>>().join(", ");
+                if let Some(more) = operands.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+                    let _ = write!(shapes, " and {more} more");
+                }
                 Err(GraphError { node: name.into(), op: op.name(), shapes, source })
             }
         }

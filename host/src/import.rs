@@ -138,6 +138,10 @@ pub fn import(source: &str, options: &Options) -> Result<Import, ImportError> {
 /// The format of a file.
 fn format(file: &str) -> Result<&'static Format, ImportError> {
     let error = |message: String| ImportError { file: file.to_owned(), at: None, message };
+    // Before it is opened: opening a pipe waits for who writes to it.
+    if std::fs::metadata(file).is_ok_and(|kind| !kind.is_file()) {
+        return Err(error("a folder, pipe or device; a file is wanted".to_owned()));
+    }
     let extension = Path::new(file).extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
     let ends = |format: &&Format| extension.as_deref().is_some_and(|end| format.extensions.contains(&end));
     if let Some(format) = FORMATS.iter().find(ends) {
@@ -182,6 +186,17 @@ mod tests {
         assert!(error("c.bin", "\u{18}\0\0\0TFL3").contains("damaged TFLite file"));
         assert!(error("d.bin", "hello").contains("known are"));
         assert!(error("e.tflite", "").contains("cannot be read") || error("e.tflite", "").contains("no TFLite file"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for end in ["onnx", "pt2", "pt", "tflite", "json", "folder"] {
+            let path = folder.path().join(format!("network.{end}"));
+            std::fs::create_dir(&path).expect("made");
+            let error = import(&path.display().to_string(), &Options::default()).expect_err("refused").to_string();
+            assert!(error.contains("a file is wanted"), "{error}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ const VERSION: u64 = 1;
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Most objects of a text: each takes up to 700 bytes once it is read, however little stands in it.
-const MOST_OBJECTS: usize = 400_000;
+const MOST_OBJECTS: usize = 300_000;
 
 const GRAPH_KEYS: [&str; 6] = ["$schema", "format", "version", "name", "tensors", "ops"];
 const TENSOR_KEYS: [&str; 5] = ["name", "kind", "shape", "data_type", "after"];

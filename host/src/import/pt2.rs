@@ -11,7 +11,7 @@ mod tests;
 
 use std::path::Path;
 
-use super::torch_archive::{Archive, MAX_TEXT};
+use super::torch_archive::Archive;
 use super::{Import, ImportError, Options};
 
 /// Reads the archive at `path`.
@@ -25,7 +25,7 @@ use super::{Import, ImportError, Options};
 pub fn read(path: &Path, options: &Options) -> Result<Import, ImportError> {
     let mut archive = Archive::open(path)?;
     let entry = model_entry(&archive)?;
-    let text = archive.text(&entry, MAX_TEXT)?;
+    let text = archive.json(&entry)?;
     let program: schema::Program =
         serde_json::from_str(&text).map_err(|error| archive.error(&entry, format!("no exported program: {error}")))?;
     drop(text);

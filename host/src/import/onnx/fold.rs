@@ -13,7 +13,7 @@ use derate_core::shape::DataType;
 use super::call::{Call, Stop, axis, data_type};
 use super::graph::{Importer, Outputs, shape};
 use super::layout::{slice_ranges, split_sizes};
-use super::operand::may_be_learned;
+use super::operand::{is_table, may_be_learned};
 use super::value::{Data, Elements, KNOWN, Stored, Value, elements, is_float};
 
 /// What is computed: extents, type, and elements where there are few.
@@ -82,7 +82,8 @@ impl Importer {
                 Err(_) => return Ok(None),
             },
         };
-        let learned = learned().next().is_some();
+        // What is computed from frequencies or masks is no more learned than they are.
+        let learned = learned().any(|value| !is_table(value));
         let values = constants.into_iter().enumerate().map(|(position, constant)| {
             let learned = learned && is_float(constant.data_type) && elements(&constant.dims) > 1;
             Value::Stored(Rc::new(Stored {

@@ -3,8 +3,9 @@
 //! **Which graph inputs are weights.** An input that an initializer of the same name gives a value is stored. Beyond that, a file
 //! may have been stripped of its weights, so that each is an input of which only type and shape are left. Such a file is known
 //! by this: no position that takes weights (`W` of a convolution, `B` of a Gemm, the scale of a normalisation, the matrices of a
-//! recurrent layer) is fed by anything stored, and at least one is fed by a graph input. Then, and only then, a graph input stands
-//! for a weight if
+//! recurrent layer) is fed by anything stored, and at least one is fed by a graph input; or there is no such position, as in
+//! transformers of older opsets, and an input that nothing reads as data is called `….weight`, as exporters call parameters of
+//! modules. Then, and only then, a graph input stands for a weight if
 //!
 //! - it is not the first input, has floating-point (or 8-bit) elements, and a static shape;
 //! - everything that reads it, directly or behind reshapes, transposes and casts, reads it in a position that takes weights, or in
@@ -169,7 +170,10 @@ fn reads(node: &Node, position: usize, rank: usize) -> Use {
             | "DequantizeLinear" | "QuantizeLinear" | "Exp" | "Sigmoid" | "Clip" | "Neg",
             0,
         ) => Use::Passed,
+        ("ScatterND" | "ScatterElements", 0 | 2) => Use::Passed,
         ("QuantizeLinear" | "DequantizeLinear", _) => Use::Either,
+        // The shape alone tells nothing.
+        ("Shape" | "Size", 0) => Use::Either,
         _ => Use::Data,
     }
 }
@@ -201,7 +205,10 @@ pub(super) fn weights<'g>(graph: &'g Graph, stored: &HashSet<&str>) -> HashSet<&
     }
     // The first input is given at each run, whatever reads it.
     let mut rest = open.iter().skip(1);
-    let by_input = rest.any(|info| uses(&info.name, dimensions(info).map_or(0, <[Dimension]>::len), &readers).weight);
+    let by_input = rest.any(|info| {
+        let found = uses(&info.name, dimensions(info).map_or(0, <[Dimension]>::len), &readers);
+        found.weight || info.name.ends_with(".weight") && !found.data && readers.contains_key(info.name.as_str())
+    });
     if by_stored || !by_input {
         return HashSet::new();
     }

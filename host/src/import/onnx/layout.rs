@@ -1,12 +1,14 @@
 //! Ops that arrange elements: reshapes, slices, padding, concatenation, resizing.
 
+use std::rc::Rc;
+
 use derate_core::op::{Concat, Move, MoveKind, Op, Resize, ResizeKind, Transpose, View};
 use derate_core::tensor::TensorId;
 
 use super::call::{Call, Stop, axis, axis_u8, unsupported, wrong};
 use super::fold::flatten_axis;
 use super::graph::{Importer, Outputs, shape};
-use super::value::{Value, elements};
+use super::value::{Stored, Value, elements};
 
 /// Indices along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,10 +121,13 @@ impl Importer {
     }
 
     fn moved(&mut self, call: &Call<'_>, kind: MoveKind, dims: &[u32]) -> Outputs {
-        if dims.contains(&0) {
-            return unsupported(format!("its result has no elements: shape {dims:?}"));
-        }
         let x = self.tensor(call, 0)?;
+        if dims.contains(&0) {
+            // A roll by nothing joins an empty part and the whole.
+            let name = call.output(0).unwrap_or_default();
+            let empty = Stored::empty(name, dims.to_vec(), self.builder.data_type(x));
+            return self.alias(Value::Stored(Rc::new(empty)));
+        }
         Ok(vec![Value::Tensor(self.emit(call, Op::Move(Move { kind, shape: shape(dims)? }), &[x])?)])
     }
 
@@ -160,7 +165,9 @@ impl Importer {
             outputs.push(match call.output(position) {
                 None => Value::Unknown("it is left out".to_owned()),
                 Some(_) if taken == dims => Value::Tensor(x),
-                Some(_) if size == 0 => Value::Unknown("it has no elements".to_owned()),
+                Some(name) if size == 0 => {
+                    Value::Stored(Rc::new(Stored::empty(name, taken, self.builder.data_type(x))))
+                }
                 Some(_) => {
                     let op = Op::Move(Move { kind: MoveKind::Slice, shape: shape(&taken)? });
                     Value::Tensor(self.emit_part(call, &position.to_string(), op, &[x])?)

@@ -12,7 +12,7 @@ use super::graph::{Importer, shape};
 use super::value::{Elements, Stored, Value, is_float};
 
 /// Elements of a stored tensor that are looked at to tell a mask from a parameter.
-const LOOKED_AT: u64 = 1 << 20;
+const LOOKED_AT: u64 = 1 << 16;
 
 /// Key of weights that are computed: held, and so never counted with the layer that reads them.
 const COMPUTED: &str = "";

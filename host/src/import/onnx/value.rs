@@ -144,6 +144,11 @@ impl Stored {
         }
     }
 
+    /// A tensor without elements, of a shape with an extent of 0.
+    pub(super) fn empty(name: &str, dims: Vec<u32>, data_type: DataType) -> Self {
+        Self::constant(name, dims, data_type, Elements::Int(Vec::new()))
+    }
+
     /// A vector of 64-bit integers.
     pub(super) fn vector(name: &str, values: Vec<i64>) -> Self {
         let dims = vec![u32::try_from(values.len()).unwrap_or(u32::MAX)];
@@ -168,6 +173,14 @@ impl Stored {
             return Some(Elements::clone(known));
         }
         let count = usize::try_from(self.elements().min(most)).ok()?;
+        // The shape of a scalar is a list of nothing, which has no bytes.
+        if count == 0 {
+            return Some(if is_float(self.data_type) {
+                Elements::Float(Vec::new())
+            } else {
+                Elements::Int(Vec::new())
+            });
+        }
         let size = usize::try_from(self.storage.size().0).ok()?;
         // A value after a cast keeps its name, but its bytes are those before.
         if self.storage != self.data_type {

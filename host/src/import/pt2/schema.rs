@@ -191,8 +191,8 @@ impl<'de> Visitor<'de> for ArgumentVisitor {
             },
             "as_int" => Argument::Int(map.next_value()?),
             "as_ints" => Argument::Ints(map.next_value()?),
-            "as_float" => Argument::Float(real(&map.next_value()?)),
-            "as_floats" => Argument::Floats(map.next_value::<Vec<serde_json::Value>>()?.iter().map(real).collect()),
+            "as_float" => Argument::Float(map.next_value::<Real>()?.value()),
+            "as_floats" => Argument::Floats(map.next_value::<Vec<Real>>()?.iter().map(Real::value).collect()),
             "as_bool" => Argument::Bool(map.next_value()?),
             "as_string" => Argument::Str(map.next_value()?),
             "as_scalar_type" => Argument::ScalarType(map.next_value()?),
@@ -217,10 +217,21 @@ impl<'de> Visitor<'de> for ArgumentVisitor {
 }
 
 /// A number; `Infinity` and its like stand as words.
-fn real(value: &serde_json::Value) -> f64 {
-    match value {
-        serde_json::Value::String(word) if word.starts_with('-') => f64::NEG_INFINITY,
-        serde_json::Value::String(word) if word.starts_with("Inf") || word.starts_with("inf") => f64::INFINITY,
-        value => value.as_f64().unwrap_or(f64::NAN),
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Real {
+    Number(f64),
+    Word(Box<str>),
+    Other(IgnoredAny),
+}
+
+impl Real {
+    fn value(&self) -> f64 {
+        match self {
+            Self::Number(value) => *value,
+            Self::Word(word) if word.starts_with('-') => f64::NEG_INFINITY,
+            Self::Word(word) if word.starts_with("Inf") || word.starts_with("inf") => f64::INFINITY,
+            Self::Word(_) | Self::Other(_) => f64::NAN,
+        }
     }
 }

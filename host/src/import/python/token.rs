@@ -25,6 +25,9 @@ const SIGNS: [&str; 36] = [
     "{", "}", ",", ":", ".", "=", "+", "-", "*", "/", "%", "<", ">", "@", "&", "|", "^",
 ];
 
+/// Most tokens of a text: a call in the code of a network has some thirty.
+const MAX_TOKENS: usize = 3_000_000;
+
 /// Most levels of indentation.
 const MAX_INDENT: usize = 100;
 
@@ -38,6 +41,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, SyntaxError> {
     let mut at_start = true;
     loop {
         let fail = |message: String| SyntaxError { line, message };
+        if tokens.len() > MAX_TOKENS {
+            return Err(fail(format!("more than {MAX_TOKENS} words and signs")));
+        }
         if at_start && open == 0 {
             let indent = rest.len().saturating_sub(rest.trim_start_matches(' ').len());
             let body = rest.trim_start_matches(' ');

@@ -3,10 +3,17 @@
 //! Nothing is executed: a class is a name, and of functions only those that rebuild tensors are known. Values lie in one list and
 //! refer to each other by number, so that no nesting, cycle or repetition costs more than its bytes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Most values of a pickle.
 const MAX_VALUES: usize = 2_000_000;
+
+/// Most instructions of a pickle: a value takes two or three.
+const MAX_STEPS: usize = 8_000_000;
+
+/// Most bytes of names and lists that are copied from one value to another.
+const MAX_COPIED: usize = 16 << 20;
 
 /// Number of a value in its pickle.
 pub(super) type Id = u32;
@@ -73,6 +80,8 @@ impl Pickle {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            steps: 0,
+            copied: 0,
         };
         while !reader.step().map_err(|message| format!("{message} at byte {}", reader.at))? {}
         Ok(reader.pickle)
@@ -87,6 +96,8 @@ struct Reader<'a> {
     /// Heights of the stack at open marks.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    steps: usize,
+    copied: usize,
 }
 
 impl Reader<'_> {
@@ -152,12 +163,44 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn words(&self, id: Id) -> String {
-        match self.pickle.node(id) {
-            Node::Str(word) | Node::Global(word) => word.clone(),
-            Node::Int(number) => number.to_string(),
-            _ => String::new(),
+    /// Counts bytes that are copied: an instruction of one byte may ask for millions.
+    fn charge(&mut self, bytes: usize) -> Result<(), String> {
+        self.copied = self.copied.saturating_add(bytes);
+        if self.copied > MAX_COPIED {
+            return Err(format!("its values repeat more than {} MiB of others", MAX_COPIED >> 20));
         }
+        Ok(())
+    }
+
+    fn words(&mut self, id: Id) -> Result<String, String> {
+        let words = match self.pickle.node(id) {
+            Node::Str(word) | Node::Global(word) => Cow::Borrowed(word.as_str()),
+            Node::Int(number) => Cow::Owned(number.to_string()),
+            _ => Cow::Borrowed(""),
+        };
+        let length = words.len();
+        let words = if self.copied.saturating_add(length) > MAX_COPIED { String::new() } else { words.into_owned() };
+        self.charge(length)?;
+        Ok(words)
+    }
+
+    /// A value once more.
+    fn copy(&mut self, id: Id) -> Result<Node, String> {
+        let bytes = match self.pickle.node(id) {
+            Node::List(items) | Node::Tuple(items) | Node::Dict(items) => items.len().saturating_mul(size_of::<Id>()),
+            Node::Str(text) | Node::Global(text) | Node::Object { class: text, .. } => text.len(),
+            Node::Storage { key, element } => key.len().saturating_add(element.len()),
+            Node::Tensor { extents, .. } => extents.len().saturating_mul(size_of::<i64>()),
+            Node::None | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Other => 0,
+        };
+        self.charge(bytes)?;
+        Ok(self.pickle.node(id).clone())
+    }
+
+    /// The numbers of a list.
+    fn extents(&mut self, id: Id) -> Result<Vec<i64>, String> {
+        self.charge(self.items(id).len().saturating_mul(size_of::<i64>()))?;
+        Ok(self.items(id).iter().map(|&size| self.int(size).unwrap_or(-1)).collect())
     }
 
     fn items(&self, id: Id) -> &[Id] {
@@ -176,47 +219,52 @@ impl Reader<'_> {
     }
 
     /// A function applied to arguments.
-    fn reduced(&self, function: Id, arguments: Id) -> Node {
-        let Node::Global(name) = self.pickle.node(function) else { return Node::Other };
-        match (name.as_str(), self.items(arguments)) {
+    fn reduced(&mut self, function: Id, arguments: Id) -> Result<Node, String> {
+        let Node::Global(name) = self.pickle.node(function) else { return Ok(Node::Other) };
+        let items = self.items(arguments);
+        Ok(match (name.as_str(), items) {
             (
                 "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
                 &[storage, offset, sizes, ref rest @ ..],
             ) => {
-                let extents = self.items(sizes).iter().map(|&size| self.int(size).unwrap_or(-1)).collect();
                 let learned = rest.get(1).is_some_and(|&flag| self.pickle.node(flag) == &Node::Bool(true));
-                Node::Tensor { storage, offset: self.int(offset).unwrap_or(0), extents, learned }
+                let offset = self.int(offset).unwrap_or(0);
+                Node::Tensor { storage, offset, extents: self.extents(sizes)?, learned }
             }
             ("torch._utils._rebuild_qtensor", &[storage, offset, sizes, ..]) => {
-                let extents = self.items(sizes).iter().map(|&size| self.int(size).unwrap_or(-1)).collect();
-                Node::Tensor { storage, offset: self.int(offset).unwrap_or(0), extents, learned: false }
+                let offset = self.int(offset).unwrap_or(0);
+                Node::Tensor { storage, offset, extents: self.extents(sizes)?, learned: false }
             }
-            ("torch._utils._rebuild_parameter", &[tensor, ..]) => self.pickle.node(tensor).clone(),
             ("collections.OrderedDict", _) => Node::Dict(Vec::new()),
+            // `restore_type_tag(value, type)` only says which type a list or dictionary has.
             (
-                "torch.jit._pickle.build_intlist"
+                "torch._utils._rebuild_parameter"
+                | "torch.jit._pickle.build_intlist"
                 | "torch.jit._pickle.build_doublelist"
                 | "torch.jit._pickle.build_boollist"
-                | "torch.jit._pickle.build_tensorlist",
-                &[list],
-            ) => self.pickle.node(list).clone(),
-            // `restore_type_tag(value, type)` only says which type a list or dictionary has.
-            ("torch.jit._pickle.restore_type_tag", &[value, ..]) => self.pickle.node(value).clone(),
-            (class, _) if class.starts_with("__torch__.") => Node::Object { class: class.to_owned(), state: None },
+                | "torch.jit._pickle.build_tensorlist"
+                | "torch.jit._pickle.restore_type_tag",
+                &[value, ..],
+            ) => self.copy(value)?,
+            (class, _) if class.starts_with("__torch__.") => Node::Object { class: self.words(function)?, state: None },
             _ => Node::Other,
-        }
+        })
     }
 
-    fn persistent(&self, id: Id) -> Node {
-        match self.items(id) {
-            &[_, element, key, ..] => Node::Storage { key: self.words(key), element: self.words(element) },
+    fn persistent(&mut self, id: Id) -> Result<Node, String> {
+        Ok(match self.items(id) {
+            &[_, element, key, ..] => Node::Storage { key: self.words(key)?, element: self.words(element)? },
             _ => Node::Other,
-        }
+        })
     }
 
     /// Executes one instruction; true at the end.
     #[allow(clippy::too_many_lines, reason = "one arm an instruction")]
     fn step(&mut self) -> Result<bool, String> {
+        self.steps = self.steps.saturating_add(1);
+        if self.steps > MAX_STEPS {
+            return Err(format!("more than {MAX_STEPS} instructions"));
+        }
         let instruction = self.number(1)?;
         let code = u8::try_from(instruction).unwrap_or(0);
         match code {
@@ -312,7 +360,7 @@ impl Reader<'_> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let name = format!("{}.{}", self.words(module), self.words(name));
+                let name = format!("{}.{}", self.words(module)?, self.words(name)?);
                 self.push(Node::Global(name))?;
             }
             b')' => self.push(Node::Tuple(Vec::new()))?,
@@ -373,17 +421,17 @@ impl Reader<'_> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                let node = self.persistent(id);
+                let node = self.persistent(id)?;
                 self.push(node)?;
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                let node = self.reduced(function, arguments);
+                let node = self.reduced(function, arguments)?;
                 self.push(node)?;
             }
             0x81 => {
                 let (_, class) = (self.pop()?, self.pop()?);
-                let class = self.words(class);
+                let class = self.words(class)?;
                 self.push(Node::Object { class, state: None })?;
             }
             b'b' => {
@@ -396,5 +444,34 @@ impl Reader<'_> {
             other => return Err(format!("instruction {other:#04x} is not known")),
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_pickle_cannot_ask_for_much_memory() {
+        let refused = |parts: &[&[u8]]| {
+            let bytes = parts.concat();
+            assert!(bytes.len() < 12_000_000);
+            Pickle::read(&bytes).expect_err("refused")
+        };
+        // A name twice as long with each three bytes: the name of a module and that of a class, joined.
+        assert!(refused(&[b"X\x04\0\0\0aaaa", &b"2\x93".repeat(60), b"."]).contains("repeat"));
+        let list = [b"](".as_slice(), &b"N".repeat(500_000), b"e"].concat();
+        let again = b"h\x00h\x01R".repeat(3000);
+        assert!(
+            refused(&[b"ctorch.jit._pickle\nbuild_intlist\nq\x00", &list, b"\x85q\x01", &again, b"."])
+                .contains("repeat")
+        );
+        assert!(
+            refused(&[b"ctorch._utils\n_rebuild_tensor_v2\nq\x00(NK\x01", &list, b"NNtq\x01", &again, b"."])
+                .contains("repeat")
+        );
+        let key = [b"X\0\0\x10\0".as_slice(), &b"a".repeat(1 << 20)].concat();
+        assert!(refused(&[b"(NX\x01\0\0\0a", &key, b"tq\x00", &b"h\x00Q".repeat(1000), b"."]).contains("repeat"));
+        assert!(refused(&[b"N", &b"\x94".repeat(9_000_000), b"."]).contains("instructions"));
     }
 }

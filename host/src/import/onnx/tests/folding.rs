@@ -153,3 +153,18 @@ fn a_bias_with_replaced_elements_is_still_learned() {
     let import = good(graph(vec![info("x", FLOAT, &[2, 20])], stored, nodes));
     assert_eq!((ops(&import), work(&import).params), (vec!["add"], 20));
 }
+
+#[test]
+fn the_shape_of_a_scalar_is_an_empty_list() {
+    let nodes = vec![
+        node("ConstantOfShape", &["none"], &["c"]),
+        node("Add", &["c", "one"], &["count"]),
+        node("Cast", &["count"], &["n"]).int("to", 7),
+        node("Unsqueeze", &["n", "axis"], &["shape"]),
+        node("Expand", &["x", "shape"], &["e"]),
+        node("Relu", &["e"], &["y"]),
+    ];
+    let stored = vec![ints("none", &[]), raw("one", FLOAT, &[], 5_f32.to_le_bytes().to_vec()), ints("axis", &[0])];
+    let import = good(graph(vec![info("x", FLOAT, &[1])], stored, nodes));
+    assert_eq!((ops(&import), last(&import), import.unsupported.len()), (vec!["expand", "relu"], vec![5], 0));
+}

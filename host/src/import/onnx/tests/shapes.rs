@@ -102,6 +102,67 @@ fn inputs_stand_for_weights_only_in_a_file_without_weights() {
 }
 
 #[test]
+fn weights_are_known_by_their_names_where_no_layer_tells() {
+    let inputs = |name: &str| vec![info("x", FLOAT, &[2, 4]), info("bias", FLOAT, &[6]), info(name, FLOAT, &[4, 6])];
+    let nodes = |name: &str| vec![node("MatMul", &["x", name], &["z"]), node("Add", &["z", "bias"], &["y"])];
+    let import = good(graph(inputs("fc.weight"), vec![], nodes("fc.weight")));
+    assert_eq!((ops(&import), work(&import).params), (vec!["linear", "add"], 24 + 6));
+    let import = good(graph(inputs("other"), vec![], nodes("other")));
+    assert_eq!((ops(&import), work(&import).params), (vec!["mat_mul", "add"], 0));
+}
+
+#[test]
+fn an_absent_weight_whose_shape_is_read_or_elements_replaced_is_one() {
+    let inputs = vec![
+        info("x", FLOAT, &[1, 4, 6]),
+        info("fc.weight", FLOAT, &[6, 4]),
+        info("p.bias", FLOAT, &[4]),
+        info("q.bias", FLOAT, &[4]),
+    ];
+    let nodes = vec![
+        node("Transpose", &["fc.weight"], &["w"]).ints("perm", &[1, 0]),
+        node("Transpose", &["w"], &["v"]).ints("perm", &[1, 0]),
+        node("MatMul", &["x", "v"], &["z"]),
+        node("Shape", &["p.bias"], &["s"]),
+        node("Slice", &["p.bias", "start", "s"], &["p"]),
+        node("Add", &["z", "p"], &["a"]),
+        node("ScatterND", &["q.bias", "at", "zero"], &["q"]),
+        node("Add", &["a", "q"], &["y"]),
+    ];
+    let at = raw("at", INT64, &[1, 1], 1_i64.to_le_bytes().to_vec());
+    let import = good(graph(inputs, vec![ints("start", &[0]), at, floats("zero", &[0.0])], nodes));
+    assert_eq!(work(&import).params, 24 + 4 + 4, "{:?}", ops(&import));
+}
+
+#[test]
+fn a_roll_by_nothing_joins_an_empty_part_and_the_whole() {
+    let stored = vec![ints("zero", &[0]), ints("end", &[i64::MAX]), ints("axis", &[1])];
+    let nodes = vec![
+        node("Slice", &["x", "zero", "end", "axis"], &["whole"]),
+        node("Slice", &["x", "zero", "zero", "axis"], &["none"]),
+        node("Concat", &["whole", "none"], &["c"]).int("axis", 1),
+        node("Relu", &["c"], &["y"]),
+    ];
+    let import = good(graph(vec![info("x", FLOAT, &[2, 5])], stored, nodes));
+    assert_eq!((ops(&import), last(&import), import.unsupported.len()), (vec!["relu"], vec![2, 5], 0));
+}
+
+#[test]
+fn what_is_computed_from_frequencies_is_no_parameter() {
+    let stored = vec![weight("rope.inv_freq", &[1, 4]), ints("places", &[0, 1, 2])];
+    let nodes = vec![
+        node("Cast", &["places"], &["t"]).int("to", 1),
+        node("Unsqueeze", &["t"], &["u"]).ints("axes", &[1]),
+        node("Mul", &["u", "rope.inv_freq"], &["f"]),
+        node("Concat", &["f", "f"], &["e"]).int("axis", 1),
+        node("Cos", &["e"], &["c"]),
+        node("Mul", &["x", "c"], &["y"]),
+    ];
+    let import = read_as(graph(vec![info("x", FLOAT, &[2, 3, 8])], stored, nodes), 11, &Options::default());
+    assert_eq!(work(&import.expect("a graph")).params, 0);
+}
+
+#[test]
 fn what_no_op_describes_is_listed_and_its_result_declared_or_unknown() {
     let mut model = graph(
         vec![info("x", FLOAT, &[1, 2, 8, 8]), info("grid", FLOAT, &[1, 4, 4, 2])],
