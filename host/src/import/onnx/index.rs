@@ -44,6 +44,11 @@ impl Importer {
                 let x = self.tensor(call, 0)?;
                 self.emit(call, Op::Pick(Pick { shape: shape(&dims)? }), &[values, x])?
             }
+            // Nothing is replaced.
+            _ if self.dims(call, 1)?.contains(&0) => {
+                let data = self.operand(call, 0)?;
+                return self.alias(data);
+            }
             _ => {
                 let operands = [self.tensor(call, 0)?, self.tensor(call, 1)?, self.tensor(call, 2)?];
                 let combine = call.text("reduction", "none")? != "none";

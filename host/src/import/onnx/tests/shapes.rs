@@ -136,12 +136,15 @@ fn an_absent_weight_whose_shape_is_read_or_elements_replaced_is_one() {
 
 #[test]
 fn a_roll_by_nothing_joins_an_empty_part_and_the_whole() {
-    let stored = vec![ints("zero", &[0]), ints("end", &[i64::MAX]), ints("axis", &[1])];
+    let nowhere = raw("nowhere", INT64, &[0, 1], Vec::new());
+    let stored = vec![ints("zero", &[0]), ints("end", &[i64::MAX]), ints("axis", &[1]), nowhere];
     let nodes = vec![
         node("Slice", &["x", "zero", "end", "axis"], &["whole"]),
         node("Slice", &["x", "zero", "zero", "axis"], &["none"]),
         node("Concat", &["whole", "none"], &["c"]).int("axis", 1),
-        node("Relu", &["c"], &["y"]),
+        node("Slice", &["c", "zero", "zero", "zero"], &["rows"]),
+        node("ScatterND", &["c", "nowhere", "rows"], &["r"]),
+        node("Relu", &["r"], &["y"]),
     ];
     let import = good(graph(vec![info("x", FLOAT, &[2, 5])], stored, nodes));
     assert_eq!((ops(&import), last(&import), import.unsupported.len()), (vec!["relu"], vec![2, 5], 0));
