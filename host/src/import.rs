@@ -87,6 +87,8 @@ struct Format {
     /// Whether a file that begins with these bytes is of this format.
     begins: fn(&[u8]) -> bool,
     read: Reader,
+    /// Whether shapes of inputs can be given.
+    takes_inputs: bool,
 }
 
 /// The formats. Where the end of a file's name tells nothing, the first whose beginning fits is taken.
@@ -97,26 +99,36 @@ const FORMATS: &[Format] = &[
         // The version of the format stands first: field 1, a number.
         begins: |bytes| bytes.first() == Some(&0x08),
         read: onnx::read,
+        takes_inputs: false,
     },
-    Format { name: "torch.export archive", extensions: &["pt2"], begins: |_| false, read: pt2::read },
+    Format {
+        name: "torch.export archive",
+        extensions: &["pt2"],
+        begins: |_| false,
+        read: pt2::read,
+        takes_inputs: true,
+    },
     Format {
         name: "TorchScript",
         extensions: &["pt", "pth", "ts", "torchscript"],
         // A zip archive.
         begins: |bytes| bytes.starts_with(b"PK\x03\x04"),
         read: torchscript::read,
+        takes_inputs: true,
     },
     Format {
         name: "TFLite",
         extensions: &["tflite", "lite"],
         begins: |bytes| bytes.get(4..8) == Some(tflite::IDENTIFIER),
         read: tflite::read,
+        takes_inputs: false,
     },
     Format {
         name: "JSON",
         extensions: &["json"],
         begins: |bytes| bytes.trim_ascii_start().first() == Some(&b'{'),
         read: json::read,
+        takes_inputs: false,
     },
 ];
 
@@ -131,7 +143,17 @@ const BEGINNING: u64 = 64;
 pub fn import(source: &str, options: &Options) -> Result<Import, ImportError> {
     match inline::read(source, options) {
         Some(import) => import,
-        None => (format(source)?.read)(Path::new(source), options),
+        None => {
+            let format = format(source)?;
+            if !options.inputs.is_empty() && !format.takes_inputs {
+                let message = format!(
+                    "shapes of inputs are given, but {} holds them: --batch and --dim change them",
+                    format.name
+                );
+                return Err(ImportError { file: source.to_owned(), at: None, message });
+            }
+            (format.read)(Path::new(source), options)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use derate_core::graph::Tables;
 use derate_core::units::Flops;
 use derate_core::work::Class;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &GraphStats, format: Format) -> Result<Outcome> {
 fn stats(import: Import, args: &GraphStats) -> Result<Stats> {
     let Import { graph, unsupported, bookkeeping } = import;
     let view = graph.view();
-    let work = view.total_work()?;
+    let work = view.total_work().with_context(|| graph.name().to_owned())?;
     let footprint = graph.footprint()?;
     let ops = ops(&graph)?;
     let mut scratch = Scratch::new(&graph);

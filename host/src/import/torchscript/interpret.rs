@@ -105,7 +105,7 @@ pub(super) fn follow(
     if options.inputs.len() < needed || options.inputs.len() > parameters.len() {
         let names: Vec<&str> = parameters.iter().map(|(name, _)| &**name).collect();
         let message = format!(
-            "{} shapes of inputs for forward({}), which this format does not store: give each with --input 1x3x224x224",
+            "{} shapes of inputs are given, forward({}) takes {needed}: this format does not store them; give each with --input 1x3x224x224",
             options.inputs.len(),
             names.join(", ")
         );
@@ -121,7 +121,16 @@ pub(super) fn follow(
         Stop::Raised(message) => refuse(None, format!("its code raises an error on these inputs: {message}")),
     })?;
     interpreter.lay_out(&result, 8);
-    interpreter.lowering.builder.finish()
+    let import = interpreter.lowering.builder.finish()?;
+    // What core refuses at once is mostly the shape that was given.
+    match import.unsupported.first() {
+        Some(first) if import.graph.names().is_empty() => {
+            let message =
+                format!("{}: {}; no op can be counted: does --input give the right shapes?", first.op, first.reason);
+            Err(refuse(Some(&first.name), message))
+        }
+        _ => Ok(import),
+    }
 }
 
 impl Interpreter {
@@ -294,7 +303,10 @@ impl Interpreter {
 
     /// Lists control flow that cannot be decided; what it would set is unknown.
     fn undecided(&mut self, frame: &mut Frame, what: &str, why: &Rc<str>, blocks: &[&[Statement]]) -> Flow {
-        let reason: Rc<str> = format!("a condition that is not known: {why}").into();
+        // One cause, however many conditions hang on it.
+        let unknown = "a condition that is not known";
+        let reason: Rc<str> =
+            if why.starts_with(unknown) { Rc::clone(why) } else { format!("{unknown}: {why}").into() };
         self.lowering.builder.unsupported(if frame.path.is_empty() { "forward" } else { &frame.path }, what, &*reason);
         let mut names = Vec::new();
         let returns = blocks.iter().any(|block| assigned(block, &mut names));
