@@ -71,9 +71,9 @@ fn torchscript_needs_shapes_of_inputs() -> Tested {
     let error = torchscript::read(&path, &Options::default()).err().ok_or("no shape is given")?.to_string();
     assert!(error.contains("--input 1x3x224x224"), "{error}");
     let options = Options { inputs: vec![vec![3, 13]], ..Options::default() };
-    let import = torchscript::read(&path, &options)?;
-    // 13 features do not fit a layer of 12: it is listed, not counted.
-    assert!(!import.unsupported.is_empty());
+    // 13 features do not fit a layer of 12, and with it nothing can be counted.
+    let error = torchscript::read(&path, &options).err().ok_or("13 features fit")?.to_string();
+    assert!(error.contains("linear") && error.contains("does --input give the right shapes?"), "{error}");
     Ok(())
 }
 
