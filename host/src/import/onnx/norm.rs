@@ -38,9 +38,11 @@ impl Importer {
             "GroupNormalization" => {
                 let groups = u32::try_from(call.int("num_groups", 0)?).unwrap_or(0);
                 let channels = dims.get(1).copied().unwrap_or(0);
-                // Up to opset 20 factors belong to groups, from 21 on to channels: as many as there are are learned.
-                let affine = if self.vector(call, 1)? == channels { Affine::BOTH } else { Affine::NONE };
-                self.affine(call, x, Op::GroupNorm(GroupNorm { groups, affine }), [Some(1), Some(2)])?
+                // Up to opset 20 factors belong to groups, from 21 on to channels, as in core: others are not counted as none.
+                if self.vector(call, 1)? != channels {
+                    return unsupported("factors and addends of groups rather than of channels");
+                }
+                self.affine(call, x, Op::GroupNorm(GroupNorm { groups, affine: Affine::BOTH }), [Some(1), Some(2)])?
             }
             "LRN" => {
                 let size = call.int("size", 0)?;

@@ -122,6 +122,16 @@ fn normalisations_and_their_vectors() {
     assert_eq!((ops(&import), work(&import).params), (expected.to_vec(), 12 + 12 + 12 + 6));
 }
 
+/// Up to opset 20 a group normalisation has a factor for each group, which core cannot say: it is listed, its factors are not lost.
+#[test]
+fn factors_of_groups_are_listed() {
+    let nodes = vec![node("GroupNormalization", &["x", "s", "b"], &["y"]).int("num_groups", 3)];
+    let weights = vec![weight("s", &[3]), weight("b", &[3])];
+    let import = good(graph(vec![info("x", FLOAT, &[2, 6, 4, 4])], weights, nodes));
+    let listed: Vec<&str> = import.unsupported.iter().map(|node| node.op.as_str()).collect();
+    assert_eq!(listed, ["GroupNormalization"]);
+}
+
 #[test]
 fn einsum_is_a_contraction() {
     let sum = |equation: &str, a: &[i64], b: &[i64]| {
