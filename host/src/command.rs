@@ -25,6 +25,8 @@ mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
 mod sweep;
+#[cfg(not(feature = "torch"))]
+mod torch;
 mod verify;
 
 use std::num::NonZeroU32;
@@ -32,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::Parser;
 use derate_core::estimate::Target;
 use derate_core::hardware::Hardware;
 
@@ -64,6 +67,28 @@ impl From<Outcome> for ExitCode {
             Outcome::Interrupted => 130,
         })
     }
+}
+
+/// The program: parses the command line, runs its verb, prints an error where there is one, and ends with its code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: {}", described(&error));
+            Outcome::BadInput.into()
+        }
+    }
+}
+
+/// The error and its causes, each said once: many name their cause already.
+fn described(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
 }
 
 /// Runs a verb.

@@ -1,4 +1,4 @@
-//! Builds the `derate` binary with libtorch, and says beforehand which tool is missing.
+//! Builds `derate` and, with libtorch, `derate-torch`; says beforehand which tool is missing.
 
 use std::path::{Path, PathBuf};
 
@@ -13,22 +13,25 @@ pub(crate) enum Profile {
     Release,
 }
 
-/// Builds `derate` with the feature `torch` and returns the path of the binary.
+/// Builds `derate`, and beside it `derate-torch`, which it starts for what measures; returns the path of `derate`.
 ///
 /// # Errors
 /// If a tool or libtorch cannot be had, or the build fails.
 pub(crate) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
     let libtorch = set_up(Install::Allowed)?;
-    let mut cargo = process::cargo(root);
-    cargo.arg("build");
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
-    cargo.args(["--package", "derate", "--features", "torch"]);
-    libtorch.set_environment(&mut cargo);
-    let binaries = process::build_binaries(&mut cargo)?;
-    let derate = binaries.into_iter().find(|binary| binary.name == "derate");
-    derate.map(|binary| binary.executable).context("the build made no binary named derate")
+    let make = |name: &str, features: &[&str]| {
+        let mut cargo = process::cargo(root);
+        cargo.arg("build");
+        if profile == Profile::Release {
+            cargo.arg("--release");
+        }
+        cargo.args(["--package", "derate", "--bin", name]).args(features);
+        libtorch.set_environment(&mut cargo);
+        let made = process::build_binaries(&mut cargo)?.into_iter().find(|binary| binary.name == name);
+        made.map(|binary| binary.executable).with_context(|| format!("the build made no binary named {name}"))
+    };
+    make("derate-torch", &["--features", "torch"])?;
+    make("derate", &[])
 }
 
 /// libtorch and the tools to compile its bindings.

@@ -100,9 +100,9 @@ struct Measured {
 }
 
 pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
-    // Whatever cannot work is said before any work.
-    if args.measure && cfg!(not(feature = "torch")) {
-        bail!("--measure: {}", super::sweep::NO_TORCH);
+    #[cfg(not(feature = "torch"))]
+    if args.measure {
+        return super::torch::hand_over();
     }
     let described = args.precision.map_or(DataType::Fp32, Precision::data_type);
     let import = args.network.read(described)?;
@@ -114,6 +114,7 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
         Some(precision) => retyped(&import.graph, precision.data_type())?,
         None => import.graph,
     };
+    #[cfg(feature = "torch")]
     if args.measure {
         runs(&graph)?;
     }
@@ -134,6 +135,9 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     let calibration = fit.as_ref().map(|fit| fit.calibration);
     let calibrated = Target { calibration: calibration.as_ref(), ..target };
     let ops = op_estimates(graph.view(), &calibrated)?.collect::<Result<Vec<_>, _>>()?;
+    #[cfg(not(feature = "torch"))]
+    let measured = None;
+    #[cfg(feature = "torch")]
     let measured = if args.measure {
         match measure(&graph, precision, &file, threads, args.block_time)? {
             Some(measured) => Some(measured),
@@ -200,11 +204,6 @@ fn runs(graph: &GraphBuf) -> Result<()> {
     network.map(drop).with_context(|| format!("--measure: {}", graph.name()))
 }
 
-#[cfg(not(feature = "torch"))]
-fn runs(_graph: &GraphBuf) -> Result<()> {
-    bail!("--measure: {}", super::sweep::NO_TORCH)
-}
-
 #[cfg(feature = "torch")]
 fn measure(
     graph: &GraphBuf,
@@ -229,17 +228,6 @@ fn measure(
         Some(Measurement::Skipped { reason }) => bail!("{} could not be measured: {reason}", graph.name()),
         None => bail!("{} could not be measured", graph.name()),
     }
-}
-
-#[cfg(not(feature = "torch"))]
-fn measure(
-    _graph: &GraphBuf,
-    _precision: Precision,
-    _file: &crate::hardware_file::HardwareFile,
-    _threads: u32,
-    _block_time: f64,
-) -> Result<Option<Measured>> {
-    bail!("--measure: {}", super::sweep::NO_TORCH)
 }
 
 fn said(

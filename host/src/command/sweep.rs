@@ -2,24 +2,20 @@
 
 #[cfg(not(feature = "torch"))]
 use {
-    super::Outcome,
+    super::{Outcome, torch::hand_over},
     crate::cli::{Format, MeasureMemory, SweepArgs},
     crate::sweep::Kind,
-    anyhow::{Result, bail},
+    anyhow::Result,
 };
-
-/// Without libtorch nothing can be measured.
-pub(super) const NO_TORCH: &str =
-    "this derate was built without libtorch and cannot measure; build it with `cargo xtask build`";
 
 #[cfg(not(feature = "torch"))]
 pub(super) fn run(_kind: Kind, _args: &SweepArgs, _format: Format) -> Result<Outcome> {
-    bail!(NO_TORCH)
+    hand_over()
 }
 
 #[cfg(not(feature = "torch"))]
 pub(super) fn measure_memory(_args: &MeasureMemory) -> Result<Outcome> {
-    bail!(NO_TORCH)
+    hand_over()
 }
 
 #[cfg(feature = "torch")]

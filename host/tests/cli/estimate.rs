@@ -69,6 +69,4 @@ fn what_is_wrong_is_refused_by_name() {
     folder.derate(&format!("{ESTIMATE} zoo:resnet18 --dim n=0")).refused(&["n=0", "1 or more"]);
     folder.derate(&format!("{ESTIMATE} zoo:resnet18 --input 1x3x0")).refused(&["1x3x0", "1x3x224x224"]);
     folder.derate(&format!("{ESTIMATE} zoo:resnet18 --block-time 1")).refused(&["--measure"]);
-    #[cfg(not(feature = "torch"))]
-    folder.derate(&format!("{ESTIMATE} zoo:resnet18 --measure")).refused(&["--measure", "built without libtorch"]);
 }

@@ -53,12 +53,48 @@ fn without_a_description_it_is_said_how_to_get_one() {
     ran.refused(&["home/.cache/derate/hardware/this-cpu.toml"]);
 }
 
+/// A copy of the program in a folder of its own: where it was built, a build with libtorch may lie beside it.
+#[cfg(not(feature = "torch"))]
+fn copied(folder: &Folder, line: &str) -> common::Ran {
+    let program = folder.path("bin/derate");
+    if !program.exists() {
+        std::fs::create_dir_all(folder.path("bin")).expect("a folder");
+        let built = env!("CARGO_BIN_EXE_derate");
+        // A file that was just written is busy where another thread starts a program meanwhile: a link is not.
+        std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(drop)).expect("a copy");
+    }
+    let arguments: Vec<&str> = line.split_whitespace().collect();
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).current_dir(folder.path("."));
+    common::Ran::of(command.output().expect("the program starts"))
+}
+
+/// What needs libtorch.
+#[cfg(not(feature = "torch"))]
+const MEASURING: [&str; 3] = [
+    "sweep mlp --quick --hardware two_core.toml",
+    "verify --hardware two_core.toml",
+    "estimate zoo:resnet18 --measure --hardware two_core.toml",
+];
+
 #[cfg(not(feature = "torch"))]
 #[test]
-fn without_libtorch_it_is_said_how_to_build_with_it() {
+fn without_the_program_that_measures_it_is_said_how_to_build_it() {
     let folder = Folder::new();
-    for line in ["sweep mlp --quick --hardware two_core.toml", "verify --hardware two_core.toml"] {
-        folder.derate(line).refused(&["built without libtorch", "cargo xtask build"]);
+    for line in MEASURING {
+        copied(&folder, line).refused(&["built without libtorch", "derate-torch", "cargo xtask build"]);
     }
-    assert_eq!(folder.names(), ["two_core.toml"]);
+    assert_eq!(folder.names(), ["bin", "two_core.toml"]);
+}
+
+#[cfg(all(unix, not(feature = "torch")))]
+#[test]
+fn what_measures_is_left_to_the_program_beside_it() {
+    let folder = Folder::new();
+    copied(&folder, "verify").refused(&["derate-torch"]);
+    std::os::unix::fs::symlink("/bin/echo", folder.path("bin/derate-torch")).expect("a link");
+    for line in MEASURING {
+        let ran = copied(&folder, line);
+        assert_eq!((ran.code, ran.stdout), (Some(0), format!("{line}\n")), "{}", ran.stderr);
+    }
 }

@@ -139,7 +139,7 @@ impl Importer {
         if count == 2 {
             for (number, other) in [(1, 0), (0, 1)] {
                 let Some(stored) = self.stored(call, number) else { continue };
-                if stored.elements() != 1 {
+                if stored.elements() != 1 || stored.learned {
                     continue;
                 }
                 let operand = self.operand(call, other)?;

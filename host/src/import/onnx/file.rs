@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::call::data_type;
 use super::proto::{Model, Tensor};
-use super::value::{Data, Source, Stored, elements, is_float};
+use super::value::{Data, Source, Stored, elements};
 use super::wire;
 use crate::import::ImportError;
 
@@ -84,7 +84,7 @@ impl Folder {
         }
     }
 
-    /// A stored tensor; `Ok(Err(reason))` for one whose element type has no counterpart.
+    /// A stored tensor, taken for a constant; `Ok(Err(reason))` for one whose element type has no counterpart.
     pub(super) fn stored(&self, name: &str, tensor: &Tensor) -> Result<Result<Stored, String>, String> {
         let dims = dims(&tensor.dims)?;
         let data_type = match data_type(tensor.data_type) {
@@ -94,13 +94,12 @@ impl Folder {
         let bytes = data_type.bytes(elements(&dims)).map_err(|source| source.to_string())?.0;
         let source =
             if tensor.data_location == 1 { self.external(tensor, bytes)? } else { inline(tensor, bytes, data_type)? };
-        let learned = is_float(data_type) && elements(&dims) > 1;
         Ok(Ok(Stored {
             name: name.to_owned(),
             dims,
             data_type,
             storage: data_type,
-            learned,
+            learned: false,
             part: None,
             data: Data::from_source(source),
         }))

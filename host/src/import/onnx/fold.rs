@@ -55,7 +55,7 @@ impl Importer {
             (0..).zip(&stored).filter_map(|(position, value)| {
                 let value = value.as_ref()?;
                 let quantized = call.op() == "Gather" && position == 0 && is_quantized_table(value);
-                (quantized || value.learned && may_be_learned(call, position)).then_some(value)
+                (quantized || value.learned && may_be_learned(call, position, value)).then_some(value)
             })
         };
         if learned().any(|value| value.elements() > FEW) {
@@ -83,11 +83,16 @@ impl Importer {
             },
         };
         // What is computed from frequencies or masks is no more learned than they are.
+        // What is computed from one learned number is still that number.
+        let number = learned().find(|value| value.elements() == 1 && !is_table(value)).map(|value| value.name.clone());
         let learned = learned().any(|value| !is_table(value));
         let values = constants.into_iter().enumerate().map(|(position, constant)| {
-            let learned = learned && is_float(constant.data_type) && elements(&constant.dims) > 1;
+            let one = elements(&constant.dims) == 1;
+            let number = number.as_ref().filter(|_| one);
+            let learned = learned && is_float(constant.data_type) && (number.is_some() || !one);
+            let own = || call.output(position).unwrap_or_default().to_owned();
             Value::Stored(Rc::new(Stored {
-                name: call.output(position).unwrap_or_default().to_owned(),
+                name: number.cloned().unwrap_or_else(own),
                 dims: constant.dims,
                 data_type: constant.data_type,
                 storage: constant.data_type,
@@ -143,8 +148,7 @@ impl Importer {
     fn constant(&mut self, call: &Call<'_>, name: &str) -> Result<Value, Stop> {
         if let Some(tensor) = call.tensor("value")? {
             return Ok(match self.tensor_of(name, tensor).map_err(Stop::Wrong)? {
-                // What the graph writes down as a constant was not learned.
-                Ok(stored) => Value::Stored(Rc::new(Stored { learned: false, ..stored })),
+                Ok(stored) => Value::Stored(Rc::new(stored)),
                 Err(reason) => Value::Unknown(reason),
             });
         }

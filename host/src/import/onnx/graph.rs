@@ -13,7 +13,7 @@ use super::file::Folder;
 use super::inputs::{self, Bound};
 use super::order::order;
 use super::proto::{Graph, Node, Tensor, ValueInfo};
-use super::value::{Data, Elements, Stored, Value, elements, is_float};
+use super::value::{Data, Elements, Names, Stored, Value};
 use crate::import::build::Builder;
 use crate::import::{Import, ImportError, Options};
 
@@ -36,6 +36,7 @@ pub(super) struct Importer {
     declared: HashMap<String, Declared>,
     bound: Bound,
     folder: Folder,
+    names: Names,
     /// Stored tensors that entered the graph as tensors.
     pub(super) entered: HashMap<String, TensorId>,
     depth: u32,
@@ -74,6 +75,7 @@ pub(super) fn import(path: &Path, graph: &Graph, opset: i64, options: &Options) 
         declared: HashMap::new(),
         bound,
         folder: Folder::of(path),
+        names: Names::of(initializers.iter().copied().chain(weights.iter().copied())),
         entered: HashMap::new(),
         depth: 0,
     };
@@ -97,7 +99,7 @@ impl Importer {
             .map_err(|kind| error(format!("this input has elements of type {kind}")))?;
         let dims = inputs::declared(info, &self.bound).map_err(error)?.unwrap_or_default();
         let dims: Vec<u32> = dims.into_iter().map(Option::unwrap_or_default).collect();
-        let learned = is_float(data_type) && elements(&dims) > 1;
+        let learned = self.names.may_be_parameter(&info.name, &dims, data_type);
         Ok(Stored {
             name: info.name.clone(),
             dims,
@@ -118,7 +120,10 @@ impl Importer {
             }
             let stored = self.folder.stored(&tensor.name, tensor);
             let value = match stored.map_err(|message| self.builder.error(&tensor.name, message))? {
-                Ok(stored) => Value::Stored(Rc::new(stored)),
+                Ok(stored) => {
+                    let learned = self.names.may_be_parameter(&stored.name, &stored.dims, stored.data_type);
+                    Value::Stored(Rc::new(Stored { learned, ..stored }))
+                }
                 Err(reason) => Value::Unknown(reason),
             };
             self.values.insert(tensor.name.clone(), value);

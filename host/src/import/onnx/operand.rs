@@ -59,7 +59,7 @@ impl Importer {
     pub(super) fn tensor(&mut self, call: &Call<'_>, position: usize) -> Result<TensorId, Stop> {
         match self.operand(call, position)? {
             Value::Tensor(id) => Ok(id),
-            Value::Stored(stored) => self.enter(call, &stored, may_be_learned(call, position)),
+            Value::Stored(stored) => self.enter(call, &stored, may_be_learned(call, position, &stored)),
             Value::Unknown(reason) => unsupported(reason),
         }
     }
@@ -164,8 +164,11 @@ impl Importer {
 }
 
 /// Whether an operand at this position may be a parameter: not what is subtracted, divided by, compared or chosen by.
-pub(super) fn may_be_learned(call: &Call<'_>, position: usize) -> bool {
+pub(super) fn may_be_learned(call: &Call<'_>, position: usize, stored: &Stored) -> bool {
     match call.op() {
+        // One number is a parameter by its name: it may well divide.
+        "Sub" | "Div" | "Pow" if stored.elements() == 1 => true,
+        "QuantizeLinear" | "DequantizeLinear" => position == 0 || stored.elements() > 1,
         "Sub" | "Div" | "Pow" | "Mod" | "Min" | "Max" | "Equal" | "Less" | "Greater" | "LessOrEqual"
         | "GreaterOrEqual" | "OneHot" | "Range" | "CumSum" => false,
         "Where" => position > 0,

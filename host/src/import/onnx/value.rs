@@ -33,7 +33,7 @@ pub(super) struct Stored {
     pub(super) data_type: DataType,
     /// How the file stores its elements: another type than `data_type` after a cast or a dequantization.
     pub(super) storage: DataType,
-    /// Whether its elements may have been learned.
+    /// Whether its elements may have been learned: see [`Names`].
     pub(super) learned: bool,
     /// The stored tensor that it is a part of, and the op that takes the part.
     pub(super) part: Option<(Rc<Stored>, Op)>,
@@ -123,6 +123,44 @@ impl Data {
 /// Whether elements of this type are real numbers.
 pub(super) fn is_float(data_type: DataType) -> bool {
     matches!(data_type, DataType::Fp64 | DataType::Fp32 | DataType::Fp16 | DataType::Bf16)
+}
+
+/// How a file names what it stores. One number is a parameter only where a module calls it by its name (`pool.p`, `logit_scale`);
+/// other names are an exporter's, for what the source wrote as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// By the path of a module: some name has a dot between identifiers.
+    Modules,
+    /// By anything else.
+    Any,
+}
+
+impl Names {
+    /// How these are named.
+    pub(super) fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> Self {
+        if names.any(is_path) { Self::Modules } else { Self::Any }
+    }
+
+    /// Whether the tensor of this name may be a parameter.
+    pub(super) fn may_be_parameter(self, name: &str, dims: &[u32], data_type: DataType) -> bool {
+        is_float(data_type)
+            && (elements(dims) > 1 || is_path(name) || self == Self::Modules && is_identifier(name) && !is_counted(name))
+    }
+}
+
+/// Identifiers joined by dots: a module, and what it holds.
+fn is_path(name: &str) -> bool {
+    name.contains('.') && name.split('.').all(is_identifier)
+}
+
+fn is_identifier(part: &str) -> bool {
+    !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether a name looks like one that an exporter gave: numbered, private, or as constants are called.
+fn is_counted(name: &str) -> bool {
+    name.ends_with(|c: char| c.is_ascii_digit())
+        || ["_", "val", "const", "Constant", "scalar_tensor"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Number of elements; `u64::MAX` beyond it.

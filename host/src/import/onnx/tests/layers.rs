@@ -166,6 +166,29 @@ fn elementwise_ops_and_their_scalars() {
 }
 
 #[test]
+fn one_learned_number_is_told_from_a_written_one_by_its_name() {
+    let params = |name: &str, op: &str, other: &str| {
+        let stored = vec![floats(name, &[0.07]), weight(other, &[4, 4])];
+        let nodes = vec![
+            node("MatMul", &["x", other], &["a"]),
+            node("Exp", &[name], &["factor"]),
+            node(op, &["a", "factor"], &["b"]),
+            node(op, &["b", name], &["y"]),
+        ];
+        let import = good(graph(vec![info("x", FLOAT, &[2, 4])], stored, nodes));
+        work(&import).params - 16
+    };
+    for op in ["Mul", "Div", "Add"] {
+        assert_eq!(params("head.scale", op, "onnx::MatMul_7"), 1, "{op}");
+        assert_eq!(params("temperature", op, "head.weight"), 1, "{op}");
+        for written in ["onnx::Mul_12", "/head/Constant_output_0", "val_3", "12", "scalar_tensor_default"] {
+            assert_eq!(params(written, op, "head.weight"), 0, "{op} {written}");
+        }
+        assert_eq!(params("temperature", op, "w"), 0, "{op}: no module is named");
+    }
+}
+
+#[test]
 fn pooling_rounds_as_it_is_told() {
     let pool = |node| last(&good(graph(vec![info("x", FLOAT, &[1, 4, 8, 8])], vec![], vec![node])));
     let plain = node("MaxPool", &["x"], &["y"]).ints("kernel_shape", &[3, 3]).ints("strides", &[2, 2]);
