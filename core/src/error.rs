@@ -84,6 +84,11 @@ pub enum Error {
     },
     /// The thermal profile has no factors for this precision.
     NoFactorsForPrecision,
+    /// Not even the smallest tile fits a memory level.
+    Infeasible {
+        /// Index of the level, from the innermost on.
+        level: u8,
+    },
     /// Scratch memory lent by the caller is too small.
     ScratchTooSmall {
         /// Entries needed.
@@ -137,6 +142,8 @@ pub enum Quantity {
     Clock,
     /// Watts.
     Power,
+    /// Joules per MAC or per byte.
+    Energy,
     /// MACs per cycle.
     MacsPerCycle,
     /// A dimensionless factor.
@@ -186,6 +193,7 @@ impl fmt::Display for Error {
                 write!(f, "the calibration is of model version {found}, this is version {expected}")
             }
             Self::NoFactorsForPrecision => f.write_str("the thermal profile has no factors for this precision"),
+            Self::Infeasible { level } => write!(f, "not even the smallest tile fits memory level {level}"),
             Self::ScratchTooSmall { needed } => {
                 write!(f, "the lent scratch needs {needed} entries")
             }

@@ -135,18 +135,15 @@ impl Estimate {
 /// let compute = [ComputeUnit {
 ///     name: "FPU", count: 1, clock: Hertz::new(100e6)?, basis: Basis::Spec,
 ///     macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(MacsPerCycle::new(1.0)?)),
+///     energy_per_mac: PerPrecision::all(None),
 /// }];
-/// let memory = [MemoryLevel {
-///     name: "SRAM", capacity: Bytes(256 << 10), bandwidth: BytesPerSecond::new(400e6)?, basis: Basis::Spec,
-/// }];
+/// let memory = [MemoryLevel::new("SRAM", Bytes(256 << 10), BytesPerSecond::new(400e6)?, Basis::Spec)];
 /// let factors = PrecisionFactors {
 ///     efficiency_factor: Factor::new(0.5)?, memory_bottleneck_factor: Factor::ONE,
 ///     tile_utilization: Factor::ONE, native_acceleration: true,
 /// };
-/// let profiles = [ThermalProfile {
-///     name: "default", tdp: None, cooling_solution: "none",
-///     factors: PerPrecision::all(None).with(Precision::Fp32, Some(factors)),
-/// }];
+/// let factors = PerPrecision::all(None).with(Precision::Fp32, Some(factors));
+/// let profiles = [ThermalProfile::new("default", "none", factors)];
 /// let hardware = Hardware::new("mcu", &compute, &memory, &profiles, Seconds::ZERO)?;
 ///
 /// let mut graph = Graph::<2, 4>::new();

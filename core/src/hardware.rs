@@ -5,7 +5,10 @@
 
 use crate::error::Error;
 use crate::shape::{PerPrecision, Precision};
-use crate::units::{Bytes, BytesPerSecond, Factor, FlopsPerSecond, Hertz, MacsPerCycle, Seconds, Watts, to_f32};
+use crate::units::{
+    Bytes, BytesPerSecond, Factor, FlopsPerSecond, Hertz, JoulesPerByte, JoulesPerMac, MacsPerCycle, Seconds, Watts,
+    to_f32,
+};
 
 /// Where a number comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct ComputeUnit<'a> {
     pub clock: Hertz,
     /// MACs that one of them completes in a cycle, where it has instructions for the precision.
     pub macs_per_cycle: PerPrecision<Option<MacsPerCycle>>,
+    /// Energy of a MAC, where it is known.
+    pub energy_per_mac: PerPrecision<Option<JoulesPerMac>>,
     /// Basis of the rate.
     pub basis: Basis,
 }
@@ -51,6 +56,30 @@ impl ComputeUnit<'_> {
     }
 }
 
+/// Who decides what a memory level holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Filling {
+    /// The hardware, as bytes are used.
+    Cache,
+    /// The program, by explicit moves: what comes next is loaded beside what is used, so that streamed tiles take room twice.
+    Scratchpad,
+}
+
+/// What a memory level holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Holds {
+    /// Anything.
+    All,
+    /// Weights alone, such as flash.
+    Weights,
+    /// Activations alone, such as the memory of a microcontroller that reads its weights from flash.
+    Activations,
+}
+
 /// One level of the memory hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -61,8 +90,39 @@ pub struct MemoryLevel<'a> {
     pub capacity: Bytes,
     /// Bandwidth of all instances together.
     pub bandwidth: BytesPerSecond,
+    /// Instances that units use side by side, at least 1: private caches of cores, buffers of tiles.
+    pub instances: u32,
+    /// Who fills it.
+    pub filling: Filling,
+    /// What it holds.
+    pub holds: Holds,
+    /// Energy of a byte read from it or written to it, where it is known.
+    pub energy_per_byte: Option<JoulesPerByte>,
     /// Basis of the bandwidth.
     pub basis: Basis,
+}
+
+impl<'a> MemoryLevel<'a> {
+    /// One cache or memory for everything, its energy unknown.
+    #[must_use]
+    pub const fn new(name: &'a str, capacity: Bytes, bandwidth: BytesPerSecond, basis: Basis) -> Self {
+        Self {
+            name,
+            capacity,
+            bandwidth,
+            instances: 1,
+            filling: Filling::Cache,
+            holds: Holds::All,
+            energy_per_byte: None,
+            basis,
+        }
+    }
+
+    /// Bytes of one instance.
+    #[must_use]
+    pub fn instance_capacity(&self) -> Bytes {
+        Bytes(self.capacity.0.checked_div(u64::from(self.instances)).unwrap_or(self.capacity.0))
+    }
 }
 
 /// The share of the roofs that software reaches in one precision.
@@ -87,10 +147,39 @@ pub struct ThermalProfile<'a> {
     pub name: &'a str,
     /// Sustained power; `None` where nobody states it.
     pub tdp: Option<Watts>,
+    /// Power while nothing is computed or moved; `None` where nobody states it.
+    pub static_power: Option<Watts>,
+    /// Sustained clock of the first compute unit in this mode, with which the others scale; `None` for the clock of the description.
+    pub clock: Option<Hertz>,
+    /// Clock of the first compute unit for as long as temperature and power allow.
+    pub boost_clock: Option<Hertz>,
+    /// Bandwidth of the backing store in this mode; `None` for that of the description.
+    pub bandwidth: Option<BytesPerSecond>,
     /// How it is cooled.
     pub cooling_solution: &'a str,
     /// What software reaches in this mode.
     pub factors: PerPrecision<Option<PrecisionFactors>>,
+}
+
+impl<'a> ThermalProfile<'a> {
+    /// A mode at the clocks of the description, its power unknown.
+    #[must_use]
+    pub const fn new(
+        name: &'a str,
+        cooling_solution: &'a str,
+        factors: PerPrecision<Option<PrecisionFactors>>,
+    ) -> Self {
+        Self {
+            name,
+            tdp: None,
+            static_power: None,
+            clock: None,
+            boost_clock: None,
+            bandwidth: None,
+            cooling_solution,
+            factors,
+        }
+    }
 }
 
 /// A device. The public fields of the parts are plain; a whole is made by [`Hardware::new`], which checks it.
@@ -178,6 +267,18 @@ impl<'a> Hardware<'a> {
         self.dispatch
     }
 
+    /// Clock of a unit while the first unit of the device runs at `first`: all scale with it. `None` for the clocks of the
+    /// description.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] where the scaled clock is no number of 32 bits.
+    pub fn clock(&self, unit: &ComputeUnit<'_>, first: Option<Hertz>) -> Result<Hertz, Error> {
+        match (first, self.compute.first()) {
+            (Some(clock), Some(described)) => Hertz::new(unit.clock.get() * (clock.get() / described.clock.get())),
+            _ => Ok(unit.clock),
+        }
+    }
+
     /// The fastest unit for a precision, with its peak throughput.
     ///
     /// # Errors
@@ -202,21 +303,12 @@ pub(crate) mod tests {
             count: 2,
             clock: Hertz::new(1e9)?,
             macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(MacsPerCycle::new(8.0)?)),
+            energy_per_mac: PerPrecision::all(None),
             basis: Basis::Spec,
         }];
         let memory = [
-            MemoryLevel {
-                name: "L1",
-                capacity: Bytes(32 << 10),
-                bandwidth: BytesPerSecond::new(100e9)?,
-                basis: Basis::Spec,
-            },
-            MemoryLevel {
-                name: "DRAM",
-                capacity: Bytes(1 << 30),
-                bandwidth: BytesPerSecond::new(10e9)?,
-                basis: Basis::Spec,
-            },
+            MemoryLevel::new("L1", Bytes(32 << 10), BytesPerSecond::new(100e9)?, Basis::Spec),
+            MemoryLevel::new("DRAM", Bytes(1 << 30), BytesPerSecond::new(10e9)?, Basis::Spec),
         ];
         let half = Factor::new(0.5)?;
         let factors = PrecisionFactors {
@@ -225,12 +317,8 @@ pub(crate) mod tests {
             tile_utilization: Factor::ONE,
             native_acceleration: true,
         };
-        let profiles = [ThermalProfile {
-            name: "default",
-            tdp: None,
-            cooling_solution: "passive",
-            factors: PerPrecision::all(None).with(Precision::Fp32, Some(factors)),
-        }];
+        let profiles =
+            [ThermalProfile::new("default", "passive", PerPrecision::all(None).with(Precision::Fp32, Some(factors)))];
         Ok(body(&Hardware::new("toy", &compute, &memory, &profiles, Seconds(1e-6))?))
     }
 

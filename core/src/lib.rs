@@ -22,19 +22,22 @@
 extern crate std;
 
 // Layers, lowest first; a module uses only those before it:
-// units, error · shape · tensor · work · op · graph · fusion · memory · hardware · residency · roofline · calibration · estimate
+// units, error · shape · tensor · work · op · graph · fusion · memory · hardware · residency · nest · tile · mapping · mapper · roofline · calibration · estimate
 pub mod calibration;
 pub mod error;
 pub mod estimate;
 pub mod fusion;
 pub mod graph;
 pub mod hardware;
+pub mod mapping;
 pub mod memory;
+pub mod nest;
 pub mod op;
 pub mod residency;
 pub mod roofline;
 pub mod shape;
 pub mod tensor;
+pub mod tile;
 pub mod units;
 pub mod work;
 

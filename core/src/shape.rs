@@ -161,6 +161,16 @@ impl DataType {
         })
     }
 
+    /// The type in which sums of products of this type are kept: 32 bits for the narrower ones, itself for the others.
+    #[must_use]
+    pub const fn accumulator(self) -> Self {
+        match self {
+            Self::Fp16 | Self::Bf16 => Self::Fp32,
+            Self::Int8 => Self::Int32,
+            other => other,
+        }
+    }
+
     /// The precision in which an op on such elements computes; `None` for indices and masks, which are no arithmetic of a network.
     #[must_use]
     pub const fn precision(self) -> Option<Precision> {

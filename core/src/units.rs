@@ -73,6 +73,10 @@ count!(
     /// Bytes, held (a footprint) or moved (traffic).
     Bytes, "B"
 );
+count!(
+    /// Cycles of a clock.
+    Cycles, "cycles"
+);
 
 impl Macs {
     /// FLOPs of these MACs: two each.
@@ -121,6 +125,24 @@ impl Mul<f32> for Seconds {
 impl core::iter::Sum for Seconds {
     fn sum<I: Iterator<Item = Self>>(times: I) -> Self {
         times.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// An energy in joules, finite and not negative where this crate produces it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Joules(pub f32);
+
+impl Joules {
+    /// No energy.
+    pub const ZERO: Self = Self(0.0);
+}
+
+impl Add for Joules {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
     }
 }
 
@@ -189,6 +211,14 @@ rate!(
     MacsPerCycle, MacsPerCycle
 );
 rate!(
+    /// Energy of one MAC in joules.
+    JoulesPerMac, Energy
+);
+rate!(
+    /// Energy of one byte moved in joules.
+    JoulesPerByte, Energy
+);
+rate!(
     /// A dimensionless factor by which a roof is multiplied: 1 leaves it, 0.5 halves it.
     Factor, Factor
 );
@@ -222,6 +252,34 @@ impl Div<Bytes> for Flops {
     /// Infinite where no byte moves, as for an op that is a view.
     fn div(self, bytes: Bytes) -> FlopsPerByte {
         FlopsPerByte(self.as_f32() / bytes.as_f32())
+    }
+}
+
+impl Div<Hertz> for Cycles {
+    type Output = Seconds;
+    fn div(self, clock: Hertz) -> Seconds {
+        Seconds(self.as_f32() / clock.0)
+    }
+}
+
+impl Mul<JoulesPerMac> for Macs {
+    type Output = Joules;
+    fn mul(self, energy: JoulesPerMac) -> Joules {
+        Joules(self.as_f32() * energy.0)
+    }
+}
+
+impl Mul<JoulesPerByte> for Bytes {
+    type Output = Joules;
+    fn mul(self, energy: JoulesPerByte) -> Joules {
+        Joules(self.as_f32() * energy.0)
+    }
+}
+
+impl Mul<Seconds> for Watts {
+    type Output = Joules;
+    fn mul(self, time: Seconds) -> Joules {
+        Joules(self.0 * time.0)
     }
 }
 

@@ -103,7 +103,7 @@ impl Class {
 }
 
 /// An op as `groups` matrix products C`[m × n]` = A`[m × k]` · B`[k × n]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gemm {
     /// Rows of the output: batch times positions.

@@ -26,33 +26,19 @@ const COMPUTE: [ComputeUnit<'static>; 1] = [ComputeUnit {
     clock: valid(Hertz::new(CLOCK)),
     // TRM: VMUL.F32 and VADD.F32 take 1 cycle each, VMLA.F32 and VFMA.F32 take 3; the pair is the fastest MAC.
     macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(valid(MacsPerCycle::new(0.5)))),
+    energy_per_mac: PerPrecision::all(None),
     basis: Basis::Spec,
 }];
 
 const MEMORY: [MemoryLevel<'static>; 2] = [
-    MemoryLevel {
-        name: "SRAM",
-        // DS12023: 640 Kbytes, at the core's clock without wait states, over a bus of 32 bits.
-        capacity: Bytes(640 << 10),
-        bandwidth: valid(BytesPerSecond::new(4.0 * CLOCK)),
-        basis: Basis::Spec,
-    },
-    MemoryLevel {
-        name: "flash",
-        // DS12023: 2 Mbytes.
-        capacity: Bytes(2 << 20),
-        // Assumed: lines of 64 bits, each after 5 wait states; prefetch and data cache left out.
-        bandwidth: valid(BytesPerSecond::new(8.0 * CLOCK / 6.0)),
-        basis: Basis::Assumed,
-    },
+    // DS12023: 640 Kbytes, at the core's clock without wait states, over a bus of 32 bits.
+    MemoryLevel::new("SRAM", Bytes(640 << 10), valid(BytesPerSecond::new(4.0 * CLOCK)), Basis::Spec),
+    // DS12023: 2 Mbytes. Assumed: lines of 64 bits, each after 5 wait states; prefetch and data cache left out.
+    MemoryLevel::new("flash", Bytes(2 << 20), valid(BytesPerSecond::new(8.0 * CLOCK / 6.0)), Basis::Assumed),
 ];
 
-const PROFILES: [ThermalProfile<'static>; 1] = [ThermalProfile {
-    name: "range-1-boost",
-    tdp: None,
-    cooling_solution: "none",
-    factors: PerPrecision::all(None).with(Precision::Fp32, Some(FACTORS)),
-}];
+const PROFILES: [ThermalProfile<'static>; 1] =
+    [ThermalProfile::new("range-1-boost", "none", PerPrecision::all(None).with(Precision::Fp32, Some(FACTORS)))];
 
 /// Shares of the roofs. Assumed: half of the peak, since two of four instructions of a plain loop are loads.
 const FACTORS: PrecisionFactors = PrecisionFactors {

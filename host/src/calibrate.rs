@@ -19,18 +19,14 @@ pub(crate) mod tests {
     /// Two cores at 4 GHz with 32 fp32 MACs a cycle (512 GFLOP/s), 96 KiB, 2 MiB and 32 MiB of cache.
     pub(crate) fn with_two_core_cpu<R>(body: impl FnOnce(&Hardware<'_>) -> R) -> R {
         let rate = |value| BytesPerSecond::new(value).expect("positive");
-        let level = |name, capacity, bandwidth| MemoryLevel {
-            name,
-            capacity: Bytes(capacity),
-            bandwidth: rate(bandwidth),
-            basis: Basis::Spec,
-        };
+        let level = |name, capacity, bandwidth| MemoryLevel::new(name, Bytes(capacity), rate(bandwidth), Basis::Spec);
         let compute = [ComputeUnit {
             name: "simd",
             count: 2,
             clock: Hertz::new(4e9).expect("positive"),
             macs_per_cycle: PerPrecision::all(None)
                 .with(Precision::Fp32, Some(MacsPerCycle::new(32.0).expect("positive"))),
+            energy_per_mac: PerPrecision::all(None),
             basis: Basis::Spec,
         }];
         let memory = [
@@ -45,12 +41,8 @@ pub(crate) mod tests {
             tile_utilization: Factor::ONE,
             native_acceleration: true,
         };
-        let profiles = [ThermalProfile {
-            name: "default",
-            tdp: None,
-            cooling_solution: "unknown",
-            factors: PerPrecision::all(None).with(Precision::Fp32, Some(factors)),
-        }];
+        let factors = PerPrecision::all(None).with(Precision::Fp32, Some(factors));
+        let profiles = [ThermalProfile::new("default", "unknown", factors)];
         body(&Hardware::new("two-core", &compute, &memory, &profiles, Seconds(2e-6)).expect("valid"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use derate_core::hardware::Basis;
+use derate_core::hardware::{Basis, Filling, Holds};
 use derate_core::shape::Precision;
 
 use crate::detect::{CacheKind, DetectedCpu, Measured, MemoryLevel};
@@ -77,6 +77,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
             count: Number::new(cores, Basis::Spec, "cores available to the process (sched_getaffinity, sysfs)"),
             clock_hz: Number::new(benchmarked(clock_hz), Basis::Measured, spread(&clock.all_cores)),
             macs_per_cycle,
+            pj_per_mac: BTreeMap::new(),
         }],
         memory,
         overhead: OverheadEntry {
@@ -92,6 +93,10 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
                 .environment
                 .power_limit_watts
                 .map(|watts| Number::new(watts, Basis::Spec, "power limit of the package (RAPL, sysfs)")),
+            static_watts: None,
+            clock_hz: None,
+            boost_clock_hz: None,
+            bandwidth_bytes_per_s: None,
             cooling_solution: "unknown".to_owned(),
             factors,
         }],
@@ -158,6 +163,9 @@ fn memory(cpu: &DetectedCpu, cores: u32) -> Vec<MemoryEntry> {
                 spread(&rates.single_core),
             )),
             shared_by,
+            filling: Filling::Cache,
+            holds: Holds::All,
+            pj_per_byte: None,
         });
     }
     levels

@@ -55,11 +55,11 @@ impl Device {
             count: self.count,
             clock: Hertz::new(self.clock)?,
             macs_per_cycle: PerPrecision::all(Some(MacsPerCycle::new(self.macs_per_cycle)?)),
+            energy_per_mac: PerPrecision::all(None),
             basis: Basis::Spec,
         }];
         let level = |&(capacity, bandwidth): &(u64, f32)| {
-            let bandwidth = BytesPerSecond::new(bandwidth)?;
-            Ok(MemoryLevel { name: "level", capacity: Bytes(capacity), bandwidth, basis: Basis::Spec })
+            Ok(MemoryLevel::new("level", Bytes(capacity), BytesPerSecond::new(bandwidth)?, Basis::Spec))
         };
         let memory = self.levels.iter().map(level).collect::<Result<Vec<_>, Error>>()?;
         let factors = PrecisionFactors {
@@ -68,12 +68,7 @@ impl Device {
             tile_utilization: Factor::ONE,
             native_acceleration: true,
         };
-        let profiles = [ThermalProfile {
-            name: "default",
-            tdp: None,
-            cooling_solution: "none",
-            factors: PerPrecision::all(Some(factors)),
-        }];
+        let profiles = [ThermalProfile::new("default", "none", PerPrecision::all(Some(factors)))];
         Ok(body(&Hardware::new("random", &compute, &memory, &profiles, Seconds(self.dispatch))?))
     }
 }

@@ -38,6 +38,11 @@ impl<'a> Kernel<'a> {
         self.fused.policy.rules.get(usize::from(self.rule))
     }
 
+    /// Its matrix products, from the last to the first.
+    pub fn products(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+        self.members().filter(|node| node.op.is_product())
+    }
+
     /// The node whose result leaves the kernel.
     #[must_use]
     pub fn last(&self) -> Option<&'a Node> {

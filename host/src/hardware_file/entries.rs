@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use derate_core::hardware::Basis;
+use derate_core::hardware::{Basis, Filling, Holds};
 use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,9 @@ pub struct ComputeEntry {
     pub clock_hz: Number,
     /// MACs that one of them completes in a cycle, for each precision that it has instructions for; at least one.
     pub macs_per_cycle: BTreeMap<Precision, Number>,
+    /// Energy of a MAC in picojoules, for each precision for which it is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pj_per_mac: BTreeMap<Precision, Number>,
 }
 
 /// One level of the memory hierarchy: `[[memory]]`.
@@ -127,6 +130,23 @@ pub struct MemoryEntry {
     /// How many cores share one instance; `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_by: Option<Number<u32>>,
+    /// Who fills it; the hardware where nothing is said.
+    #[serde(default = "cache")]
+    pub filling: Filling,
+    /// What it holds; anything where nothing is said.
+    #[serde(default = "all")]
+    pub holds: Holds,
+    /// Energy of a byte read or written, in picojoules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pj_per_byte: Option<Number>,
+}
+
+const fn cache() -> Filling {
+    Filling::Cache
+}
+
+const fn all() -> Holds {
+    Holds::All
 }
 
 /// Times that the runtime adds to the work: `[overhead]`.
@@ -145,6 +165,18 @@ pub struct ThermalEntry {
     /// Sustained power in watts; `None` where nobody states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tdp_watts: Option<Number>,
+    /// Power in watts while nothing is computed or moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub static_watts: Option<Number>,
+    /// Sustained clock of the first compute unit in this mode in Hz, with which the others scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_hz: Option<Number>,
+    /// Clock of the first compute unit for as long as temperature and power allow, in Hz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost_clock_hz: Option<Number>,
+    /// Bandwidth of the backing store in this mode, in bytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth_bytes_per_s: Option<Number>,
     /// How the device is cooled.
     pub cooling_solution: String,
     /// What software reaches in each precision; at least one. Any key that is not a precision is refused here.

@@ -91,6 +91,11 @@ pub(super) const KINDS: &[&str] = &["cpu", "gpu", "mcu", "npu", "dsp", "systolic
 /// Names of the bases.
 pub(super) const BASES: &[&str] = &["spec", "measured", "fitted", "assumed"];
 
+/// Who fills a memory level.
+const FILLINGS: &[&str] = &["cache", "scratchpad"];
+/// What a memory level holds.
+const HOLDS: &[&str] = &["all", "weights", "activations"];
+
 const U16: Range = Range::Integer(0xffff);
 const U32: Range = Range::Integer(0xffff_ffff);
 const U63: Range = Range::Integer(i64::MAX);
@@ -142,6 +147,7 @@ const COMPUTE: Fields = Fields {
             Node::Table(&MACS_PER_CYCLE),
             "MACs that one unit completes in a cycle, for each precision that it has instructions for.",
         ),
+        optional("pj_per_mac", Node::Table(&MACS_PER_CYCLE), "Energy of a MAC in picojoules, by precision."),
     ],
     by_precision: None,
 };
@@ -162,7 +168,14 @@ const MEMORY: Fields = Fields {
             Node::Number(Range::Positive),
             "Bandwidth that one core alone draws, in bytes per second; n cores draw n times as much, up to the whole.",
         ),
-        optional("shared_by", Node::Number(U32), "How many cores share one instance; without it, all of them."),
+        optional(
+            "shared_by",
+            Node::Number(U32),
+            "How many units (cores, tiles) share one instance; without it, all of them.",
+        ),
+        optional("filling", Node::OneOf(FILLINGS), "Who fills it: the hardware (cache, the default) or the program."),
+        optional("holds", Node::OneOf(HOLDS), "What it holds; without it, anything."),
+        optional("pj_per_byte", Node::Number(Range::Positive), "Energy of a byte read or written, in picojoules."),
     ],
     by_precision: None,
 };
@@ -180,6 +193,22 @@ const THERMAL_PROFILE: Fields = Fields {
     keys: &[
         required("name", Node::Text(Text::NotEmpty), "What the mode is called, such as default or 15W."),
         optional("tdp_watts", Node::Number(Range::Positive), "Sustained power in watts."),
+        optional("static_watts", Node::Number(Range::Positive), "Power while nothing is computed or moved, in watts."),
+        optional(
+            "clock_hz",
+            Node::Number(Range::Positive),
+            "Sustained clock of the first compute unit in this mode, with which the others scale, in Hz.",
+        ),
+        optional(
+            "boost_clock_hz",
+            Node::Number(Range::Positive),
+            "Clock of the first compute unit for as long as temperature and power allow, in Hz.",
+        ),
+        optional(
+            "bandwidth_bytes_per_s",
+            Node::Number(Range::Positive),
+            "Bandwidth of the last memory level in this mode, in bytes per second.",
+        ),
         required("cooling_solution", Node::Text(Text::NotEmpty), "How the device is cooled; unknown where it is."),
     ],
     by_precision: Some(Node::Table(&FACTORS)),

@@ -4,9 +4,11 @@
 
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
 use derate_core::shape::PerPrecision;
-use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds, Watts};
+use derate_core::units::{
+    Bytes, BytesPerSecond, Factor, Hertz, JoulesPerByte, JoulesPerMac, MacsPerCycle, Seconds, Watts,
+};
 
-use super::entries::{ComputeEntry, FactorsEntry, HardwareFile, MemoryEntry, ThermalEntry};
+use super::entries::{ComputeEntry, FactorsEntry, HardwareFile, MemoryEntry, Number, ThermalEntry};
 use super::problem::SpecError;
 
 /// The tables of a [`Hardware`], made from a description; lives between the two.
@@ -39,11 +41,12 @@ impl HardwareFile {
     /// [`SpecError::Hardware`] for a number that the core refuses: not positive, or not finite in 32 bits. None in a
     /// description that was read from a file.
     pub fn parts(&self) -> Result<HardwareParts<'_>, SpecError> {
+        let units = self.compute.iter().map(|unit| unit.count.value).max().unwrap_or(1);
         let build = || {
             Ok(HardwareParts {
                 name: &self.name,
                 compute: self.compute.iter().map(compute_unit).collect::<Result<_, _>>()?,
-                memory: self.memory.iter().map(memory_level).collect::<Result<_, _>>()?,
+                memory: self.memory.iter().map(|level| memory_level(level, units)).collect::<Result<_, _>>()?,
                 thermal_profiles: self.thermal_profile.iter().map(thermal_profile).collect::<Result<_, _>>()?,
                 dispatch: Seconds(self.overhead.dispatch_s.value as f32),
             })
@@ -88,8 +91,13 @@ fn compute_unit(entry: &ComputeEntry) -> Result<ComputeUnit<'_>, derate_core::Er
         count: entry.count.value,
         clock: Hertz::new(entry.clock_hz.value as f32)?,
         macs_per_cycle: PerPrecision::all(None),
+        energy_per_mac: PerPrecision::all(None),
         basis: entry.clock_hz.basis,
     };
+    for (&precision, energy) in &entry.pj_per_mac {
+        let energy = JoulesPerMac::new((energy.value * 1e-12) as f32)?;
+        unit.energy_per_mac = unit.energy_per_mac.with(precision, Some(energy));
+    }
     for (&precision, rate) in &entry.macs_per_cycle {
         unit.macs_per_cycle = unit.macs_per_cycle.with(precision, Some(MacsPerCycle::new(rate.value as f32)?));
         unit.basis = weaker(unit.basis, rate.basis);
@@ -97,21 +105,30 @@ fn compute_unit(entry: &ComputeEntry) -> Result<ComputeUnit<'_>, derate_core::Er
     Ok(unit)
 }
 
-fn memory_level(entry: &MemoryEntry) -> Result<MemoryLevel<'_>, derate_core::Error> {
+fn memory_level(entry: &MemoryEntry, units: u32) -> Result<MemoryLevel<'_>, derate_core::Error> {
+    let bandwidth = BytesPerSecond::new(entry.bandwidth_bytes_per_s.value as f32)?;
+    let shared_by = entry.shared_by.as_ref().map_or(units, |shared| shared.value).max(1);
+    let energy = |pj: &Number| JoulesPerByte::new((pj.value * 1e-12) as f32);
     Ok(MemoryLevel {
-        name: &entry.name,
-        capacity: Bytes(entry.capacity_bytes.value),
-        bandwidth: BytesPerSecond::new(entry.bandwidth_bytes_per_s.value as f32)?,
-        basis: entry.bandwidth_bytes_per_s.basis,
+        instances: units.div_ceil(shared_by).max(1),
+        filling: entry.filling,
+        holds: entry.holds,
+        energy_per_byte: entry.pj_per_byte.as_ref().map(energy).transpose()?,
+        ..MemoryLevel::new(&entry.name, Bytes(entry.capacity_bytes.value), bandwidth, entry.bandwidth_bytes_per_s.basis)
     })
 }
 
 fn thermal_profile(entry: &ThermalEntry) -> Result<ThermalProfile<'_>, derate_core::Error> {
+    let watts = |number: &Option<Number>| number.as_ref().map(|watts| Watts::new(watts.value as f32)).transpose();
+    let hertz = |number: &Option<Number>| number.as_ref().map(|clock| Hertz::new(clock.value as f32)).transpose();
+    let bandwidth = entry.bandwidth_bytes_per_s.as_ref().map(|rate| BytesPerSecond::new(rate.value as f32));
     let mut profile = ThermalProfile {
-        name: &entry.name,
-        tdp: entry.tdp_watts.as_ref().map(|tdp| Watts::new(tdp.value as f32)).transpose()?,
-        cooling_solution: &entry.cooling_solution,
-        factors: PerPrecision::all(None),
+        tdp: watts(&entry.tdp_watts)?,
+        static_power: watts(&entry.static_watts)?,
+        clock: hertz(&entry.clock_hz)?,
+        boost_clock: hertz(&entry.boost_clock_hz)?,
+        bandwidth: bandwidth.transpose()?,
+        ..ThermalProfile::new(&entry.name, &entry.cooling_solution, PerPrecision::all(None))
     };
     for (&precision, factors) in &entry.factors {
         profile.factors = profile.factors.with(precision, Some(precision_factors(factors)?));

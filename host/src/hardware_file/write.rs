@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use derate_core::hardware::Basis;
+use derate_core::hardware::{Basis, Filling, Holds};
 use toml_edit::Value;
 
 use super::entries::{ComputeEntry, FactorsEntry, HardwareFile, MemoryEntry, Number, Provenance, ThermalEntry};
@@ -57,7 +57,7 @@ impl Lines {
     }
 
     fn compute(&mut self, unit: &ComputeEntry) {
-        let ComputeEntry { name, count, clock_hz, macs_per_cycle } = unit;
+        let ComputeEntry { name, count, clock_hz, macs_per_cycle, pj_per_mac } = unit;
         self.table("[[compute]]");
         self.key("name", text(name));
         self.number("count", count, |count| integer(u64::from(count)));
@@ -66,11 +66,25 @@ impl Lines {
         for (precision, rate) in macs_per_cycle {
             self.number(precision.name(), rate, float);
         }
+        if !pj_per_mac.is_empty() {
+            self.table("[compute.pj_per_mac]");
+            for (precision, energy) in pj_per_mac {
+                self.number(precision.name(), energy, float);
+            }
+        }
     }
 
     fn memory(&mut self, level: &MemoryEntry) {
-        let MemoryEntry { name, capacity_bytes, bandwidth_bytes_per_s, bandwidth_one_core_bytes_per_s, shared_by } =
-            level;
+        let MemoryEntry {
+            name,
+            capacity_bytes,
+            bandwidth_bytes_per_s,
+            bandwidth_one_core_bytes_per_s,
+            shared_by,
+            filling,
+            holds,
+            pj_per_byte,
+        } = level;
         self.table("[[memory]]");
         self.key("name", text(name));
         self.number("capacity_bytes", capacity_bytes, integer);
@@ -81,14 +95,42 @@ impl Lines {
         if let Some(cores) = shared_by {
             self.number("shared_by", cores, |cores| integer(u64::from(cores)));
         }
+        if *filling == Filling::Scratchpad {
+            self.key("filling", text("scratchpad"));
+        }
+        match holds {
+            Holds::All => {}
+            Holds::Weights => self.key("holds", text("weights")),
+            Holds::Activations => self.key("holds", text("activations")),
+        }
+        if let Some(energy) = pj_per_byte {
+            self.number("pj_per_byte", energy, float);
+        }
     }
 
     fn thermal_profile(&mut self, profile: &ThermalEntry) {
-        let ThermalEntry { name, tdp_watts, cooling_solution, factors } = profile;
+        let ThermalEntry {
+            name,
+            tdp_watts,
+            static_watts,
+            clock_hz,
+            boost_clock_hz,
+            bandwidth_bytes_per_s,
+            cooling_solution,
+            factors,
+        } = profile;
         self.table("[[thermal_profile]]");
         self.key("name", text(name));
-        if let Some(tdp) = tdp_watts {
-            self.number("tdp_watts", tdp, float);
+        for (key, number) in [
+            ("tdp_watts", tdp_watts),
+            ("static_watts", static_watts),
+            ("clock_hz", clock_hz),
+            ("boost_clock_hz", boost_clock_hz),
+            ("bandwidth_bytes_per_s", bandwidth_bytes_per_s),
+        ] {
+            if let Some(number) = number {
+                self.number(key, number, float);
+            }
         }
         self.key("cooling_solution", text(cooling_solution));
         for (precision, entry) in factors {

@@ -277,14 +277,12 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
         count: opaque(1),
         clock: Hertz::new(opaque(1e9))?,
         macs_per_cycle: PerPrecision::all(Some(MacsPerCycle::new(opaque(1.0))?)),
+        energy_per_mac: PerPrecision::all(Some(JoulesPerMac::new(opaque(1e-12))?)),
         basis: opaque(Basis::Spec),
     }];
-    let memory = [MemoryLevel {
-        name: "level",
-        capacity: opaque(Bytes(1)),
-        bandwidth: BytesPerSecond::new(opaque(1.0))?,
-        basis: opaque(Basis::Spec),
-    }];
+    let bandwidth = BytesPerSecond::new(opaque(1.0))?;
+    let memory = [opaque(MemoryLevel::new("level", opaque(Bytes(1)), bandwidth, opaque(Basis::Spec)))];
+    keep(memory.map(|level| level.instance_capacity()));
     let factor = Factor::new(opaque(0.5))?;
     let factors = PrecisionFactors {
         efficiency_factor: factor,
@@ -292,12 +290,7 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
         tile_utilization: factor,
         native_acceleration: opaque(true),
     };
-    let profiles = [ThermalProfile {
-        name: "profile",
-        tdp: None,
-        cooling_solution: "",
-        factors: PerPrecision::all(opaque(Some(factors))),
-    }];
+    let profiles = [opaque(ThermalProfile::new("profile", "", PerPrecision::all(opaque(Some(factors)))))];
     let hardware =
         Hardware::new("", opaque(&compute[..]), opaque(&memory[..]), opaque(&profiles[..]), opaque(Seconds(1e-6)))?;
     keep((hardware.name(), hardware.compute(), hardware.memory(), hardware.thermal_profiles(), hardware.dispatch()));

@@ -1,0 +1,132 @@
+//! Mapping: how a task lies on the units of a device, in cycles and bytes, before software's share of the roofs is taken off.
+//!
+//! A [`Mapper`] is the geometry of one kind of device: which lanes its tiles fill, how often an array is filled and drained, what its
+//! tilings move. It says cycles of arithmetic and bytes at each level; [`crate::estimate`] makes times and energies of them, the
+//! same way for all.
+
+use crate::error::Error;
+use crate::hardware::{ComputeUnit, Hardware, ThermalProfile};
+use crate::nest::{LoopNest, Stream};
+use crate::shape::Precision;
+use crate::tile::{MAX_LEVELS, Tiling};
+use crate::units::{Bytes, Cycles, Hertz, Macs, MacsPerCycle, Seconds, to_f32};
+
+/// What a mapper maps to: a device in one of its power modes, for one precision.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine<'a> {
+    /// The device.
+    pub hardware: &'a Hardware<'a>,
+    /// Its power mode.
+    pub thermal_profile: &'a ThermalProfile<'a>,
+    /// The units that work in this precision.
+    pub unit: &'a ComputeUnit<'a>,
+    /// Their clock in this mode.
+    pub clock: Hertz,
+    /// The precision.
+    pub precision: Precision,
+    /// MACs that one unit completes in a cycle.
+    pub macs_per_cycle: MacsPerCycle,
+}
+
+impl<'a> Machine<'a> {
+    /// The fastest units of a device for a precision, at their sustained clock in a power mode.
+    ///
+    /// # Errors
+    /// [`Error::NoUnitForPrecision`] where none works in it.
+    pub fn new(
+        hardware: &'a Hardware<'a>,
+        thermal_profile: &'a ThermalProfile<'a>,
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        let (unit, _) = hardware.fastest(precision)?;
+        let macs_per_cycle = unit.macs_per_cycle.at(precision).ok_or(Error::NoUnitForPrecision)?;
+        Ok(Self {
+            hardware,
+            thermal_profile,
+            unit,
+            clock: hardware.clock(unit, thermal_profile.clock)?,
+            precision,
+            macs_per_cycle,
+        })
+    }
+
+    /// Cycles that these units need at least for so many MACs, all lanes full.
+    #[must_use]
+    pub fn least_cycles(&self, macs: Macs) -> f32 {
+        macs.as_f32() / (to_f32(u64::from(self.unit.count)) * self.macs_per_cycle.get())
+    }
+}
+
+/// A reason why units idle although there is work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Loss {
+    /// Tiles at the edge do not fill the lanes of the unit.
+    EdgeTiles,
+    /// Channels are padded to what the unit works on at once.
+    Padding,
+    /// The last wave of tiles does not fill all units, or there are fewer tiles than units.
+    Waves,
+    /// Units have unequal shares.
+    Imbalance,
+    /// An array or pipeline fills and drains.
+    FillDrain,
+    /// Too few independent sums hide the latency of an instruction.
+    Latency,
+    /// Instructions that are no MACs: loads, address arithmetic, branches.
+    Issue,
+    /// Weights are loaded into the array before they are used.
+    WeightLoad,
+    /// The units have no instructions of this kind and emulate them.
+    Emulation,
+}
+
+/// A loss, and the share of the peak that it leaves: above 0, at most 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Lost {
+    /// Why.
+    pub loss: Loss,
+    /// Share that is left.
+    pub left: f32,
+}
+
+/// Most losses that a mapping names.
+pub const MAX_LOSSES: usize = 6;
+
+/// How one nest or stream lies on a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapping {
+    /// Cycles of arithmetic, all units side by side, at the machine's clock.
+    pub compute_cycles: Cycles,
+    /// MACs over those that all units could have done in these cycles, 0 to 1; the product of what the losses leave.
+    pub utilization: f32,
+    /// Why units idle.
+    pub losses: heapless::Vec<Lost, MAX_LOSSES>,
+    /// Bytes that each memory level serves or takes, from the innermost on; of levels beyond an operand's home none.
+    pub traffic: [Bytes; MAX_LEVELS],
+    /// Bytes that tiles take in one instance of each level.
+    pub footprint: [Bytes; MAX_LEVELS],
+    /// The tiles, where there are some.
+    pub tiling: Option<Tiling>,
+    /// Time before the arithmetic starts, beside the runtime's dispatch.
+    pub setup: Seconds,
+    /// Whether moves hide behind arithmetic; else the times add up.
+    pub overlapped: bool,
+}
+
+/// The geometry of a kind of device.
+pub trait Mapper {
+    /// Lays a product on the units.
+    ///
+    /// # Errors
+    /// [`Error::Infeasible`] where not even the smallest tile fits; [`Error::CountOverflow`] above 2^64 − 1 cycles or bytes.
+    fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error>;
+
+    /// Lays everything that is no product on the units.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 cycles or bytes.
+    fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error>;
+}

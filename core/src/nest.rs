@@ -1,0 +1,530 @@
+//! Loop nests: what a kernel computes, as products over loops and streams of bytes, before anyone says how it lies on a device.
+//!
+//! A [`Task`] is one kernel: up to [`MAX_NESTS`] products one after the other (the projections and the core of a multi-head
+//! attention are five), and a [`Stream`] of everything beside them: bias, activation, a residual addition. Tilings cut the
+//! nests ([`mod@crate::tile`]), mappers lay them on units ([`crate::mapping`]).
+//!
+//! Leaves out what a kernel shares with the one before it but the level at which its operands lie ([`Homes`]).
+
+use crate::error::Error;
+use crate::fusion::Kernel;
+use crate::graph::{GraphView, Node};
+use crate::op::{Conv, MultiHeadAttention, Op, Windows};
+use crate::shape::{Precision, product};
+use crate::units::{Bytes, Flops, Macs};
+use crate::work::{Gemm, Work};
+
+/// Most products of a task.
+pub const MAX_NESTS: usize = 6;
+
+/// A loop of a nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Dim {
+    /// Independent products: batches, heads, groups of channels.
+    Group,
+    /// Rows of the result of a product; queries of an attention.
+    M,
+    /// Columns of the result of a product; keys of an attention.
+    N,
+    /// Elements of a sum of a product.
+    K,
+    /// Images of a convolution.
+    Batch,
+    /// Output channels of a group of a convolution.
+    COut,
+    /// Input channels of a group of a convolution.
+    CIn,
+    /// Output extents of a convolution, outermost first: depth.
+    Depth,
+    /// Output rows of a convolution.
+    Height,
+    /// Output columns of a convolution.
+    Width,
+}
+
+/// An operand of a nest: C = A · B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Operand {
+    /// The left one: activations; queries of an attention.
+    A,
+    /// The right one: weights, where there are some; keys and values of an attention.
+    B,
+    /// The result.
+    C,
+}
+
+/// Bytes of an element of each operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ElementSizes {
+    /// Of A.
+    pub a: u64,
+    /// Of B.
+    pub b: u64,
+    /// Of C while sums are not finished: the width of the accumulator.
+    pub partial: u64,
+    /// Of C as it is written.
+    pub c: u64,
+}
+
+impl ElementSizes {
+    /// Operands of one size, with sums as wide as they are.
+    #[must_use]
+    pub const fn all(bytes: u64) -> Self {
+        Self { a: bytes, b: bytes, partial: bytes, c: bytes }
+    }
+}
+
+/// Where operands lie before the task, and its result after it: an index into the device's memory levels. A level beyond the
+/// last is the last: the backing store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Homes {
+    /// Of activations that are read.
+    pub input: u8,
+    /// Of weights.
+    pub weights: u8,
+    /// Of the result.
+    pub output: u8,
+}
+
+impl Homes {
+    /// Everything in the backing store, as before a first run.
+    pub const COLD: Self = Self { input: u8::MAX, weights: u8::MAX, output: u8::MAX };
+}
+
+/// A convolution as loops. Kernel taps are not cut: a tile has all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConvLoops {
+    /// Images.
+    pub batch: u64,
+    /// Groups of channels, independent of each other.
+    pub groups: u64,
+    /// Input channels of one group.
+    pub c_in: u64,
+    /// Output channels of one group.
+    pub c_out: u64,
+    /// Input extents without padding, depth, height, width; 1 where there is no such axis.
+    pub input: [u64; 3],
+    /// Output extents.
+    pub output: [u64; 3],
+    /// Taps along each axis.
+    pub kernel: [u64; 3],
+    /// Steps of the window.
+    pub stride: [u64; 3],
+    /// Distances of the taps.
+    pub dilation: [u64; 3],
+    /// Padding before each axis.
+    pub padding: [u64; 3],
+}
+
+/// A scaled dot-product attention as loops: `groups` heads of m × d queries, n × d keys, n × `d_v` values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AttentionLoops {
+    /// Heads of all sequences.
+    pub groups: u64,
+    /// Queries of a head.
+    pub m: u64,
+    /// Keys of a head.
+    pub n: u64,
+    /// Depth of queries and keys.
+    pub d: u64,
+    /// Depth of values.
+    pub d_v: u64,
+}
+
+/// The loops of a nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Loops {
+    /// Independent matrix products.
+    Gemm(Gemm),
+    /// A convolution whose windows are more than one tap without step or padding; the others are matrix products.
+    Conv(ConvLoops),
+    /// Both products of an attention, the scores between them in no memory.
+    Attention(AttentionLoops),
+}
+
+/// One product of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LoopNest {
+    /// Its loops.
+    pub loops: Loops,
+    /// Bytes of its elements.
+    pub sizes: ElementSizes,
+    /// Where its operands lie.
+    pub homes: Homes,
+    /// Whether B is weights.
+    pub weighted: bool,
+    /// How often it runs, one after the other, with the same B: steps of a recurrent layer.
+    pub repeats: u64,
+}
+
+impl LoopNest {
+    /// A product of weights in the backing store, once.
+    #[must_use]
+    pub const fn new(loops: Loops, sizes: ElementSizes) -> Self {
+        Self { loops, sizes, homes: Homes::COLD, weighted: true, repeats: 1 }
+    }
+
+    /// MACs of all runs.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn macs(&self) -> Result<Macs, Error> {
+        let once = match self.loops {
+            Loops::Gemm(Gemm { m, n, k, groups }) => product([groups, m, n, k])?,
+            Loops::Conv(c) => {
+                let window = product(c.kernel)?;
+                product([c.batch, c.groups, c.c_in, c.c_out, window, product(c.output)?])?
+            }
+            Loops::Attention(a) => product([a.groups, a.m, a.n, a.d.checked_add(a.d_v).ok_or(Error::CountOverflow)?])?,
+        };
+        Ok(Macs(product([once, self.repeats])?))
+    }
+}
+
+/// Work of a task beside its products: bytes that pass through once, and arithmetic on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stream {
+    /// Bytes of activations read.
+    pub read: Bytes,
+    /// Bytes of parameters and constants read.
+    pub weights: Bytes,
+    /// Bytes written.
+    pub written: Bytes,
+    /// FLOPs that are no MACs of a product.
+    pub flops: Flops,
+    /// Elements of the result.
+    pub elements: u64,
+    /// Where the bytes lie.
+    pub homes: Homes,
+}
+
+impl Stream {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.read.0 == 0 && self.weights.0 == 0 && self.written.0 == 0 && self.flops.0 == 0
+    }
+}
+
+/// One kernel, as a mapper sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Exact work of the kernel.
+    pub work: Work,
+    /// The precision it computes in.
+    pub precision: Precision,
+    /// Its products.
+    pub nests: heapless::Vec<LoopNest, MAX_NESTS>,
+    /// Everything beside them.
+    pub stream: Stream,
+}
+
+impl Task {
+    /// A task of one product, nothing beside it.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn product(nest: LoopNest, precision: Precision) -> Result<Self, Error> {
+        let macs = nest.macs()?;
+        let bytes = Traffic::compulsory(&nest)?;
+        let mut work = Work::none(crate::work::Class::MatMul);
+        work.macs = macs;
+        work.flops = macs.flops()?;
+        work.bytes_in = bytes.a;
+        if nest.weighted {
+            (work.class, work.bytes_weight) = (crate::work::Class::Linear, bytes.b);
+        } else {
+            work.bytes_in = work.bytes_in.checked_add(bytes.b)?;
+        }
+        work.bytes_out = bytes.c;
+        work.elements_out = bytes.c.0.checked_div(nest.sizes.c).unwrap_or(0);
+        let mut nests = heapless::Vec::new();
+        nests.push(nest).ok();
+        let stream = Stream {
+            read: Bytes::ZERO,
+            weights: Bytes::ZERO,
+            written: Bytes::ZERO,
+            flops: Flops::ZERO,
+            elements: work.elements_out,
+            homes: nest.homes,
+        };
+        Ok(Self { work, precision, nests, stream })
+    }
+
+    /// The task of a kernel that computes in this precision; every operand in the backing store.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn of(graph: GraphView<'_>, kernel: &Kernel<'_>, precision: Precision) -> Result<Self, Error> {
+        Self::with_work(graph, kernel.work()?, kernel.products(), precision)
+    }
+
+    /// The task of a single op with this work; [`Task::of`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn op(graph: GraphView<'_>, node: &Node, work: Work, precision: Precision) -> Result<Self, Error> {
+        Self::with_work(graph, work, core::iter::once(node).filter(|node| node.op.is_product()), precision)
+    }
+
+    fn with_work<'n>(
+        graph: GraphView<'_>,
+        work: Work,
+        products: impl Iterator<Item = &'n Node>,
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        let mut task = Self {
+            work,
+            precision,
+            nests: heapless::Vec::new(),
+            stream: Stream {
+                read: work.bytes_in,
+                weights: work.bytes_weight,
+                written: work.bytes_out,
+                flops: work.flops,
+                elements: work.elements_out,
+                homes: Homes::COLD,
+            },
+        };
+        for node in products {
+            nests_of(graph, node, &mut task.nests)?;
+        }
+        join_attention(&mut task.nests);
+        // What the products read, write and compute is not streamed a second time.
+        for nest in &task.nests {
+            let bytes = Traffic::compulsory(nest)?;
+            let stream = &mut task.stream;
+            stream.flops = Flops(stream.flops.0.saturating_sub(nest.macs()?.flops()?.0));
+            stream.read = Bytes(stream.read.0.saturating_sub(bytes.a.0));
+            let b = if nest.weighted { &mut stream.weights } else { &mut stream.read };
+            *b = Bytes(b.0.saturating_sub(bytes.b.0));
+            stream.written = Bytes(stream.written.0.saturating_sub(bytes.c.0));
+        }
+        Ok(task)
+    }
+
+    /// The same task with its operands at these levels.
+    #[must_use]
+    pub fn at(mut self, homes: Homes) -> Self {
+        for nest in &mut self.nests {
+            nest.homes = homes;
+        }
+        self.stream.homes = homes;
+        self
+    }
+}
+
+/// Bytes of each operand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Traffic {
+    /// Of A, read.
+    pub a: Bytes,
+    /// Of B, read.
+    pub b: Bytes,
+    /// Of C: partial sums read and written, and the result written.
+    pub c: Bytes,
+}
+
+impl Traffic {
+    /// Every operand once, for all runs: A and C of each run, B of all runs together.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn compulsory(nest: &LoopNest) -> Result<Self, Error> {
+        let [a, b, c] = match nest.loops {
+            Loops::Gemm(Gemm { m, n, k, groups }) => {
+                [product([groups, m, k])?, product([groups, k, n])?, product([groups, m, n])?]
+            }
+            Loops::Conv(loops) => {
+                let channels = product([loops.batch, loops.groups])?;
+                [
+                    product([channels, loops.c_in, loops.touched()])?,
+                    product([loops.groups, loops.c_out, loops.c_in, product(loops.kernel)?])?,
+                    product([channels, loops.c_out, product(loops.output)?])?,
+                ]
+            }
+            Loops::Attention(AttentionLoops { groups, m, n, d, d_v }) => {
+                let depths = d.checked_add(d_v).ok_or(Error::CountOverflow)?;
+                [product([groups, m, d])?, product([groups, n, depths])?, product([groups, m, d_v])?]
+            }
+        };
+        Ok(Self {
+            a: Bytes(product([a, nest.sizes.a, nest.repeats])?),
+            b: Bytes(product([b, nest.sizes.b])?),
+            c: Bytes(product([c, nest.sizes.c, nest.repeats])?),
+        })
+    }
+
+    /// Sum over the operands.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub fn total(&self) -> Result<Bytes, Error> {
+        self.a.checked_add(self.b)?.checked_add(self.c)
+    }
+}
+
+impl ConvLoops {
+    /// Input positions that some window touches, of one channel: all of them, but where the step is larger than the window.
+    #[must_use]
+    pub fn touched(&self) -> u64 {
+        let axes = self.input.into_iter().zip(self.output).zip(self.kernel).zip(self.stride).zip(self.dilation);
+        let axes = axes.zip(self.padding).map(|(((((input, output), kernel), stride), dilation), padding)| {
+            touched(input, output, kernel, stride, dilation, padding)
+        });
+        axes.fold(1, u64::saturating_mul)
+    }
+}
+
+/// Positions of one axis that some window touches.
+fn touched(input: u64, output: u64, kernel: u64, stride: u64, dilation: u64, padding: u64) -> u64 {
+    let reach = dilation.saturating_mul(kernel.saturating_sub(1)).saturating_add(1);
+    if dilation == 1 && stride > reach {
+        // Windows apart from each other: their taps within the input, the first and the last cut by its ends.
+        let first = kernel.saturating_sub(padding);
+        let start = stride.saturating_mul(output.saturating_sub(1)).saturating_sub(padding);
+        let last = kernel.min(input.saturating_sub(start));
+        return match output {
+            0 => 0,
+            1 => first.min(input),
+            _ => kernel.saturating_mul(output.saturating_sub(2)).saturating_add(first).saturating_add(last),
+        };
+    }
+    let end = stride.saturating_mul(output.saturating_sub(1)).saturating_add(reach).saturating_sub(padding);
+    end.min(input)
+}
+
+/// Appends the products of a node.
+fn nests_of(graph: GraphView<'_>, node: &Node, nests: &mut heapless::Vec<LoopNest, MAX_NESTS>) -> Result<(), Error> {
+    let operands = graph.operands(node);
+    let (input, output) = (operands.at(0)?, graph.output(node)?);
+    let a = input.data_type.size().0;
+    let accumulator = input.data_type.accumulator().size().0;
+    let sizes = ElementSizes { a, b: a, partial: accumulator, c: output.data_type.size().0 };
+    let stored = |weights: Option<crate::shape::DataType>| weights.map_or(a, |stored| stored.size().0);
+    let mut push = |loops, sizes, weighted, repeats| {
+        nests.push(LoopNest { loops, sizes, homes: Homes::COLD, weighted, repeats }).map_err(|_| Error::CountOverflow)
+    };
+    let gemm = || graph.work(node).map(|work| work.gemm);
+    match &node.op {
+        Op::Conv(op) => {
+            let sizes = ElementSizes { b: stored(op.weights), ..sizes };
+            let loops = conv_loops(op, input.shape.extents(), output.shape.extents())?;
+            push(loops, sizes, true, 1)
+        }
+        Op::MultiHeadAttention(op) => {
+            let extent = |tensor: &crate::tensor::Tensor, axis| tensor.shape.extent(axis).map_or(0, u64::from);
+            let (query, key) = (input, operands.at(1)?);
+            multi_head(op, [extent(query, 0), extent(query, 1), extent(key, 1)])?
+                .into_iter()
+                .try_for_each(|(loops, weighted)| push(loops, sizes, weighted, 1))
+        }
+        Op::Attention(_) => {
+            let (key, value) = (operands.at(1)?, operands.at(2)?);
+            let last =
+                |tensor: &crate::tensor::Tensor| tensor.shape.extents().last().map_or(0, |&extent| u64::from(extent));
+            match gemm()? {
+                Some(Gemm { m, n, groups, .. }) => {
+                    let loops = AttentionLoops { groups, m, n, d: last(key), d_v: last(value) };
+                    push(Loops::Attention(loops), sizes, false, 1)
+                }
+                None => Ok(()),
+            }
+        }
+        Op::Recurrent(_) => match gemm()? {
+            Some(Gemm { m, n, k, groups: steps }) => push(Loops::Gemm(Gemm { m, n, k, groups: 1 }), sizes, true, steps),
+            None => Ok(()),
+        },
+        op => match gemm()? {
+            Some(gemm) => {
+                let (b, weighted) = match op {
+                    Op::Linear(op) => (stored(op.weights), true),
+                    Op::ConvTranspose(op) => (stored(op.weights), true),
+                    _ => (operands.at(1)?.data_type.size().0, operands.at(1)?.kind.is_stored()),
+                };
+                push(Loops::Gemm(gemm), ElementSizes { b, ..sizes }, weighted, 1)
+            }
+            None => Ok(()),
+        },
+    }
+}
+
+/// Two products of which one takes the scores of the other, last first, are an attention.
+fn join_attention(nests: &mut heapless::Vec<LoopNest, MAX_NESTS>) {
+    let [second, first] = nests.as_slice() else { return };
+    let (Loops::Gemm(values), Loops::Gemm(scores)) = (second.loops, first.loops) else { return };
+    if values.groups == scores.groups
+        && values.m == scores.m
+        && values.k == scores.n
+        && !first.weighted
+        && !second.weighted
+    {
+        let Gemm { m, n, k: d, groups } = scores;
+        let joined = LoopNest { loops: Loops::Attention(AttentionLoops { groups, m, n, d, d_v: values.n }), ..*first };
+        nests.clear();
+        nests.push(joined).ok();
+    }
+}
+
+/// Loops of a convolution; a matrix product where its windows are single taps that lie side by side.
+fn conv_loops(op: &Conv, input: &[u32], output: &[u32]) -> Result<Loops, Error> {
+    let channels = |count: u32| u64::from(count).checked_div(u64::from(op.groups)).unwrap_or(0);
+    let mut loops = ConvLoops {
+        batch: input.first().map_or(0, |&batch| u64::from(batch)),
+        groups: u64::from(op.groups),
+        c_in: channels(op.c_in),
+        c_out: channels(op.c_out),
+        input: [1; 3],
+        output: [1; 3],
+        kernel: [1; 3],
+        stride: [1; 3],
+        dilation: [1; 3],
+        padding: [0; 3],
+    };
+    let axes = op.windows.axes();
+    let skipped = Windows::MAX.saturating_sub(axes.len());
+    let (input, output) = (input.iter().skip(2), output.iter().skip(2));
+    for (index, ((window, &input), &output)) in (skipped..Windows::MAX).zip(axes.iter().zip(input).zip(output)) {
+        let set = |array: &mut [u64; 3], value: u64| {
+            if let Some(place) = array.get_mut(index) {
+                *place = value;
+            }
+        };
+        set(&mut loops.input, u64::from(input));
+        set(&mut loops.output, u64::from(output));
+        set(&mut loops.kernel, u64::from(window.kernel));
+        set(&mut loops.stride, u64::from(window.stride));
+        set(&mut loops.dilation, u64::from(window.dilation));
+        set(&mut loops.padding, u64::from(window.padding[0]));
+    }
+    let pointwise = loops.kernel == [1; 3] && loops.input == loops.output && loops.stride == [1; 3];
+    Ok(if pointwise {
+        let m = product([loops.batch, product(loops.output)?])?;
+        Loops::Gemm(Gemm { m, n: loops.c_out, k: loops.c_in, groups: loops.groups })
+    } else {
+        Loops::Conv(loops)
+    })
+}
+
+/// The projections of queries, keys and values, the attention, the projection of its result; and whether B is weights.
+fn multi_head(op: &MultiHeadAttention, [n, l, s]: [u64; 3]) -> Result<[(Loops, bool); 5], Error> {
+    let [embed, heads, k, v] = [op.embed, op.heads, op.k_features, op.v_features].map(u64::from);
+    let depth = embed.checked_div(heads).unwrap_or(0);
+    let projection =
+        |rows, features| Ok((Loops::Gemm(Gemm { m: product([n, rows])?, n: embed, k: features, groups: 1 }), true));
+    let groups = product([n, heads])?;
+    let core = Loops::Attention(AttentionLoops { groups, m: l, n: s, d: depth, d_v: depth });
+    Ok([projection(l, embed)?, projection(s, k)?, projection(s, v)?, (core, false), projection(l, embed)?])
+}
