@@ -4,7 +4,13 @@
 //! the coefficients of [`crate::calibration`] *replace* those factors, they never multiply them. Ops run one after
 //! the other and each is one kernel, as in an eager runtime: the times add up.
 
+mod mapped;
 mod time;
+
+pub use self::mapped::{
+    Energy, KernelEstimate, Memo, NetworkEstimate, estimate_mapped, homes, mapped_kernels, mapping_of, task_estimate,
+    task_of,
+};
 
 use self::time::{Roofs, calibrated, described};
 use crate::calibration::Calibration;
@@ -14,7 +20,7 @@ use crate::graph::{GraphView, Node};
 use crate::hardware::{Basis, Hardware, ThermalProfile};
 use crate::roofline::{Bound, smooth_max};
 use crate::shape::Precision;
-use crate::units::{Bytes, Macs, Seconds};
+use crate::units::{Bytes, Factor, Hertz, Macs, Seconds};
 use crate::work::{Class, Work};
 
 /// How much an estimate can be trusted, from the least to the most.
@@ -45,6 +51,18 @@ impl Confidence {
     }
 }
 
+/// Which clock of a power mode an estimate is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+pub enum ClockState {
+    /// The one that the device keeps up.
+    #[default]
+    Sustained,
+    /// The one that it runs at until it is warm; the sustained one where no other is stated.
+    Boost,
+}
+
 /// Where a graph runs: a device in one of its power modes, and the calibration of a runtime on it, if there is one.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -52,6 +70,8 @@ pub struct Target<'a> {
     pub hardware: &'a Hardware<'a>,
     /// One of its thermal profiles.
     pub thermal_profile: &'a ThermalProfile<'a>,
+    /// Which clock of the mode.
+    pub clock_state: ClockState,
     /// Coefficients fitted on the device, for the precision and runtime at hand.
     pub calibration: Option<&'a Calibration>,
 }
@@ -63,7 +83,24 @@ impl<'a> Target<'a> {
     /// [`Error::NoThermalProfile`], which a checked description does not lack.
     pub fn new(hardware: &'a Hardware<'a>) -> Result<Self, Error> {
         let thermal_profile = hardware.thermal_profiles().first().ok_or(Error::NoThermalProfile)?;
-        Ok(Self { hardware, thermal_profile, calibration: None })
+        Ok(Self { hardware, thermal_profile, clock_state: ClockState::Sustained, calibration: None })
+    }
+
+    /// Clock of the device's first compute unit; `None` for that of the description.
+    pub(crate) const fn clock(&self) -> Option<Hertz> {
+        match (self.clock_state, self.thermal_profile.boost_clock) {
+            (ClockState::Boost, Some(boost)) => Some(boost),
+            _ => self.thermal_profile.clock,
+        }
+    }
+
+    /// This share of the bandwidth of the backing store in this power mode, as a share of the description's.
+    fn backing(&self, share: Factor) -> Result<Factor, Error> {
+        let last = self.hardware.memory().last().map(|level| level.bandwidth);
+        match (self.thermal_profile.bandwidth, last) {
+            (Some(mode), Some(described)) => Factor::new(share.get() * (mode.get() / described.get())),
+            _ => Ok(share),
+        }
     }
 }
 

@@ -50,6 +50,15 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// The same machine while the first unit of the device runs at this clock, and the others with it.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] where the scaled clock is no number of 32 bits.
+    pub fn at_clock(mut self, first: Option<Hertz>) -> Result<Self, Error> {
+        self.clock = self.hardware.clock(self.unit, first)?;
+        Ok(self)
+    }
+
     /// Cycles that these units need at least for so many MACs, all lanes full.
     #[must_use]
     pub fn least_cycles(&self, macs: Macs) -> f32 {

@@ -13,13 +13,15 @@ use crate::work::{Class, Gemm, Work};
 pub(super) struct Roofs<'a> {
     pub(super) unit: &'a ComputeUnit<'a>,
     peak: FlopsPerSecond,
-    factors: PrecisionFactors,
+    pub(super) factors: PrecisionFactors,
 }
 
 impl<'a> Roofs<'a> {
     pub(super) fn of(target: &Target<'a>, precision: Precision) -> Result<Self, Error> {
         let (unit, peak) = target.hardware.fastest(precision)?;
         let factors = target.thermal_profile.factors.at(precision).ok_or(Error::NoFactorsForPrecision)?;
+        let clock = target.hardware.clock(unit, target.clock())?;
+        let peak = peak * Factor::new(clock.get() / unit.clock.get())?;
         Ok(Self { unit, peak, factors })
     }
 
@@ -39,7 +41,7 @@ pub(super) fn described(
         hardware: target.hardware,
         border: Border::Sharp,
         cache: roofs.factors.memory_bottleneck_factor,
-        backing: roofs.factors.memory_bottleneck_factor,
+        backing: target.backing(roofs.factors.memory_bottleneck_factor)?,
     };
     let footprint = work.compulsory_traffic()?;
     let transfer = residency.transfer(footprint, footprint);
@@ -61,7 +63,7 @@ pub(super) fn calibrated(
         hardware: target.hardware,
         border: Border::Smooth { capacity: Factor::new(c.cache_capacity_factor)? },
         cache: Factor::new(c.cache_bandwidth_factor)?,
-        backing: Factor::new(c.backing_bandwidth_factor)?,
+        backing: target.backing(Factor::new(c.backing_bandwidth_factor)?)?,
     };
     let mut transfer = residency
         .transfer(activations, activations)
