@@ -59,6 +59,12 @@ impl<'a> Machine<'a> {
         Ok(self)
     }
 
+    /// Share of the units that the tiles of a large problem fill, by the description; 1 where it says nothing.
+    #[must_use]
+    pub fn tile_utilization(&self) -> f32 {
+        self.thermal_profile.factors.at(self.precision).map_or(1.0, |factors| factors.tile_utilization.get().min(1.0))
+    }
+
     /// Cycles that these units need at least for so many MACs, all lanes full.
     #[must_use]
     pub fn least_cycles(&self, macs: Macs) -> f32 {
@@ -125,6 +131,49 @@ pub struct Mapping {
     pub overlapped: bool,
 }
 
+impl Mapping {
+    /// Nothing computed, nothing moved; moves hide behind arithmetic.
+    #[must_use]
+    pub const fn idle() -> Self {
+        Self {
+            compute_cycles: Cycles::ZERO,
+            utilization: 0.0,
+            losses: heapless::Vec::new(),
+            traffic: [Bytes::ZERO; MAX_LEVELS],
+            footprint: [Bytes::ZERO; MAX_LEVELS],
+            tiling: None,
+            setup: Seconds::ZERO,
+            overlapped: true,
+        }
+    }
+}
+
+/// Cycles of this length, rounded up to whole ones.
+///
+/// # Errors
+/// [`Error::CountOverflow`] above 2^63 cycles; [`Error::InvalidTime`] for a negative length, or one that is not a number.
+pub fn whole_cycles(length: f32) -> Result<Cycles, Error> {
+    /// 2^63.
+    const LIMIT: f32 = 9.223_372e18;
+    if length.is_nan() || length < 0.0 {
+        return Err(Error::InvalidTime);
+    }
+    if length >= LIMIT {
+        return Err(Error::CountOverflow);
+    }
+    // A whole number as a float is its 24 digits, shifted by its exponent.
+    let bits = libm::ceilf(length).to_bits();
+    let digits = u64::from(bits & 0x007f_ffff | 0x0080_0000);
+    let exponent = bits >> 23;
+    let cycles = match (exponent.checked_sub(150), 150_u32.checked_sub(exponent)) {
+        _ if exponent == 0 => Some(0),
+        (Some(left), _) => digits.checked_shl(left),
+        (None, Some(right)) => digits.checked_shr(right),
+        (None, None) => None,
+    };
+    cycles.map(Cycles).ok_or(Error::CountOverflow)
+}
+
 /// The geometry of a kind of device.
 pub trait Mapper {
     /// Lays a product on the units.
@@ -138,4 +187,22 @@ pub trait Mapper {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 cycles or bytes.
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_are_rounded_up() {
+        for (length, cycles) in
+            [(0.0, 0), (0.2, 1), (1.0, 1), (374.5, 375), (16_777_215.0, 16_777_215), (1e12, 999_999_995_904)]
+        {
+            assert_eq!(whole_cycles(length), Ok(Cycles(cycles)), "{length}");
+        }
+        assert_eq!(whole_cycles(1e20), Err(Error::CountOverflow));
+        assert_eq!(whole_cycles(f32::INFINITY), Err(Error::CountOverflow));
+        assert_eq!(whole_cycles(f32::NAN), Err(Error::InvalidTime));
+        assert_eq!(whole_cycles(-1.0), Err(Error::InvalidTime));
+    }
 }
