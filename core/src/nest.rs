@@ -44,6 +44,25 @@ pub enum Dim {
     Width,
 }
 
+impl Dim {
+    /// Lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::M => "m",
+            Self::N => "n",
+            Self::K => "k",
+            Self::Batch => "batch",
+            Self::COut => "c_out",
+            Self::CIn => "c_in",
+            Self::Depth => "depth",
+            Self::Height => "height",
+            Self::Width => "width",
+        }
+    }
+}
+
 /// An operand of a nest: C = A · B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -55,6 +74,18 @@ pub enum Operand {
     B,
     /// The result.
     C,
+}
+
+impl Operand {
+    /// Lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+            Self::C => "c",
+        }
+    }
 }
 
 /// Bytes of an element of each operand.

@@ -1,6 +1,7 @@
 //! The command line: verbs and their options, as `--help` teaches them.
 #![allow(clippy::doc_markdown, reason = "these comments are printed as they stand, as help")]
 
+mod device;
 mod estimate;
 mod graph;
 mod source;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use derate_core::shape::Precision;
 
+pub use self::device::{ClockArg, Compare, Explain, Place, SortBy, Tile};
 pub use self::estimate::Estimate;
 pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
 pub use self::source::{Extents, Source};
@@ -71,6 +73,12 @@ pub enum Verb {
     Verify(Verify),
     /// Estimate one network, op by op; and measure it beside, if asked to.
     Estimate(Estimate),
+    /// Say which limit binds a network's kernels on a device, and what their time is made of.
+    Explain(Explain),
+    /// Put networks on devices side by side: latency, throughput, energy, whether they fit, what bounds.
+    Compare(Compare),
+    /// Tile a network's products for memories of given sizes: tiles, traffic, and the least traffic there can be.
+    Tile(Tile),
     /// Growth of peak memory by one network, in bytes; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureMemory(MeasureMemory),
@@ -92,6 +100,18 @@ pub enum HardwareVerb {
     Show {
         /// Name of a shipped description, or a file.
         hardware: String,
+    },
+    /// Put devices side by side: peaks, bandwidths, memories, power; and their rooflines in one drawing.
+    Compare {
+        /// Names of shipped descriptions, files, or `detected`; `all` are all shipped ones.
+        #[arg(required = true, value_name = "HARDWARE")]
+        hardware: Vec<String>,
+        /// Precision of the rooflines; without it, the first that each device has of fp32, fp16, bf16, int8.
+        #[arg(long, value_parser = precision)]
+        precision: Option<Precision>,
+        /// Where to draw the rooflines: `.svg`.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Print the JSON Schema of descriptions, for editors.
     Schema,

@@ -18,13 +18,16 @@ macro_rules! say_part {
 
 mod apply;
 mod calibrate;
+mod compare;
 mod estimate;
 mod estimates;
+mod explain;
 mod graph;
 mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
 mod sweep;
+mod tile;
 #[cfg(not(feature = "torch"))]
 mod torch;
 mod verify;
@@ -35,8 +38,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use derate_core::estimate::Target;
-use derate_core::hardware::Hardware;
 
 use crate::cli::{Cli, Format, SweepVerb, Verb};
 use crate::hardware_file::HardwareFile;
@@ -106,6 +107,9 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Apply(args) => apply::run(args, format),
         Verb::Verify(args) => verify::run(args, format),
         Verb::Estimate(args) => estimate::run(args, format),
+        Verb::Explain(args) => explain::run(args, format),
+        Verb::Compare(args) => compare::run(args, format),
+        Verb::Tile(args) => tile::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
     }
 }
@@ -154,20 +158,6 @@ fn cores(file: &HardwareFile) -> u32 {
 /// Clock of the description's first compute unit, in Hz.
 fn clock(file: &HardwareFile) -> f64 {
     file.compute.first().map_or(0.0, |unit| unit.clock_hz.value)
-}
-
-/// The hardware in one of its thermal profiles; the default one where none is named.
-fn target<'a>(hardware: &'a Hardware<'a>, thermal_profile: Option<&str>) -> Result<Target<'a>> {
-    let target = Target::new(hardware)?;
-    let Some(name) = thermal_profile else { return Ok(target) };
-    let profiles = hardware.thermal_profiles();
-    match profiles.iter().find(|profile| profile.name == name) {
-        Some(thermal_profile) => Ok(Target { thermal_profile, ..target }),
-        None => {
-            let has = profiles.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ");
-            bail!("{} has no thermal profile {name:?}; it has {has}", hardware.name())
-        }
-    }
 }
 
 /// Prints a JSON document on standard output.

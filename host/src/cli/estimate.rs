@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use derate_core::shape::Precision;
 
-use super::{Source, precision};
+use super::{Place, Source, precision};
 
 /// `derate estimate`.
 #[derive(Debug, Args)]
@@ -17,13 +17,13 @@ pub struct Estimate {
     /// Description of the device: a file, or the name of a shipped one; without it, the detected one.
     #[arg(long, value_name = "FILE")]
     pub hardware: Option<String>,
-    /// Thermal profile that the device runs in; without it, the default one.
-    #[arg(long, value_name = "NAME")]
-    pub thermal_profile: Option<String>,
-    /// The calibration; without it, the description's two factors alone.
+    /// Where it runs, and how.
+    #[command(flatten)]
+    pub place: Place,
+    /// The calibration; without it, the description and the mapper of its kind.
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
-    /// Precision that the network is converted to; without it, that of the file.
+    /// Precision that the network is converted to; without it, its own, or the nearest that the device has.
     #[arg(long, value_parser = precision)]
     pub precision: Option<Precision>,
     /// Estimate all that can be counted where the file holds ops that cannot; without it they are listed and refused.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use derate_core::shape::Precision;
 
-use super::{Outcome, clock, cores, hardware_file, json, now, print_json, target, with_threads};
+use super::{Outcome, clock, cores, hardware_file, json, now, print_json, with_threads};
 use crate::calibrate::model::Model;
 use crate::calibrate::{Dataset, Study, study};
 use crate::cli::{Calibrate, Format};
 use crate::hardware_file::{Provenance, write_atomic};
+use crate::on_device::{Mode, target};
 use crate::profile::{DatasetId, FORMAT, PrecisionFit, Profile};
 use crate::report;
 
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
     let limited = with_threads(&file, threads)?;
     let parts = limited.parts()?;
     let device = parts.hardware()?;
-    let target = target(&device, args.thermal_profile.as_deref())?;
+    let target = target(&device, Mode::named(args.thermal_profile.as_deref()))?;
 
     let mut studies = Vec::new();
     for precision in Precision::ALL {

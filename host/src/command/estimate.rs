@@ -1,94 +1,22 @@
-//! `derate estimate`: the time and memory of a network on a device, op by op, and beside a measurement if one is asked for.
+//! `derate estimate`: the time, energy and memory of a network on a device, kernel by kernel, and beside a measurement if one is
+//! asked for.
 
-use std::cmp::Reverse;
+mod said;
 
 use anyhow::{Context, Result, bail};
-use derate_core::estimate::{OpEstimate, Target, op_estimates};
+use derate_core::estimate::{Target, op_estimates};
 use derate_core::graph::Tables;
-use derate_core::hardware::Hardware;
-use derate_core::roofline::Bound;
-use derate_core::shape::{DataType, Precision};
-use derate_core::tensor::TensorKind;
-use serde::Serialize;
+#[cfg(feature = "torch")]
+use derate_core::shape::Precision;
 
-use super::estimates::{Estimates, error_pct, estimates, fit, profile, threads};
-use super::{Outcome, hardware, hardware_file, json, print_json, target, with_threads};
-use crate::cli::{Estimate, Format};
+use self::said::{Subject, describe, said};
+use super::estimates::{estimates, fit, profile, threads};
+use super::{Outcome, hardware, hardware_file, json, print_json, with_threads};
+use crate::cli::{Estimate, Format, Fusion};
+#[cfg(feature = "torch")]
 use crate::graph_buf::GraphBuf;
 use crate::import::Unsupported;
-use crate::report::Table;
-use crate::report::table::Column::{Left, Right};
-use crate::retype::retyped;
-
-/// Everything `estimate` says; `--format json`. Times in milliseconds where no other unit is in the name.
-#[derive(Debug, Serialize)]
-struct Said {
-    /// Name of the network.
-    model: String,
-    /// Name of the hardware description.
-    hardware: String,
-    /// Threads of every op.
-    threads: u32,
-    /// Precision of most of its arithmetic.
-    precision: &'static str,
-    /// Extent of the outermost axis of the first input.
-    batch: Option<u32>,
-    /// Time of one run.
-    latency_ms: f64,
-    /// Interval that holds 90 % of measurements, where the calibration is sure of one.
-    interval_ms: Option<[f64; 2]>,
-    /// How sure the estimate says it is.
-    confidence: &'static str,
-    /// What takes most of the time: `compute`, `overhead`, or `memory` with the name of its level.
-    bound: String,
-    /// Multiply-accumulates of one run.
-    macs: u64,
-    /// FLOPs of one run.
-    flops: u64,
-    /// Learned parameters.
-    params: u64,
-    /// Bytes stored with the network.
-    weight_bytes: u64,
-    /// Most bytes of activations alive at once.
-    peak_activation_bytes: u64,
-    /// Estimate by the description's two factors.
-    described_ms: f64,
-    /// Estimate by the MAC-only baseline, with a profile.
-    mac_only_ms: Option<f64>,
-    /// Estimate by the plain-roofline baseline, with a profile.
-    plain_roofline_ms: Option<f64>,
-    /// One for each op, in execution order.
-    ops: Vec<OpSaid>,
-    /// Nodes that could not be counted.
-    unsupported: Vec<Unsupported>,
-    /// Measured median, with `--measure`.
-    measured_ms: Option<f64>,
-    /// Measured 10th percentile, with `--measure`.
-    p10_ms: Option<f64>,
-    /// Median absolute deviation of the measurement, with `--measure`.
-    mad_ms: Option<f64>,
-    /// (latency − 10th percentile) / 10th percentile, in percent, with `--measure`.
-    error_pct: Option<f64>,
-    /// The same of the MAC-only baseline, with a profile.
-    mac_only_error_pct: Option<f64>,
-    /// The same of the plain-roofline baseline, with a profile.
-    plain_roofline_error_pct: Option<f64>,
-    /// `ok` or `disturbed`, with `--measure`.
-    status: Option<String>,
-}
-
-/// One op.
-#[derive(Debug, Serialize)]
-struct OpSaid {
-    /// Its name in the network.
-    name: String,
-    /// Its kind.
-    op: &'static str,
-    /// Its time, in microseconds.
-    latency_us: f64,
-    /// What takes most of it.
-    bound: String,
-}
+use crate::on_device::{Mode, described_in, in_precision, on_device, precision_of, target};
 
 /// A measurement: times in milliseconds.
 #[derive(Debug)]
@@ -104,37 +32,45 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     if args.measure {
         return super::torch::hand_over();
     }
-    let described = args.precision.map_or(DataType::Fp32, Precision::data_type);
-    let import = args.network.read(described)?;
+    let import = args.network.read(described_in(args.precision))?;
     refuse_unsupported(args, &import.unsupported)?;
-    let graph = match args.precision {
-        Some(precision) if precision.data_type().precision() != Some(precision) => {
-            bail!("--precision {}: no tensor is stored in it; convert to fp32", precision.name())
-        }
-        Some(precision) => retyped(&import.graph, precision.data_type())?,
-        None => import.graph,
-    };
-    #[cfg(feature = "torch")]
-    if args.measure {
-        runs(&graph)?;
-    }
-    let precision = args.precision.unwrap_or_else(|| precision_of(&graph));
     let file = match &args.hardware {
         Some(named) => hardware::find(named)?.1,
         None => hardware_file(None)?.1,
     };
+    let own = precision_of(&import.graph);
+    let (graph, precision) = in_precision(&import.graph, own, args.precision, &file)?;
+    if precision != own && args.precision.is_none() {
+        eprintln!("note: {} has no units for {}: estimated in {}", file.name, own.name(), precision.name());
+    }
+    #[cfg(feature = "torch")]
+    if args.measure {
+        runs(&graph)?;
+    }
     let profile = profile(args.profile.as_deref())?;
     let threads = threads(args.threads, profile.as_ref(), &file);
     let fit = fit(profile.as_ref(), precision, &file, threads, runtime(args.measure).as_deref())?;
+    let mut mode = args.place.mode();
+    if fit.is_some() {
+        if args.place.fusion.is_some_and(|fusion| fusion != Fusion::Eager) {
+            bail!("--fusion: the profile is of a runtime that runs op by op; leave the option out, or say eager");
+        }
+        mode = Mode { policy: Some(Fusion::Eager.policy()), ..mode };
+    }
     let file = with_threads(&file, threads)?;
     let parts = file.parts()?;
     let device = parts.hardware()?;
-    let target = target(&device, args.thermal_profile.as_deref())?;
+    let target = target(&device, mode)?;
     let place = || format!("{} on {}", graph.name(), device.name());
-    let got = estimates(&graph, &target, fit.as_ref(), precision).with_context(place)?;
+    let mapped = on_device(&graph, &file, mode)?;
+    let got = estimates(&graph, &target, fit.as_ref(), Some(&mapped), precision).with_context(place)?;
     let calibration = fit.as_ref().map(|fit| fit.calibration);
     let calibrated = Target { calibration: calibration.as_ref(), ..target };
-    let ops = op_estimates(graph.view(), &calibrated)?.collect::<Result<Vec<_>, _>>()?;
+    // With a profile a kernel is an op, and takes the time that the profile says.
+    let ops = match calibration {
+        Some(_) => Some(op_estimates(graph.view(), &calibrated)?.collect::<Result<Vec<_>, _>>()?),
+        None => None,
+    };
     #[cfg(not(feature = "torch"))]
     let measured = None;
     #[cfg(feature = "torch")]
@@ -146,7 +82,8 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     } else {
         None
     };
-    let said = said(&graph, &device, (threads, precision), &got, &ops, import.unsupported, measured)?;
+    let subject = Subject { graph: &graph, file: &file, threads, precision, clock_state: mode.clock_state };
+    let said = said(&subject, &mapped, &got, ops.as_deref(), import.unsupported, measured)?;
     if json(format) {
         print_json(&said)?
     } else {
@@ -170,21 +107,6 @@ fn refuse_unsupported(args: &Estimate, unsupported: &[Unsupported]) -> Result<()
         "{}: {count} of its nodes cannot be counted; --allow-unsupported estimates the rest:\n{listed}",
         args.network.source
     )
-}
-
-/// The precision in which the graph does most of its arithmetic; fp32 where it does none.
-fn precision_of(graph: &GraphBuf) -> Precision {
-    let view = graph.view();
-    let mut flops = [0_u64; Precision::ALL.len()];
-    for node in view.nodes() {
-        let precision = view.operands(node).at(0).ok().and_then(|operand| operand.data_type.precision());
-        let at = precision.and_then(|precision| Precision::ALL.iter().position(|known| *known == precision));
-        if let (Some(sum), Ok(work)) = (at.and_then(|at| flops.get_mut(at)), view.work(node)) {
-            *sum = sum.saturating_add(work.flops.0);
-        }
-    }
-    let most = Precision::ALL.into_iter().zip(flops).filter(|(_, flops)| *flops > 0).max_by_key(|(_, flops)| *flops);
-    most.map_or(Precision::Fp32, |(precision, _)| precision)
 }
 
 #[cfg(feature = "torch")]
@@ -228,126 +150,6 @@ fn measure(
         Some(Measurement::Skipped { reason }) => bail!("{} could not be measured: {reason}", graph.name()),
         None => bail!("{} could not be measured", graph.name()),
     }
-}
-
-fn said(
-    graph: &GraphBuf,
-    device: &Hardware<'_>,
-    (threads, precision): (u32, Precision),
-    got: &Estimates,
-    ops: &[OpEstimate],
-    unsupported: Vec<Unsupported>,
-    measured: Option<Measured>,
-) -> Result<Said> {
-    let view = graph.view();
-    let bound = |bound: Bound| match bound {
-        Bound::Compute => "compute".to_owned(),
-        Bound::Overhead => "overhead".to_owned(),
-        Bound::Memory(level) => {
-            let name = device.memory().get(usize::from(level)).map_or("", |level| level.name);
-            format!("memory {name}").trim_end().to_owned()
-        }
-    };
-    let footprint = graph.footprint()?;
-    let input = view.tensors().iter().find(|tensor| tensor.kind == TensorKind::Input);
-    let p10 = measured.as_ref().map(|measured| measured.p10_ms);
-    let error = |estimated: Option<f64>| Some(error_pct(estimated?, p10?));
-    let ops = view.nodes().iter().zip(graph.names()).zip(ops);
-    Ok(Said {
-        model: graph.name().to_owned(),
-        hardware: device.name().to_owned(),
-        threads,
-        precision: precision.name(),
-        batch: input.and_then(|input| input.shape.extent(0)),
-        latency_ms: got.estimated_ms,
-        interval_ms: got.interval_ms,
-        confidence: got.got.confidence.name(),
-        bound: bound(got.got.bound),
-        macs: got.got.work.macs.0,
-        flops: got.got.work.flops.0,
-        params: view.total_work()?.params,
-        weight_bytes: footprint.weights.0,
-        peak_activation_bytes: footprint.peak_activations.0,
-        described_ms: got.described_ms,
-        mac_only_ms: got.mac_only_ms,
-        plain_roofline_ms: got.plain_roofline_ms,
-        ops: ops
-            .map(|((node, name), estimate)| OpSaid {
-                name: name.clone(),
-                op: node.op.name(),
-                latency_us: f64::from(estimate.latency.0) * 1e6,
-                bound: bound(estimate.bound),
-            })
-            .collect(),
-        unsupported,
-        error_pct: error(Some(got.estimated_ms)),
-        mac_only_error_pct: error(got.mac_only_ms),
-        plain_roofline_error_pct: error(got.plain_roofline_ms),
-        p10_ms: p10,
-        mad_ms: measured.as_ref().map(|measured| measured.mad_ms),
-        measured_ms: measured.as_ref().map(|measured| measured.median_ms),
-        status: measured.map(|measured| measured.status),
-    })
-}
-
-fn describe(said: &Said, top: usize, calibrated: bool) -> String {
-    let batch = said.batch.map_or(String::new(), |batch| format!(" @{batch}"));
-    let by = if calibrated { "the profile" } else { "the description's two factors" };
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    let mut text = format!(
-        "{}{batch} on {}, {} threads, {}\n\nlatency     {:.3} ms by {by}\n",
-        said.model, said.hardware, said.threads, said.precision, said.latency_ms
-    );
-    if let Some([low, high]) = said.interval_ms {
-        text += &format!("interval    {low:.3} to {high:.3} ms, for 90 % of measurements\n");
-    }
-    text += &format!("confidence  {}\nbound       {}\n", said.confidence, said.bound);
-    text += &format!(
-        "memory      {:.3} MB: weights {:.3}, activations {:.3} at most\n",
-        megabytes(said.weight_bytes + said.peak_activation_bytes),
-        megabytes(said.weight_bytes),
-        megabytes(said.peak_activation_bytes)
-    );
-    text += &format!(
-        "work        {:.3} GMAC, {:.3} GFLOP, {:.3} M parameters\n",
-        said.macs as f64 / 1e9,
-        said.flops as f64 / 1e9,
-        said.params as f64 / 1e6
-    );
-    if !said.unsupported.is_empty() {
-        text += &format!("not counted {} nodes\n", said.unsupported.len());
-    }
-    if let (Some(median), Some(p10), Some(mad)) = (said.measured_ms, said.p10_ms, said.mad_ms) {
-        let status = said.status.as_deref().unwrap_or_default();
-        text += &format!("\nmeasured    {p10:.3} ms (10th percentile), median {median:.3} ± {mad:.3} ms, {status}\n\n");
-        let mut table = Table::new([Left("estimate"), Right("ms"), Right("error %")]);
-        for (name, ms) in [
-            (if calibrated { "profile" } else { "two factors" }, Some(said.latency_ms)),
-            ("two factors", calibrated.then_some(said.described_ms)),
-            ("MAC-only", said.mac_only_ms),
-            ("plain roofline", said.plain_roofline_ms),
-        ] {
-            if let Some(ms) = ms {
-                table.row([name.to_owned(), format!("{ms:.3}"), format!("{:+.1}", error_pct(ms, p10))]);
-            }
-        }
-        text += &table.text();
-    }
-    let mut slowest: Vec<&OpSaid> = said.ops.iter().collect();
-    // Nanoseconds order alike, and are whole.
-    slowest.sort_by_key(|op| Reverse((op.latency_us * 1e3) as u64));
-    let shown = top.min(slowest.len());
-    if shown > 0 {
-        let mut table = Table::new([Left("op"), Left("kind"), Right("µs"), Right("%"), Left("bound")]);
-        for op in slowest.iter().take(shown) {
-            let share = op.latency_us / (said.latency_ms * 10.0);
-            let cells = [format!("{:.1}", op.latency_us), format!("{share:.1}")];
-            let [time, share] = cells;
-            table.row([op.name.clone(), op.op.to_owned(), time, share, op.bound.clone()]);
-        }
-        text += &format!("\nthe slowest {shown} of {} ops\n{}", said.ops.len(), table.text());
-    }
-    text
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{clock, cores};
 use crate::calibrate::model::Model;
 use crate::graph_buf::GraphBuf;
 use crate::hardware_file::HardwareFile;
+use crate::on_device::OnDevice;
 use crate::profile::{Belonging, PrecisionFit, Profile};
 
 /// A profile with its path, where one is given.
@@ -48,7 +49,7 @@ pub(super) fn fit(
 /// A network's estimates, by everything that estimates. Times in milliseconds.
 #[derive(Debug)]
 pub(super) struct Estimates {
-    /// By the profile; without one, by the description's two factors.
+    /// By the profile; without one, by the description and its mapper.
     pub(super) got: Estimate,
     /// The time of `got`.
     pub(super) estimated_ms: f64,
@@ -62,17 +63,21 @@ pub(super) struct Estimates {
     pub(super) plain_roofline_ms: Option<f64>,
 }
 
-/// Estimates a network on an uncalibrated target, and with a fit.
+/// Estimates a network on an uncalibrated target, where it was mapped, and with a fit.
 pub(super) fn estimates(
     graph: &GraphBuf,
     target: &Target<'_>,
     fit: Option<&PrecisionFit>,
+    mapped: Option<&OnDevice>,
     precision: Precision,
 ) -> Result<Estimates> {
     let view = graph.view();
     let described = estimate(view, target)?;
     let calibration = fit.map(|fit| fit.calibration);
-    let got = estimate(view, &Target { calibration: calibration.as_ref(), ..*target })?;
+    let got = match &calibration {
+        Some(calibration) => estimate(view, &Target { calibration: Some(calibration), ..*target })?,
+        None => mapped.map_or(described, |mapped| mapped.network.estimate),
+    };
     let baseline = |model: Model, values: Option<Vec<f64>>| {
         values.and_then(|values| model.predict(graph, &values, target, precision)).map(|seconds| seconds * 1e3)
     };

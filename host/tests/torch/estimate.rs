@@ -22,7 +22,7 @@ fn a_measurement_stands_beside_the_estimate_and_the_baselines() {
         let by_hand = (number(&json, estimate) - p10) / p10 * 100.0;
         assert!((number(&json, error) - by_hand).abs() < 1e-6, "{error}");
     }
-    let ops = json["ops"].as_array().expect("ops");
+    let ops = json["kernels"].as_array().expect("kernels");
     let sum: f64 = ops.iter().map(|op| number(op, "latency_us")).sum();
     assert!((sum / 1e3 / estimated - 1.0).abs() < 1e-4, "{sum} µs of {estimated} ms");
 

@@ -1,8 +1,6 @@
 //! `derate graph memory`: live bytes, schedules, an arena, and what of it fits a device.
 //!
-//! **Rule of the levels.** On a microcontroller of several levels weights lie in the largest, its flash, and activations in the
-//! largest of the others, its SRAM: the one must hold the weights, the other the arena. On any other device each level is asked
-//! whether it holds weights and arena together.
+//! The rule of the levels stands in [`crate::fits`].
 
 use std::cmp::Reverse;
 
@@ -13,12 +11,14 @@ use derate_core::memory::{Buffer, Lifetimes, lifetimes, schedule};
 use derate_core::tensor::TensorId;
 use serde::Serialize;
 
-use super::{Outcome, described, has_extension, plot, read};
+use super::super::hardware::find;
+use super::{Outcome, has_extension, plot, read};
 use crate::cli::{Format, GraphMemory};
 use crate::command::{json, print_json};
 use crate::export::{bytes, extents};
+use crate::fits::{Level, apart, levels};
 use crate::graph_buf::GraphBuf;
-use crate::hardware_file::{DeviceKind, HardwareFile};
+use crate::hardware_file::HardwareFile;
 use crate::report::{Column, Table};
 
 /// A plan of memory; the keys of `--format json`.
@@ -56,23 +56,11 @@ struct Placed {
     shares: Option<String>,
 }
 
-/// A memory level, and whether it holds what it must.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Level {
-    name: String,
-    capacity_bytes: u64,
-    /// What it is asked to hold.
-    holds: &'static str,
-    needed_bytes: u64,
-    fits: bool,
-    missing_bytes: u64,
-}
-
 pub(super) fn run(args: &GraphMemory, format: Format) -> Result<Outcome> {
     if let Some(path) = args.output.as_deref().filter(|path| !has_extension(path, "svg")) {
         bail!("--output {}: the name must end in .svg", path.display());
     }
-    let hardware = args.hardware.as_deref().map(described).transpose()?;
+    let hardware = args.hardware.as_deref().map(|name| find(name).map(|(_, file)| file)).transpose()?;
     let graph = read(&args.source)?.graph;
     let plan = plan(&graph, args, hardware.as_ref())?;
     if let Some(path) = &args.output {
@@ -161,31 +149,6 @@ fn placed(graph: &GraphBuf, lifetimes: &Lifetimes<'_>) -> Vec<Placed> {
     ids.into_iter().filter_map(place).collect()
 }
 
-/// What each level must hold, and whether it does.
-fn levels(hardware: &HardwareFile, weights: u64, arena: u64) -> Vec<Level> {
-    let both = weights.saturating_add(arena);
-    let largest = hardware.memory.len().saturating_sub(1);
-    let apart = hardware.kind == DeviceKind::Mcu && largest > 0;
-    let level = |(index, level): (usize, &crate::hardware_file::MemoryEntry)| {
-        let (holds, needed_bytes) = match largest - index {
-            _ if !apart => ("weights and activations", both),
-            0 => ("weights", weights),
-            1 => ("activations", arena),
-            _ => return None,
-        };
-        let capacity_bytes = level.capacity_bytes.value;
-        Some(Level {
-            name: level.name.clone(),
-            capacity_bytes,
-            holds,
-            needed_bytes,
-            fits: needed_bytes <= capacity_bytes,
-            missing_bytes: needed_bytes.saturating_sub(capacity_bytes),
-        })
-    };
-    hardware.memory.iter().enumerate().filter_map(level).collect()
-}
-
 /// Tensors of the table that people read.
 const LARGEST: usize = 10;
 
@@ -250,37 +213,9 @@ fn print(plan: &Plan, args: &GraphMemory, hardware: Option<&HardwareFile>) {
 
 /// The rule of the levels, in words.
 fn rule(hardware: &HardwareFile) -> &'static str {
-    if hardware.kind == DeviceKind::Mcu && hardware.memory.len() > 1 {
-        "weights must fit the largest level, the arena of activations the next"
+    if apart(hardware) {
+        "weights must fit the memory that is theirs, the arena of activations the largest of the others"
     } else {
         "weights and arena together against each level"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn device(text: &str) -> HardwareFile {
-        HardwareFile::parse(text, "device.toml").expect("a description")
-    }
-
-    #[test]
-    fn a_microcontroller_keeps_weights_and_activations_apart() {
-        let (_, text) = derate_hw_specs::DEVICES.iter().find(|(name, _)| *name == "stm32l4r5").expect("shipped");
-        let got = levels(&device(text), 2_097_153, 655_360);
-        let said: Vec<_> =
-            got.iter().map(|level| (level.name.as_str(), level.holds, level.fits, level.missing_bytes)).collect();
-        assert_eq!(said, [("SRAM", "activations", true, 0), ("flash", "weights", false, 1)]);
-    }
-
-    #[test]
-    fn each_level_of_a_processor_is_asked_for_both() {
-        let file = device(include_str!("../../../tests/fixtures/two_core.toml"));
-        let first = file.memory[0].capacity_bytes.value;
-        let got = levels(&file, first, 7);
-        assert_eq!(got.len(), file.memory.len());
-        assert_eq!((got[0].fits, got[0].missing_bytes, got[0].needed_bytes), (false, 7, first + 7));
-        assert!(got.last().expect("a level").fits);
     }
 }

@@ -5,12 +5,14 @@ use derate_core::Error;
 use derate_core::estimate::{OpEstimate, Target, kernel_estimates};
 use derate_core::fusion::Fused;
 
-use super::{Outcome, Scratch, deliver, described, has_extension, read};
+use super::super::hardware::find;
+use super::{Outcome, deliver, has_extension, read};
 use crate::cli::{Fusion, GraphShow};
 use crate::export::drawing::{Content, Drawing};
 use crate::export::{dot, svg};
 use crate::graph_buf::GraphBuf;
 use crate::hardware_file::HardwareFile;
+use crate::on_device::Scratch;
 
 pub(super) fn run(args: &GraphShow) -> Result<Outcome> {
     let output = args.output.as_deref();
@@ -33,7 +35,7 @@ pub(super) fn drawing(graph: &GraphBuf, fusion: Option<Fusion>, hardware: Option
     let fused = scratch.fuse(graph, fusion.unwrap_or(Fusion::Eager).policy())?;
     let content = Content { graph, fused, estimates: None, levels: &[] };
     let Some(hardware) = hardware else { return Ok(Drawing::new(&content)?) };
-    let file = described(hardware)?;
+    let file = find(hardware)?.1;
     let estimates = estimates(&file, fused).with_context(|| format!("{} on {}", graph.name(), file.name))?;
     let levels: Vec<&str> = file.memory.iter().map(|level| level.name.as_str()).collect();
     let mut drawing = Drawing::new(&Content { estimates: Some(&estimates), levels: &levels, ..content })?;

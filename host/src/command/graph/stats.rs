@@ -9,11 +9,12 @@ use derate_core::work::Class;
 use serde::Serialize;
 
 use super::count::{KernelCount, Op, intensity, kernels, ops};
-use super::{Outcome, Scratch, read};
+use super::{Outcome, read};
 use crate::cli::{Format, GraphStats};
 use crate::command::{json, print_json};
 use crate::export::{bytes, count, extents};
 use crate::import::{Import, Unsupported};
+use crate::on_device::Scratch;
 use crate::report::{Column, Table};
 
 /// Everything that is counted; the keys of `--format json`.
