@@ -3,6 +3,7 @@
 //! A strategy gives a *recipe*, plain owned data, from which the same graph is built in any owner and at any batch size.
 
 pub mod device;
+pub mod mapper_laws;
 pub mod network;
 pub mod oracle;
 pub mod source;

@@ -1,0 +1,318 @@
+//! Laws of mappers: what must hold of the mapping of any kernel on any device, by any mapper. [`check`] puts a mapper of yours
+//! through them; `examples/own_mapper.rs` shows how.
+
+use std::fmt::Debug;
+
+use derate_core::Error;
+use derate_core::estimate::{KernelEstimate, Target, task_estimate};
+use derate_core::hardware::{Basis, ComputeUnit, Filling, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
+use derate_core::mapping::{Machine, Mapper};
+use derate_core::nest::{AttentionLoops, ConvLoops, ElementSizes, LoopNest, Loops, Task, Traffic};
+use derate_core::shape::{PerPrecision, Precision};
+use derate_core::tile::lower_bound;
+use derate_core::units::{
+    Bytes, BytesPerSecond, Factor, Hertz, JoulesPerByte, JoulesPerMac, MacsPerCycle, Seconds, Watts,
+};
+use derate_core::work::Gemm;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+/// A random device for mappers, as plain numbers that a law can change.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Compute units, at least 1.
+    pub count: u32,
+    /// Their clock in Hz.
+    pub clock: f32,
+    /// MACs of one of them in a cycle, in every precision.
+    pub macs_per_cycle: f32,
+    /// Capacity of one instance in bytes and bandwidth of one instance in B/s, from the innermost level on; the last is the backing
+    /// store.
+    pub levels: Vec<(u64, f32)>,
+    /// Innermost levels of which each unit has an instance of its own.
+    pub private: usize,
+    /// Who fills the levels but the last.
+    pub filling: Filling,
+}
+
+/// Energy of a MAC and of a byte, in joules.
+const ENERGIES: [f32; 2] = [1e-12, 5e-12];
+
+impl Device {
+    /// Calls `body` with the device as core takes it.
+    ///
+    /// # Errors
+    /// What the constructors refuse, for which a random device gives no reason.
+    pub fn with<R>(&self, body: impl FnOnce(&Hardware<'_>) -> R) -> Result<R, Error> {
+        let compute = [ComputeUnit {
+            name: "unit",
+            count: self.count,
+            clock: Hertz::new(self.clock)?,
+            macs_per_cycle: PerPrecision::all(Some(MacsPerCycle::new(self.macs_per_cycle)?)),
+            energy_per_mac: PerPrecision::all(Some(JoulesPerMac::new(ENERGIES[0])?)),
+            basis: Basis::Spec,
+        }];
+        let mut memory: Vec<MemoryLevel<'_>> = Vec::new();
+        for (index, &(capacity, bandwidth)) in self.levels.iter().enumerate() {
+            let instances = if index < self.private { self.count } else { 1 };
+            let below = memory.last().map_or(0, |level| level.capacity.0);
+            // A level outside holds what all instances of the one inside hold, and more.
+            let capacity = (capacity * u64::from(instances)).max(below + 1);
+            let bandwidth = BytesPerSecond::new(bandwidth * instances as f32)?;
+            memory.push(MemoryLevel {
+                instances,
+                filling: if index + 1 == self.levels.len() { Filling::Cache } else { self.filling },
+                energy_per_byte: Some(JoulesPerByte::new(ENERGIES[1])?),
+                ..MemoryLevel::new("level", Bytes(capacity), bandwidth, Basis::Spec)
+            });
+        }
+        let factors = PrecisionFactors {
+            efficiency_factor: Factor::ONE,
+            memory_bottleneck_factor: Factor::ONE,
+            tile_utilization: Factor::ONE,
+            native_acceleration: true,
+        };
+        let profiles = [ThermalProfile {
+            static_power: Some(Watts::new(1.0)?),
+            ..ThermalProfile::new("default", "none", PerPrecision::all(Some(factors)))
+        }];
+        Ok(body(&Hardware::new("random", &compute, &memory, &profiles, Seconds(1e-6))?))
+    }
+}
+
+/// Devices of two to four levels, from a microcontroller's to a GPU's size, whose units do a whole number of MACs a cycle.
+pub fn device() -> impl Strategy<Value = Device> {
+    let unit = (1_u32..=64, 1e7_f32..3e9, prop::sample::select(vec![1.0_f32, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0]));
+    let levels = (1_u64 << 13..1 << 17, 1e9_f32..1e12, prop::collection::vec((4_u64..64, 1.1_f32..10.0), 1..=3));
+    (unit, levels, 0_usize..=1, any::<bool>()).prop_map(
+        |((count, clock, macs_per_cycle), (capacity, bandwidth, steps), private, scratchpad)| {
+            let mut levels = vec![(capacity, bandwidth)];
+            for (larger, slower) in steps {
+                let (capacity, bandwidth) = levels[levels.len() - 1];
+                levels.push((capacity * larger, bandwidth / slower));
+            }
+            let filling = if scratchpad { Filling::Scratchpad } else { Filling::Cache };
+            Device { count, clock, macs_per_cycle, levels, private, filling }
+        },
+    )
+}
+
+/// Kernels: products, convolutions and attentions on cold operands.
+pub fn loops() -> impl Strategy<Value = Loops> {
+    let extent = || prop_oneof![1_u64..=17, 1_u64..=300, prop::sample::select(vec![32_u64, 64, 128, 512, 1024])];
+    let gemm = (extent(), extent(), extent(), prop_oneof![3 => Just(1_u64), 1 => 1_u64..=8])
+        .prop_map(|(m, n, k, groups)| Loops::Gemm(Gemm { m, n, k, groups }));
+    let conv =
+        (1_u64..=3, 1_u64..=4, 1_u64..=64, 1_u64..=64, (1_u64..=40, 1_u64..=40), (1_u64..=5, 1_u64..=2, 1_u64..=2))
+            .prop_map(|(batch, groups, c_in, c_out, (height, width), (kernel, stride, dilation))| {
+                let reach = dilation * (kernel - 1) + 1;
+                let input = |extent: u64| (extent - 1) * stride + reach;
+                Loops::Conv(ConvLoops {
+                    batch,
+                    groups,
+                    c_in,
+                    c_out,
+                    input: [1, input(height), input(width)],
+                    output: [1, height, width],
+                    kernel: [1, kernel, kernel],
+                    stride: [1, stride, stride],
+                    dilation: [1, dilation, dilation],
+                    padding: [0; 3],
+                })
+            });
+    let attention = (1_u64..=12, 1_u64..=200, 1_u64..=200, 1_u64..=64)
+        .prop_map(|(groups, m, n, d)| Loops::Attention(AttentionLoops { groups, m, n, d, d_v: d }));
+    prop_oneof![3 => gemm, 3 => conv, 1 => attention]
+}
+
+/// A law that a mapper is excused from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excused {
+    /// None.
+    Nothing,
+    /// The smallest tile may not fit a level.
+    Infeasible,
+}
+
+/// Slack of a latency or a traffic where a tiler is near-optimal rather than optimal.
+const NEAR: f32 = 1.02;
+/// Rounding of a few operations.
+const ROUNDED: f32 = 1.0 + 1e-5;
+
+/// The operands of a precision.
+fn sizes(precision: Precision) -> ElementSizes {
+    let data_type = precision.data_type();
+    let bytes = data_type.size().0;
+    ElementSizes { a: bytes, b: bytes, partial: data_type.accumulator().size().0, c: bytes }
+}
+
+fn estimate<M: Mapper>(
+    mapper: &M,
+    device: &Device,
+    loops: Loops,
+    precision: Precision,
+) -> Result<KernelEstimate, Error> {
+    let task = Task::product(LoopNest::new(loops, sizes(precision)), precision)?;
+    device.with(|hardware| task_estimate(&task, &Target::new(hardware)?, mapper, &mut []))?
+}
+
+/// Puts a mapper through all laws on so many random kernels and devices.
+///
+/// - traffic is at least the lower bound at each tiled level, and what each operand takes at least;
+/// - tiles fit their levels, and their loops cover the nest;
+/// - latency is at least each roof, finite, and energy at least that of the MACs;
+/// - more bandwidth, clock or units are never slower; more capacity never by more than 2 %;
+/// - twice the batch is never faster, and on cold operands at most 2 % above twice the time;
+/// - two halves are never less work than the whole;
+/// - a narrower precision at the same rate is never slower.
+///
+/// # Panics
+/// Where a law does not hold: with the smallest kernel and device that were found to break it.
+pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cases: u32, excused: Excused) {
+    let config =
+        Config { cases, failure_persistence: None, max_global_rejects: cases.saturating_mul(4), ..Config::default() };
+    let change = (1.0_f32..8.0, 1_u32..64, 0.0_f64..1.0, any::<prop::sample::Index>());
+    let outcome = TestRunner::new(config).run(&(devices, loops(), change), |((device, mapper), loops, change)| {
+        match laws(&device, &mapper, loops, change) {
+            Err(Broken::Infeasible) if excused == Excused::Infeasible => {
+                Err(TestCaseError::reject("the smallest tile does not fit"))
+            }
+            Err(Broken::Infeasible) => Err(TestCaseError::fail("the smallest tile does not fit")),
+            Err(Broken::Law(law)) => Err(TestCaseError::fail(law)),
+            Ok(()) => Ok(()),
+        }
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+/// Why a case did not hold.
+#[derive(Debug)]
+enum Broken {
+    Infeasible,
+    Law(String),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Infeasible { .. } => Self::Infeasible,
+            other => Self::Law(other.to_string()),
+        }
+    }
+}
+
+fn hold(law: &str, holds: bool, detail: impl Debug) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken::Law(format!("{law}: {detail:?}"))) }
+}
+
+type Change = (f32, u32, f64, prop::sample::Index);
+
+fn laws<M: Mapper>(device: &Device, mapper: &M, loops: Loops, change: Change) -> Result<(), Broken> {
+    let nest = LoopNest::new(loops, sizes(Precision::Fp32));
+    let here = estimate(mapper, device, loops, Precision::Fp32)?;
+    bounds(device, mapper, &nest, &here)?;
+    changes(device, mapper, loops, &here, change)?;
+    // Twice the batch, and the kernel in two.
+    let twice = estimate(mapper, device, doubled(loops), Precision::Fp32)?;
+    let (one, two) = (here.op.latency.0, twice.op.latency.0);
+    hold("twice the batch is never faster", two * ROUNDED >= one, (one, two))?;
+    let limit = 2.0 * NEAR * one + here.op.overhead.0;
+    hold("twice the batch takes at most twice the time", two <= limit * ROUNDED, (one, two))?;
+    hold(
+        "two halves are never less work than the whole",
+        here.compute_cycles.0.saturating_mul(2) >= twice.compute_cycles.0,
+        (here.compute_cycles, twice.compute_cycles),
+    )?;
+    let narrow = estimate(mapper, device, loops, Precision::Fp16)?;
+    hold("a narrower precision is never slower", narrow.op.latency.0 <= one * NEAR, (one, narrow.op.latency.0))
+}
+
+/// What one estimate must be.
+fn bounds<M: Mapper>(device: &Device, mapper: &M, nest: &LoopNest, here: &KernelEstimate) -> Result<(), Broken> {
+    let compulsory = Traffic::compulsory(nest)?.total()?;
+    let op = &here.op;
+    hold("latency is finite", op.latency.0.is_finite(), op)?;
+    let roofs = [op.compute.0, op.memory.0, op.overhead.0];
+    hold("latency is at least each roof", roofs.iter().all(|&roof| op.latency.0 * ROUNDED >= roof), op)?;
+    let least = nest.macs()?.as_f32() / (device.count as f32 * device.macs_per_cycle);
+    hold(
+        "cycles are at least those of the peak",
+        here.compute_cycles.as_f32() * ROUNDED >= least,
+        here.compute_cycles,
+    )?;
+    hold("utilization is a share", (0.0..=1.0).contains(&here.utilization), here.utilization)?;
+    let last = device.levels.len() - 1;
+    hold("cold operands come from the backing store", here.traffic[last] >= compulsory, (here.traffic, compulsory))?;
+    let energy = here.energy.map_or(0.0, |energy| energy.compute.0);
+    hold("energy is at least that of the MACs", energy * ROUNDED >= nest.macs()?.as_f32() * ENERGIES[0], energy)?;
+    device.with(|hardware| -> Result<(), Broken> {
+        let machine = Machine::new(hardware, &hardware.thermal_profiles()[0], Precision::Fp32)?;
+        let mapping = mapper.product(nest, &machine)?;
+        let product: f32 = mapping.losses.iter().map(|lost| lost.left).product();
+        hold(
+            "losses are the utilization",
+            (product - mapping.utilization).abs() < 1e-3,
+            (&mapping.losses, mapping.utilization),
+        )?;
+        for (level, footprint) in hardware.memory().iter().zip(mapping.footprint) {
+            hold("tiles fit", footprint <= level.instance_capacity(), (footprint, level.instance_capacity()))?;
+        }
+        for (tiling, level) in mapping.tiling.iter().flat_map(|tiling| &tiling.levels).zip(hardware.memory()) {
+            let bytes = tiling.traffic.total()?;
+            hold("traffic is at least its bound", bytes >= tiling.lower_bound, (bytes, tiling.lower_bound))?;
+            hold("tiles fit", tiling.footprint <= level.instance_capacity(), tiling.footprint)?;
+        }
+        // Of a memory that all units share, no tiling moves less than the bound of the whole nest.
+        for (inner, outer) in hardware.memory().iter().take(last).zip(here.traffic.iter().skip(1)) {
+            if inner.instances == 1 {
+                let bound = lower_bound(nest, inner.capacity)?;
+                hold("traffic is at least the bound of the level inside", *outer >= bound, (outer, bound))?;
+            }
+        }
+        Ok(())
+    })?
+}
+
+/// What a better device must do.
+fn changes<M: Mapper>(
+    device: &Device,
+    mapper: &M,
+    loops: Loops,
+    here: &KernelEstimate,
+    (factor, more, share, level): Change,
+) -> Result<(), Broken> {
+    let after = |change: &dyn Fn(&mut Device)| -> Result<KernelEstimate, Broken> {
+        let mut changed = device.clone();
+        change(&mut changed);
+        Ok(estimate(mapper, &changed, loops, Precision::Fp32)?)
+    };
+    let one = here.op.latency.0;
+    let level = level.index(device.levels.len());
+    let wider = after(&|device| device.levels[level].1 *= factor)?.op.latency.0;
+    hold("more bandwidth is never slower", wider <= one * ROUNDED, (one, wider))?;
+    let faster = after(&|device| device.clock *= factor)?.op.latency.0;
+    hold("a higher clock is never slower", faster <= one * ROUNDED, (one, faster))?;
+    let units = after(&|device| device.count += more)?.op.latency.0;
+    hold("more units are never slower", units <= one * NEAR, (one, units))?;
+    let room = device.levels.get(level + 1).map_or(device.levels[level].0 * 8, |next| next.0);
+    let grown = device.levels[level].0 + (room.saturating_sub(device.levels[level].0) as f64 * share) as u64;
+    let larger = after(&|device| device.levels[level].0 = grown)?;
+    hold("more capacity is never slower", larger.op.latency.0 <= one * NEAR, (one, larger.op.latency.0))?;
+    let total = |estimate: &KernelEstimate| estimate.traffic.iter().map(|bytes| bytes.0 as f64).sum::<f64>();
+    hold(
+        "more capacity never moves more",
+        total(&larger) <= total(here) * f64::from(NEAR),
+        (total(here), total(&larger)),
+    )
+}
+
+/// The same kernel on twice the batch.
+fn doubled(loops: Loops) -> Loops {
+    match loops {
+        Loops::Gemm(gemm) => Loops::Gemm(Gemm { m: gemm.m * 2, ..gemm }),
+        Loops::Conv(conv) => Loops::Conv(ConvLoops { batch: conv.batch * 2, ..conv }),
+        Loops::Attention(attention) => Loops::Attention(AttentionLoops { groups: attention.groups * 2, ..attention }),
+    }
+}
