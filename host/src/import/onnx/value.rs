@@ -144,7 +144,9 @@ impl Names {
     /// Whether the tensor of this name may be a parameter.
     pub(super) fn may_be_parameter(self, name: &str, dims: &[u32], data_type: DataType) -> bool {
         is_float(data_type)
-            && (elements(dims) > 1 || is_path(name) || self == Self::Modules && is_identifier(name) && !is_counted(name))
+            && (elements(dims) > 1
+                || is_path(name)
+                || self == Self::Modules && is_identifier(name) && !is_counted(name))
     }
 }
 
