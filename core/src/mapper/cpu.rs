@@ -17,7 +17,7 @@
 //! and two threads on one core.
 //!
 //! **Source**: Low, Igual, Smith, Quintana-Ortí, "Analytical Modeling Is Enough for High-Performance BLIS", ACM TOMS 43(2),
-//! 2016, section 4.2: a tile of m_r × n_r hides the latency where m_r · n_r ≥ lanes · latency · ports. As many loads as
+//! 2016: a register tile hides the latency where its rows × columns ≥ lanes · latency · ports. As many loads as
 //! multiply-adds a cycle: Intel 64 and IA-32 Architectures Optimization Reference Manual, ports of Haswell and later.
 
 mod registers;

@@ -41,8 +41,7 @@ impl Levels {
         let memory = of(machine);
         let last = memory.len().saturating_sub(1);
         let least = Traffic::compulsory(nest)?;
-        let mut levels =
-            Self { served: [least; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
+        let mut levels = Self { served: [least; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
         for (place, traffic) in levels.served.iter_mut().zip(given) {
             *place = *traffic;
         }
@@ -204,7 +203,8 @@ impl Share {
                 let by_position = by_row.checked_div(by_image).unwrap_or(1);
                 let axes = conv.output.iter_mut().zip(&mut conv.input);
                 let axes = axes.zip(conv.kernel.iter().zip(&conv.stride).zip(&conv.dilation));
-                if let Some(((output, input), ((kernel, stride), dilation))) = axes.max_by_key(|((output, _), _)| **output)
+                if let Some(((output, input), ((kernel, stride), dilation))) =
+                    axes.max_by_key(|((output, _), _)| **output)
                 {
                     *output = cut(*output, by_position);
                     // Rows of windows at the border between two parts are read by both.

@@ -72,10 +72,10 @@ mod tests {
         // 6 of 8, then 8 of 10: 6 of 10. A step that costs nothing names nothing.
         let steps = Steps::from(6.0).then(Loss::EdgeTiles, 8.0).then(Loss::Latency, 8.0).then(Loss::Waves, 10.0);
         let (share, losses) = steps.finish();
-        assert_eq!(losses.as_slice(), [
-            Lost { loss: Loss::EdgeTiles, left: 0.75 },
-            Lost { loss: Loss::Waves, left: 0.8 }
-        ]);
+        assert_eq!(
+            losses.as_slice(),
+            [Lost { loss: Loss::EdgeTiles, left: 0.75 }, Lost { loss: Loss::Waves, left: 0.8 }]
+        );
         assert!((share - 0.6).abs() < 1e-6);
     }
 }

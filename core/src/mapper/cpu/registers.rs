@@ -30,9 +30,9 @@ pub(super) struct Core {
 /// A product, and the bytes of its elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
-    gemm: Gemm,
+    pub(super) gemm: Gemm,
     pub(super) a: u64,
-    b: u64,
+    pub(super) b: u64,
     pub(super) c: u64,
 }
 
@@ -255,7 +255,8 @@ impl Core {
         })?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = self.least([lines, width.div_ceil(self.lanes), channels], kernels(true), |kernel| {
-            let tiles = product([lines.div_ceil(kernel.rows), width.div_ceil(kernel.vectors.saturating_mul(self.lanes))])?;
+            let tiles =
+                product([lines.div_ceil(kernel.rows), width.div_ceil(kernel.vectors.saturating_mul(self.lanes))])?;
             bytes(product([channels, taps, tiles])?)
         })?;
         Ok(by_channel.or_less(by_column))
@@ -270,8 +271,7 @@ impl Core {
     ) -> Result<Tiled, Error> {
         let mut best: Option<Tiled> = None;
         for kernel in kernels {
-            let tiled =
-                Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO };
+            let tiled = Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO };
             best = Some(best.map_or(tiled, |best| best.or_less(tiled)));
         }
         // Three registers hold a tile of one sum.
