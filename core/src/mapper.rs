@@ -1,9 +1,17 @@
 //! Mappers: the geometry of each kind of device, one file a kind.
 //!
 //! Each is a struct of the few numbers that the kind has beside clocks, rates and memories, and implements
-//! [`Mapper`](crate::mapping::Mapper). A firmware that names one links that one alone.
+//! [`Mapper`](crate::mapping::Mapper). It says which lanes the tiles of a product fill and how many cycles that takes; what moves between
+//! memory levels follows from [`mod@crate::tile`] and from where the operands lie. A firmware that names one mapper links that one
+//! alone.
+//!
+//! Leaves out software: dispatch, and the share of the roofs that it reaches.
 
 mod any;
+pub mod cpu;
+pub mod gpu;
+mod levels;
+mod losses;
 pub mod roofline;
 
 pub use any::Any;

@@ -1,0 +1,357 @@
+//! Register tiles of one core, and how the tiles of a product are dealt to all cores.
+//!
+//! Everything is counted in *slots*: one multiply-add of a whole vector on one port. A slot is as long as the unit's MACs a
+//! cycle say, so that a measured rate below the ports' makes all slots longer.
+
+use super::Cpu;
+use crate::error::Error;
+use crate::mapping::Machine;
+use crate::nest::{ConvLoops, ElementSizes, Traffic};
+use crate::shape::product;
+use crate::units::{Bytes, to_f32};
+use crate::work::Gemm;
+
+/// One core, in one precision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Core {
+    /// Sums in a vector.
+    lanes: u64,
+    /// Products that an instruction adds to each sum: 4 of int8, 2 of bf16 with the instructions of dot products, else 1.
+    depth: u64,
+    /// Independent sums, in vectors, that cover the latency of an instruction: latency · ports.
+    cover: u64,
+    registers: u64,
+    /// Cores.
+    pub(super) cores: u64,
+    /// Cycles that one slot of one core takes.
+    pub(super) cycles_a_slot: f32,
+}
+
+/// A product, and the bytes of its elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    pub(super) gemm: Gemm,
+    pub(super) a: u64,
+    pub(super) b: u64,
+    pub(super) c: u64,
+}
+
+impl Product {
+    pub(super) const fn of(gemm: Gemm, sizes: ElementSizes) -> Self {
+        Self { gemm, a: sizes.a, b: sizes.b, c: sizes.c }
+    }
+
+    /// C transposed: rows and columns, A and B change places.
+    const fn transposed(self) -> Self {
+        let Gemm { m, n, k, groups } = self.gemm;
+        Self { gemm: Gemm { m: n, n: m, k, groups }, a: self.b, b: self.a, c: self.c }
+    }
+}
+
+/// Slots of all tiles by what they need, each including the one before, and of the busiest core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slots {
+    /// Multiply-adds, lanes partly filled.
+    pub(super) multiply: u64,
+    /// Loads and sums across lanes.
+    pub(super) issue: u64,
+    /// Waits for the latency of an instruction.
+    pub(super) wait: u64,
+    /// Of the busiest core.
+    pub(super) busiest: u64,
+}
+
+impl Slots {
+    /// Of two products one after the other.
+    pub(super) fn and(&self, other: &Self) -> Result<Self, Error> {
+        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
+        Ok(Self {
+            multiply: sum(self.multiply, other.multiply)?,
+            issue: sum(self.issue, other.issue)?,
+            wait: sum(self.wait, other.wait)?,
+            busiest: sum(self.busiest, other.busiest)?,
+        })
+    }
+}
+
+/// A product in register tiles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiled {
+    pub(super) slots: Slots,
+    /// Bytes between registers and the innermost level.
+    pub(super) traffic: Traffic,
+    /// Bytes there that belong to no operand.
+    pub(super) local: Bytes,
+}
+
+impl Tiled {
+    /// The one of fewer slots, then of fewer bytes, then this one.
+    pub(super) fn or_less(self, other: Self) -> Self {
+        let key = |tiled: &Self| {
+            let Traffic { a, b, c } = tiled.traffic;
+            (tiled.slots.busiest, u128::from(a.0).saturating_add(b.0.into()).saturating_add(c.0.into()))
+        };
+        if key(&other) < key(&self) { other } else { self }
+    }
+
+    /// The same product so many times.
+    pub(super) fn repeat(&mut self, times: u64) -> Result<(), Error> {
+        let Slots { multiply, issue, wait, busiest } = &mut self.slots;
+        let Traffic { a, b, c } = &mut self.traffic;
+        for count in [multiply, issue, wait, busiest, &mut a.0, &mut b.0, &mut c.0, &mut self.local.0] {
+            *count = product([*count, times])?;
+        }
+        Ok(())
+    }
+}
+
+/// What a tile does at each step along its sums, and after the last one.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    /// Largest rows and vectors of a tile.
+    rows: u64,
+    vectors: u64,
+    /// Steps along the sums.
+    steps: u64,
+    /// Whether every multiply-add loads a vector of its own, beside those of the columns: nothing is shared along rows.
+    own_loads: bool,
+    /// Parts of each sum that are added at the end, so that there are enough independent ones.
+    parts: u64,
+    /// Times that a vector is folded in half at the end: log2 of the lanes that a sum has, 0 where each lane is a sum.
+    folds: u64,
+}
+
+impl Kernel {
+    /// Slots of a tile of so many rows and vectors: multiply-adds, with loads and folds, with waits.
+    ///
+    /// ```text
+    /// multiply = r · v · steps
+    /// issue    = max(r · v, loads) · steps + r · v · (folds + parts − 1)                  loads = r + v
+    /// wait     = max(r · v, loads, cover / parts) · steps + …                             the same chain for folds
+    /// ```
+    fn slots(&self, rows: u64, vectors: u64, cover: u64) -> Result<[u64; 3], Error> {
+        let sums = product([rows, vectors])?;
+        let shared = if self.own_loads { sums } else { rows };
+        let loads = shared.checked_add(vectors).ok_or(Error::CountOverflow)?;
+        let parts = self.parts.min(self.steps).max(1);
+        let multiply = product([sums, self.steps])?;
+        let loaded = product([sums.max(loads), self.steps])?;
+        let waited = product([cover, self.steps.div_ceil(parts)])?;
+        let folds = product([sums, self.folds.saturating_add(parts).saturating_sub(1)])?;
+        let chain = product([cover, self.folds.saturating_add(log2_up(parts))])?;
+        let chain = if folds == 0 { 0 } else { chain };
+        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
+        Ok([multiply, sum(loaded, folds)?, sum(loaded.max(waited), folds.max(chain))?])
+    }
+}
+
+/// The smallest power of two that is not below a number, as its exponent.
+fn log2_up(number: u64) -> u64 {
+    u64::from(number.max(1).checked_next_power_of_two().unwrap_or(u64::MAX).ilog2())
+}
+
+impl Core {
+    /// A core of a machine whose sums are so many bytes wide.
+    ///
+    /// ```text
+    /// lanes = vector_bytes / bytes of a sum          depth = the power of two nearest to macs_per_cycle / (ports · lanes)
+    /// ```
+    pub(super) fn of(cpu: &Cpu, sum: u64, machine: &Machine<'_>) -> Self {
+        let lanes = u64::from(cpu.vector_bytes).checked_div(sum).unwrap_or(1).max(1);
+        let ports = u64::from(cpu.fma_ports).max(1);
+        let macs = machine.macs_per_cycle.get();
+        let ratio = macs / to_f32(lanes.saturating_mul(ports));
+        let mut depth = 1_u64;
+        while to_f32(depth) * core::f32::consts::SQRT_2 <= ratio && depth < 1 << 20 {
+            depth = depth.saturating_mul(2);
+        }
+        Self {
+            lanes,
+            depth,
+            cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
+            registers: u64::from(cpu.vector_registers).max(3),
+            cores: u64::from(machine.unit.count).max(1),
+            cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
+        }
+    }
+
+    /// The best tile of a product, its vectors along columns, rows or sums.
+    pub(super) fn best(&self, product: &Product) -> Result<Tiled, Error> {
+        let swapped = self.outer(&product.transposed())?;
+        let Traffic { a, b, c } = swapped.traffic;
+        let by_row = Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped };
+        Ok(self.outer(product)?.or_less(by_row).or_less(self.inner(product)?))
+    }
+
+    /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
+    fn shapes(&self) -> impl Iterator<Item = (u64, u64)> {
+        let free = self.registers.saturating_sub(1);
+        let vectors = move |rows: u64| free.checked_div(rows.saturating_add(1)).unwrap_or(0);
+        (1..free).map(move |rows| (rows, vectors(rows))).filter(|&(_, vectors)| vectors > 0)
+    }
+
+    /// Outer products: each step multiplies one element of every row by vectors along the columns.
+    fn outer(&self, product: &Product) -> Result<Tiled, Error> {
+        let Gemm { m, n, k, groups } = product.gemm;
+        let kernels = self.shapes().map(|(rows, vectors)| Kernel {
+            rows,
+            vectors,
+            steps: k.div_ceil(self.depth),
+            own_loads: false,
+            parts: 1,
+            folds: 0,
+        });
+        self.least([m, n.div_ceil(self.lanes), groups], kernels, |kernel| {
+            traffic(product, n.div_ceil(kernel.vectors.saturating_mul(self.lanes)), m.div_ceil(kernel.rows))
+        })
+    }
+
+    /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
+    fn inner(&self, product: &Product) -> Result<Tiled, Error> {
+        let Gemm { m, n, k, groups } = product.gemm;
+        let steps = k.div_ceil(self.lanes.saturating_mul(self.depth));
+        let filled = self.lanes.min(k.div_ceil(self.depth));
+        let kernels = self.shapes().map(|(rows, vectors)| {
+            let sums = rows.saturating_mul(vectors);
+            let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
+            let parts = self.cover.div_ceil(sums.max(1)).min(room).max(1);
+            Kernel { rows, vectors, steps, own_loads: false, parts, folds: log2_up(filled) }
+        });
+        self.least([m, n, groups], kernels, |kernel| {
+            traffic(product, n.div_ceil(kernel.vectors), m.div_ceil(kernel.rows))
+        })
+    }
+
+    /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
+    ///
+    /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
+    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes) -> Result<Tiled, Error> {
+        let taps = product(conv.kernel)?;
+        let [depth, height, width] = conv.output;
+        let lines = product([conv.batch, depth, height])?;
+        let positions = product([lines, width])?;
+        let channels = product([conv.groups, conv.c_out])?;
+        let reads = product([positions, channels, taps])?;
+        let bytes = |weights: u64| -> Result<Traffic, Error> {
+            Ok(Traffic {
+                a: Bytes(product([reads, sizes.a])?),
+                b: Bytes(product([weights, sizes.b])?),
+                c: Bytes(product([positions, channels, sizes.c])?),
+            })
+        };
+        let kernels = |own_loads: bool| {
+            self.shapes().map(move |(rows, vectors)| Kernel {
+                rows,
+                vectors,
+                steps: taps,
+                own_loads,
+                parts: 1,
+                folds: 0,
+            })
+        };
+        // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
+        let by_channel = self.least([positions, channels.div_ceil(self.lanes), 1], kernels(true), |kernel| {
+            bytes(product([channels, taps, positions.div_ceil(kernel.rows)])?)
+        })?;
+        // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
+        let by_column = self.least([lines, width.div_ceil(self.lanes), channels], kernels(true), |kernel| {
+            let tiles =
+                product([lines.div_ceil(kernel.rows), width.div_ceil(kernel.vectors.saturating_mul(self.lanes))])?;
+            bytes(product([channels, taps, tiles])?)
+        })?;
+        Ok(by_channel.or_less(by_column))
+    }
+
+    /// The kernel of the fewest slots on the busiest core, then of the fewest bytes.
+    fn least(
+        &self,
+        extents: [u64; 3],
+        kernels: impl Iterator<Item = Kernel>,
+        traffic: impl Fn(&Kernel) -> Result<Traffic, Error>,
+    ) -> Result<Tiled, Error> {
+        let mut best: Option<Tiled> = None;
+        for kernel in kernels {
+            let tiled = Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO };
+            best = Some(best.map_or(tiled, |best| best.or_less(tiled)));
+        }
+        // Three registers hold a tile of one sum.
+        best.ok_or(Error::Infeasible { level: 0 })
+    }
+
+    /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
+    fn dealt(&self, [rows, vectors, groups]: [u64; 3], kernel: &Kernel) -> Result<Slots, Error> {
+        // Whole tiles and the clipped one, along each axis.
+        let parts = |extent: u64, tile: u64| {
+            let clipped = extent.checked_rem(tile).unwrap_or(0);
+            [(extent.checked_div(tile).unwrap_or(0), tile), (u64::from(clipped > 0), clipped)]
+        };
+        let mut slots = Slots::default();
+        let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
+        for (down, row) in parts(rows, kernel.rows) {
+            for (across, vector) in parts(vectors, kernel.vectors) {
+                let count = product([down, across, groups])?;
+                if count > 0 {
+                    let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
+                    let all = |slots: u64| product([count, slots]);
+                    let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
+                    slots = slots.and(&these)?;
+                    classes.push((wait, count)).ok();
+                }
+            }
+        }
+        classes.sort_unstable_by(|a, b| b.cmp(a));
+        slots.busiest = busiest(&classes, self.cores)?;
+        Ok(slots)
+    }
+}
+
+/// Bytes between registers and the innermost level: A for each tile along the columns, B for each along the rows, C once.
+fn traffic(of: &Product, across: u64, down: u64) -> Result<Traffic, Error> {
+    let Gemm { m, n, k, groups } = of.gemm;
+    Ok(Traffic {
+        a: Bytes(product([groups, m, k, of.a, across])?),
+        b: Bytes(product([groups, k, n, of.b, down])?),
+        c: Bytes(product([groups, m, n, of.c])?),
+    })
+}
+
+/// Time of the worker with most to do, however well tasks are dealt: tasks in classes (length, number), longest first.
+///
+/// ```text
+/// busiest = max(⌈Σ lengths / workers⌉, max over q of the q + 1 shortest of the q · workers + 1 longest tasks)
+/// ```
+/// Of q · workers + 1 tasks one worker gets q + 1. Never less with one more or a longer task, never more with one more worker.
+/// **Source**: the lower bounds of Dell'Amico, Martello, "Optimal Scheduling of Tasks on Identical Parallel Processors", ORSA
+/// Journal on Computing 7(2), 1995, with the pigeonhole argument for every q; for few lengths they are reached or nearly so.
+fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error> {
+    let mut tasks = 0_u64;
+    let mut total = 0_u64;
+    for &(length, count) in classes {
+        tasks = tasks.checked_add(count).ok_or(Error::CountOverflow)?;
+        total = total.checked_add(product([length, count])?).ok_or(Error::CountOverflow)?;
+    }
+    // Time of the longest tasks, so many of them; below the total, so that no sum overflows.
+    let longest = |number: u64| {
+        let mut left = number;
+        classes.iter().fold(0_u64, |time, &(length, count)| {
+            let taken = left.min(count);
+            left = left.saturating_sub(taken);
+            time.saturating_add(length.saturating_mul(taken))
+        })
+    };
+    let mut most = total.div_ceil(workers);
+    let mut end = 0_u64;
+    for &(_, count) in classes {
+        end = end.saturating_add(count);
+        // Within a class the bound grows with q, and between two classes it is convex: largest at the ends.
+        let last = end.saturating_sub(1).checked_div(workers).unwrap_or(0);
+        for q in [last, last.saturating_add(1)] {
+            let among = q.saturating_mul(workers).saturating_add(1);
+            if among <= tasks {
+                let skipped = q.saturating_mul(workers.saturating_sub(1));
+                most = most.max(longest(among).saturating_sub(longest(skipped)));
+            }
+        }
+    }
+    Ok(most)
+}

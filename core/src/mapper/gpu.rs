@@ -1,0 +1,223 @@
+//! Graphics processors: thread-block tiles over multiprocessors in waves, matrix instructions inside, caches around.
+//!
+//! A product is cut into tiles of C, one for a thread block, which multiprocessors take one after the other. Each block goes
+//! along k in slices that it loads into shared memory, the next slice while it multiplies this one. Blocks compute whole tiles
+//! of whole instructions, whatever part of them lies in C. Several blocks share a multiprocessor where its shared memory,
+//! registers and threads allow. Where tiles are few and k is long, blocks take parts of k, whose sums are added at the end.
+//! Of the large tiles, and of smaller ones and of parts where blocks are few, those of least cycles are taken, then of least
+//! traffic.
+//!
+//! Convolutions are implicit matrix products. An attention is one kernel: a block has the rows of some queries and goes along
+//! keys and values, the scores in registers; where heads are too deep for that, two products with the scores in the cache
+//! between them. Depthwise convolutions and streams run on the vector lanes, one thread an output, and are bound by bandwidth
+//! or, where there are fewer outputs than threads, by the latency that those threads would cover.
+//!
+//! Leaves out clusters of multiprocessors, sparsity, and instructions beside multiplies.
+//!
+//! **Source**: NVIDIA, "CUTLASS: Efficient GEMM in CUDA" (hierarchy, pipelining with two buffers, split-K); NVIDIA, "Matrix
+//! Multiplication Background User's Guide", DU-09799-001, chapter 3 (tile and wave quantization); Dao, "FlashAttention-2", 2023
+//! (blocks of queries, also parts of the keys).
+
+mod blocks;
+
+use crate::error::Error;
+use crate::mapper::cpu::implicit;
+use crate::mapper::levels::{Levels, of, streamed};
+use crate::mapper::losses::{Steps, whole};
+use crate::mapping::{Loss, Machine, Mapper, Mapping};
+use crate::nest::{AttentionLoops, ConvLoops, LoopNest, Loops, Stream, Traffic};
+use crate::shape::{Precision, product};
+use crate::tile::MAX_LEVELS;
+use crate::units::{Bytes, Cycles, Seconds, to_f32};
+use crate::work::Gemm;
+use blocks::{Multiprocessor, Plan};
+
+/// Threads that execute an instruction together.
+///
+/// **Source**: CUDA C++ Programming Guide, "SIMT Architecture".
+const WARP: u64 = 32;
+
+/// Parts of a multiprocessor, each with its own scheduler, lanes and matrix unit: a warp keeps one of them busy.
+///
+/// **Source**: NVIDIA's white papers on the architectures Volta to Hopper: four processing blocks in each SM.
+const PARTITIONS: u64 = 4;
+
+/// A multiprocessor, and what it takes to start a kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gpu {
+    /// Rows, columns and depth of a matrix instruction, each at least 1; 1 × 1 × 1 where the units have none.
+    pub matrix: [u32; 3],
+    /// Threads that a multiprocessor holds at once, at least 32.
+    pub threads: u32,
+    /// Registers of a multiprocessor.
+    pub registers: Bytes,
+    /// Time from the launch of a kernel until its first instruction, beside what the runtime's dispatch takes.
+    pub launch: Seconds,
+}
+
+impl Gpu {
+    /// The best plan of a nest by thread blocks; `None` where no tile fits.
+    fn planned(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Option<Plan>, Error> {
+        let unit = Multiprocessor::of(self, machine);
+        let sizes = nest.sizes;
+        match nest.loops {
+            Loops::Gemm(gemm) => unit.product(gemm, sizes),
+            Loops::Conv(conv) => unit.product(implicit(&conv)?, sizes),
+            Loops::Attention(attention) => {
+                if let Some(plan) = unit.attention(attention, sizes)? {
+                    return Ok(Some(plan));
+                }
+                // Two products, the scores between them in the cache outside the multiprocessors.
+                let AttentionLoops { groups, m, n, d, d_v } = attention;
+                let scores = unit.product(Gemm { m, n, k: d, groups }, sizes)?;
+                let values = unit.product(Gemm { m, n: d_v, k: n, groups }, sizes)?;
+                match (scores, values) {
+                    (Some(scores), Some(values)) => Ok(Some(scores.then(&values)?)),
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// A convolution of one input channel a group, on the vector lanes.
+    ///
+    /// ```text
+    /// cycles = max(⌈⌈MACs / multiprocessors⌉ / lanes⌉, taps · threads / lanes)
+    /// ```
+    fn depthwise(&self, nest: &LoopNest, conv: &ConvLoops, machine: &Machine<'_>) -> Result<Mapping, Error> {
+        let taps = product(conv.kernel)?;
+        let macs = nest.macs()?;
+        let once = macs.0.checked_div(nest.repeats).unwrap_or(0);
+        let cycles = product([self.lanes_for(once, taps, machine), nest.repeats])?;
+        let least = Traffic::compulsory(nest)?;
+        // Each thread loads its inputs; the weight of a channel is one load of a warp.
+        let served = Traffic {
+            a: Bytes(product([macs.0, nest.sizes.a])?).max(least.a),
+            b: Bytes(product([macs.0.div_ceil(WARP), nest.sizes.b])?).max(least.b),
+            c: least.c,
+        };
+        let levels = Levels::of(nest, machine, &[served])?;
+        let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
+        let (utilization, losses) = Steps::from(machine.least_cycles(macs))
+            .then(Loss::Emulation, macs.as_f32() / all)
+            .then(Loss::Latency, to_f32(cycles))
+            .finish();
+        Ok(Mapping {
+            compute_cycles: Cycles(cycles),
+            utilization,
+            losses,
+            traffic: levels.bytes(nest, machine)?,
+            footprint: levels.footprint,
+            tiling: levels.tiling,
+            setup: self.launch,
+            overlapped: true,
+        })
+    }
+
+    /// Scalar operations that a multiprocessor starts in a cycle: one a lane.
+    ///
+    /// Where the device has several units, those of least fp32 MACs a cycle; at most a warp for each partition.
+    fn lanes(&self, machine: &Machine<'_>) -> u64 {
+        let rate = |unit: &crate::hardware::ComputeUnit<'_>| Some(unit.macs_per_cycle.at(Precision::Fp32)?.get());
+        let fp32 = machine.hardware.compute().iter().filter_map(rate).min_by(f32::total_cmp);
+        let lanes = fp32.unwrap_or(f32::INFINITY).min(machine.macs_per_cycle.get());
+        let most = WARP.saturating_mul(PARTITIONS);
+        if lanes >= to_f32(most) { most } else { whole(libm::floorf(lanes)).map_or(1, |lanes| lanes.0).max(1) }
+    }
+
+    /// Cycles of so many scalar operations, so many of them one after the other in a thread.
+    ///
+    /// A multiprocessor holds as many threads as cover the latency of its instructions: an operation of fewer threads takes as
+    /// long as one of all of them.
+    fn lanes_for(&self, operations: u64, in_a_row: u64, machine: &Machine<'_>) -> u64 {
+        if operations == 0 {
+            return 0;
+        }
+        let lanes = self.lanes(machine);
+        let busy = operations.div_ceil(u64::from(machine.unit.count).max(1)).div_ceil(lanes);
+        busy.max(in_a_row.saturating_mul(u64::from(self.threads).div_ceil(lanes)))
+    }
+}
+
+impl Mapper for Gpu {
+    /// Cycles of the multiprocessor with the most blocks, and bytes at each level.
+    ///
+    /// ```text
+    /// blocks  = ⌈m / b_m⌉ · ⌈n / b_n⌉ · groups · parts of k          waves = ⌈blocks / multiprocessors⌉
+    /// slice   = b_m · b_n · b_k / macs_per_cycle
+    /// cycles  = slice · (⌈k / parts / b_k⌉ · waves · idle + ⌈waves / resident⌉) + parts added
+    /// idle    = max(1, 4 / (warps of the resident blocks))
+    /// bytes(0) = A · ⌈n / b_n⌉ · warps along n + B · ⌈m / b_m⌉ · warps along m + C
+    /// bytes(1) = A · ⌈n / b_n⌉ + B · ⌈m / b_m⌉ + C + 2 · parts added          outer levels by tilings
+    /// ```
+    /// Level 0 is shared memory, level 1 what lies outside the multiprocessors.
+    /// **Valid for** any extents.
+    ///
+    /// # Errors
+    /// [`Error::Infeasible`] where shared memory or registers hold not even the smallest tile twice.
+    fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
+        if let Loops::Conv(conv) = &nest.loops
+            && conv.c_in == 1
+        {
+            return self.depthwise(nest, conv, machine);
+        }
+        let mut plan = self.planned(nest, machine)?.ok_or(Error::Infeasible { level: 0 })?;
+        plan.repeat(nest.repeats)?;
+        let levels = Levels::of(nest, machine, &[plan.fragments, plan.tiles])?;
+        let mut traffic = levels.bytes(nest, machine)?;
+        let outside = of(machine).len().saturating_sub(1).min(1);
+        if let Some(bytes) = traffic.get_mut(outside) {
+            *bytes = bytes.checked_add(plan.local)?;
+        }
+        let mut footprint = levels.footprint;
+        if let Some(shared) = footprint.first_mut().filter(|_| outside > 0) {
+            *shared = plan.shared;
+        }
+        let peak = to_f32(u64::from(machine.unit.count)) * machine.macs_per_cycle.get();
+        let compute_cycles = whole(plan.cycles)?;
+        let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
+            .then(Loss::EdgeTiles, plan.edge / peak)
+            .then(Loss::Padding, plan.padded / peak)
+            .then(Loss::Waves, plan.waves)
+            .then(Loss::Latency, plan.idle)
+            .then(Loss::FillDrain, plan.filled)
+            .then(Loss::Issue, compute_cycles.as_f32())
+            .finish();
+        Ok(Mapping {
+            compute_cycles,
+            utilization,
+            losses,
+            traffic,
+            footprint,
+            tiling: levels.tiling,
+            setup: self.launch,
+            overlapped: true,
+        })
+    }
+
+    /// FLOPs over the vector lanes, one thread an element read or written, whichever are more; each byte once, up to its home.
+    ///
+    /// ```text
+    /// cycles = max(⌈⌈FLOPs / multiprocessors⌉ / lanes⌉, ⌈FLOPs / elements⌉ · threads / lanes)
+    /// ```
+    /// The utilization is of one FLOP a lane and cycle.
+    fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
+        let size = machine.precision.data_type().size().0;
+        let elements = stream.elements.max(stream.read.0.checked_div(size).unwrap_or(0)).max(1);
+        let cycles = self.lanes_for(stream.flops.0, stream.flops.0.div_ceil(elements), machine);
+        let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
+        let (utilization, losses) =
+            Steps::from(stream.flops.as_f32() / all).then(Loss::Latency, to_f32(cycles)).finish();
+        Ok(Mapping {
+            compute_cycles: Cycles(cycles),
+            utilization,
+            losses,
+            traffic: streamed(stream, machine)?,
+            footprint: [Bytes::ZERO; MAX_LEVELS],
+            tiling: None,
+            setup: if stream.is_empty() { Seconds::ZERO } else { self.launch },
+            overlapped: true,
+        })
+    }
+}

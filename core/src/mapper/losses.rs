@@ -1,0 +1,81 @@
+//! From a cost that grows step by step to the losses that a mapping names, and from fractions of cycles to whole ones.
+
+use crate::error::Error;
+use crate::mapping::{Loss, Lost, MAX_LOSSES};
+use crate::units::Cycles;
+
+/// The smallest count of cycles that is not below this one.
+///
+/// # Errors
+/// [`Error::CountOverflow`] from 2^64 on, and for what is not a number.
+pub(super) fn whole(cycles: f32) -> Result<Cycles, Error> {
+    // 2^64 as a float, exact.
+    const LIMIT: f32 = 18_446_744_073_709_551_616.0;
+    if !(0.0..LIMIT).contains(&cycles) {
+        return Err(Error::CountOverflow);
+    }
+    #[allow(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number from 0 to below 2^64 loses nothing"
+    )]
+    Ok(Cycles(libm::ceilf(cycles) as u64))
+}
+
+/// Costs of the same work, each with one more reason why units idle.
+pub(super) struct Steps {
+    cost: f32,
+    losses: heapless::Vec<Lost, MAX_LOSSES>,
+}
+
+impl Steps {
+    /// The cost of the work alone, all units full.
+    pub(super) const fn from(ideal: f32) -> Self {
+        Self { cost: ideal, losses: heapless::Vec::new() }
+    }
+
+    /// The same work at a cost that is higher for this reason; a cost that is not higher names no loss.
+    pub(super) fn then(mut self, loss: Loss, cost: f32) -> Self {
+        let left = self.cost / cost;
+        if left > 0.0 && left < 1.0 {
+            // Room for one of each reason that a mapper gives.
+            self.losses.push(Lost { loss, left }).ok();
+            self.cost = cost;
+        }
+        self
+    }
+
+    /// The losses, and the share of the peak that they leave together.
+    pub(super) fn finish(self) -> (f32, heapless::Vec<Lost, MAX_LOSSES>) {
+        (self.losses.iter().fold(1.0, |share, lost| share * lost.left), self.losses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_round_up_and_end() {
+        assert_eq!(whole(0.0), Ok(Cycles(0)));
+        assert_eq!(whole(1.25), Ok(Cycles(2)));
+        // The largest float below 2^64.
+        assert_eq!(whole(18_446_742_974_197_923_840.0), Ok(Cycles(18_446_742_974_197_923_840)));
+        for refused in [18_446_744_073_709_551_616.0, f32::INFINITY, f32::NAN, -1.0] {
+            assert_eq!(whole(refused), Err(Error::CountOverflow));
+        }
+    }
+
+    #[test]
+    fn losses_multiply_to_the_share_that_is_left() {
+        // 6 of 8, then 8 of 10: 6 of 10. A step that costs nothing names nothing.
+        let steps = Steps::from(6.0).then(Loss::EdgeTiles, 8.0).then(Loss::Latency, 8.0).then(Loss::Waves, 10.0);
+        let (share, losses) = steps.finish();
+        assert_eq!(
+            losses.as_slice(),
+            [Lost { loss: Loss::EdgeTiles, left: 0.75 }, Lost { loss: Loss::Waves, left: 0.8 }]
+        );
+        assert!((share - 0.6).abs() < 1e-6);
+    }
+}
