@@ -11,6 +11,15 @@ use crate::shape::Precision;
 use crate::tile::{MAX_LEVELS, Tiling};
 use crate::units::{Bytes, Cycles, Hertz, Macs, MacsPerCycle, Seconds, to_f32};
 
+/// A described device with the mapper of its kind, as a constant in flash or lent by a host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Device<'a, M> {
+    /// Its units, memories and power modes.
+    pub hardware: Hardware<'a>,
+    /// Its geometry.
+    pub mapper: M,
+}
+
 /// What a mapper maps to: a device in one of its power modes, for one precision.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine<'a> {

@@ -1,5 +1,6 @@
 //! Graphs in other forms: Graphviz DOT and SVG for people, a Rust source file for firmware.
 
+pub mod device;
 pub mod dot;
 pub mod drawing;
 pub mod rust;

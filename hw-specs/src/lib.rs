@@ -1,5 +1,11 @@
-//! Described devices, as the texts that `derate hardware` reads: name and TOML.
+//! Described devices: as the texts that `derate hardware` reads, and as constants for programs without a file system.
+//!
+//! A firmware names one constant, such as `derate_hw_specs::device::STM32L4R5`, and links that one alone.
 #![no_std]
 
-/// Name and description of every shipped device, by name.
-pub const DEVICES: &[(&str, &str)] = &[("stm32l4r5", include_str!("../devices/stm32l4r5.toml"))];
+// Written by a program, as it writes it.
+#[rustfmt::skip]
+pub mod device;
+
+/// Name and description of every device, by name.
+pub const DEVICES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/texts.rs"));

@@ -151,4 +151,12 @@ impl HardwareFile {
     pub fn mapper(&self) -> derate_core::mapper::Any {
         derate_core::mapper::Any::Roofline(derate_core::mapper::Roofline)
     }
+
+    /// The mapper's type, and an expression of its value.
+    pub(crate) fn mapper_expression(&self) -> (&'static str, String) {
+        use derate_core::mapper::Any;
+        match self.mapper() {
+            Any::Roofline(mapper) => ("Roofline", format!("{mapper:?}")),
+        }
+    }
 }

@@ -1,0 +1,81 @@
+//! Silicon Labs EFR32MG24, Arm Cortex-M33 and matrix vector processor (MVP) at 78 MHz. Written from `devices/efr32mg24.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Silicon Labs EFR32MG24, Arm Cortex-M33 and matrix vector processor (MVP) at 78 MHz.
+pub static EFR32MG24: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "efr32mg24",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(3.08e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 2] = [
+    ComputeUnit {
+        name: "MVP",
+        count: 1,
+        clock: hertz(78000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp16, Some(macs_per_cycle(2.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp16, Some(joules_per_mac(1.99e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(3.98e-13))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "Cortex-M33",
+        count: 1,
+        clock: hertz(78000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(0.5)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(6.11e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(3.98e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(262144),
+        bandwidth: bytes_per_second(312000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(4.69e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "flash",
+        capacity: Bytes(1572864),
+        bandwidth: bytes_per_second(208000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        energy_per_byte: Some(joules_per_byte(3.32e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "78MHz",
+        tdp: Some(watts(0.011)),
+        static_power: Some(watts(0.0088)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "none",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+    },
+];

@@ -1,0 +1,97 @@
+//! Arm Ethos-U65-512 in Vela's system Ethos_U65_Client_Server. Written from `devices/ethos-u65-512.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Arm Ethos-U65-512 in Vela's system Ethos_U65_Client_Server.
+pub static ETHOS_U65_512: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "ethos-u65-512",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "core",
+        count: 2,
+        clock: hertz(1000000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Int8, Some(macs_per_cycle(256.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Int8, Some(joules_per_mac(8.43e-14))),
+        basis: Basis::Spec,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "SHRAM",
+        capacity: Bytes(98304),
+        bandwidth: bytes_per_second(576000000000.0),
+        instances: 2,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(3.51e-13)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(393216),
+        bandwidth: bytes_per_second(16000000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9.93e-13)),
+        basis: Basis::Spec,
+    },
+    MemoryLevel {
+        name: "DRAM",
+        capacity: Bytes(1073741824),
+        bandwidth: bytes_per_second(12000000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4e-11)),
+        basis: Basis::Spec,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 3] = [
+    ThermalProfile {
+        name: "client-server",
+        tdp: None,
+        static_power: None,
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "unknown",
+        factors: PerPrecision::all(None)
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+    ThermalProfile {
+        name: "high-end",
+        tdp: None,
+        static_power: None,
+        clock: None,
+        boost_clock: None,
+        bandwidth: Some(bytes_per_second(3750000000.0)),
+        cooling_solution: "unknown",
+        factors: PerPrecision::all(None)
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+    ThermalProfile {
+        name: "mid-end",
+        tdp: None,
+        static_power: None,
+        clock: Some(hertz(500000000.0)),
+        boost_clock: None,
+        bandwidth: Some(bytes_per_second(3750000000.0)),
+        cooling_solution: "unknown",
+        factors: PerPrecision::all(None)
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+];

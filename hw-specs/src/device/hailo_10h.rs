@@ -1,0 +1,65 @@
+//! Hailo-10H, M.2 module with 8 GiB of LPDDR4X. Written from `devices/hailo-10h.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Hailo-10H, M.2 module with 8 GiB of LPDDR4X.
+pub static HAILO_10H: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "hailo-10h",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "compute block",
+        count: 40,
+        clock: hertz(1000000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Int8, Some(macs_per_cycle(250.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Int8, Some(joules_per_mac(8.43e-14))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(12582912),
+        bandwidth: bytes_per_second(250000000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1.99e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "LPDDR4X",
+        capacity: Bytes(8589934592),
+        bandwidth: bytes_per_second(17100000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(2.5)),
+        static_power: Some(watts(0.6)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "passive heatsink",
+        factors: PerPrecision::all(None)
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+];

@@ -1,0 +1,120 @@
+//! Stillwater KPU T128, design study, no silicon. Written from `devices/kpu-t128.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Stillwater KPU T128, design study, no silicon.
+pub static KPU_T128: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "kpu-t128",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 2] = [
+    ComputeUnit {
+        name: "tile",
+        count: 128,
+        clock: hertz(475000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Bf16, Some(macs_per_cycle(512.0)))
+            .with(Precision::Fp16, Some(macs_per_cycle(512.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(1024.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Bf16, Some(joules_per_mac(1.6e-13)))
+            .with(Precision::Fp16, Some(joules_per_mac(1.6e-13)))
+            .with(Precision::Int8, Some(joules_per_mac(1e-13))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "BF16 tile",
+        count: 26,
+        clock: hertz(475000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(256.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(3e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(4194304),
+        bandwidth: bytes_per_second(15564800000000.0),
+        instances: 128,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(8e-13)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L3",
+        capacity: Bytes(33554432),
+        bandwidth: bytes_per_second(7782400000000.0),
+        instances: 128,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(2e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "DRAM",
+        capacity: Bytes(17179869184),
+        bandwidth: bytes_per_second(96000000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 3] = [
+    ThermalProfile {
+        name: "12W",
+        tdp: Some(watts(12.0)),
+        static_power: Some(watts(0.9)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "passive heatsink",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+    ThermalProfile {
+        name: "6W",
+        tdp: Some(watts(6.0)),
+        static_power: Some(watts(0.9)),
+        clock: Some(hertz(350000000.0)),
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "passive heatsink",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+    ThermalProfile {
+        name: "18W",
+        tdp: Some(watts(18.0)),
+        static_power: Some(watts(0.9)),
+        clock: Some(hertz(500000000.0)),
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "active fan",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+];

@@ -1,0 +1,68 @@
+//! nRF52840, Arm Cortex-M4F at 64 MHz. Written from `devices/nrf52840.toml`; do not edit.
+
+use super::prelude::*;
+
+/// nRF52840, Arm Cortex-M4F at 64 MHz.
+pub static NRF52840: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "nrf52840",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(3.75e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "Cortex-M4F",
+        count: 1,
+        clock: hertz(64000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(0.5)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(1e-11)))
+            .with(Precision::Int8, Some(joules_per_mac(6.52e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(262144),
+        bandwidth: bytes_per_second(256000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(5.43e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "flash",
+        capacity: Bytes(1048576),
+        bandwidth: bytes_per_second(85000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        energy_per_byte: Some(joules_per_byte(5.43e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "dcdc-3v",
+        tdp: Some(watts(0.0099)),
+        static_power: Some(watts(0.00792)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "none",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+    },
+];

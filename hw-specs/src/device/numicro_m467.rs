@@ -1,0 +1,68 @@
+//! Nuvoton NuMicro M467, Arm Cortex-M4F at 200 MHz. Written from `devices/numicro-m467.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Nuvoton NuMicro M467, Arm Cortex-M4F at 200 MHz.
+pub static NUMICRO_M467: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "numicro-m467",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1.2e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "Cortex-M4F",
+        count: 1,
+        clock: hertz(200000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(0.5)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(1e-11)))
+            .with(Precision::Int8, Some(joules_per_mac(6.52e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(524288),
+        bandwidth: bytes_per_second(800000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(7.68e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "flash",
+        capacity: Bytes(1048576),
+        bandwidth: bytes_per_second(400000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        energy_per_byte: Some(joules_per_byte(5.43e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "200MHz",
+        tdp: Some(watts(0.115)),
+        static_power: Some(watts(0.092)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "none",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+    },
+];

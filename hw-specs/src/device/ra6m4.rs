@@ -1,0 +1,68 @@
+//! Renesas RA6M4, Arm Cortex-M33 at 200 MHz. Written from `devices/ra6m4.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Renesas RA6M4, Arm Cortex-M33 at 200 MHz.
+pub static RA6M4: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "ra6m4",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1.2e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "Cortex-M33",
+        count: 1,
+        clock: hertz(200000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(0.5)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(6.11e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(3.98e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(262144),
+        bandwidth: bytes_per_second(800000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(4.69e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "flash",
+        capacity: Bytes(1048576),
+        bandwidth: bytes_per_second(800000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        energy_per_byte: Some(joules_per_byte(3.32e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "200MHz",
+        tdp: Some(watts(0.0747)),
+        static_power: Some(watts(0.0598)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "none",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+    },
+];

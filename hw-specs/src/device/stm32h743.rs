@@ -1,0 +1,88 @@
+//! STM32H743, Arm Cortex-M7 at 480 MHz. Written from `devices/stm32h743.toml`; do not edit.
+
+use super::prelude::*;
+
+/// STM32H743, Arm Cortex-M7 at 480 MHz.
+pub static STM32H743: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "stm32h743",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(5e-7),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "Cortex-M7",
+        count: 1,
+        clock: hertz(480000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(1.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(2.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(9.2e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(6e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 4] = [
+    MemoryLevel {
+        name: "D-cache",
+        capacity: Bytes(16384),
+        bandwidth: bytes_per_second(3840000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(3.54e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "DTCM",
+        capacity: Bytes(131072),
+        bandwidth: bytes_per_second(3840000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(7.07e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "SRAM",
+        capacity: Bytes(884736),
+        bandwidth: bytes_per_second(1920000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        energy_per_byte: Some(joules_per_byte(1.41e-11)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "flash",
+        capacity: Bytes(2097152),
+        bandwidth: bytes_per_second(1536000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        energy_per_byte: Some(joules_per_byte(5e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "vos0",
+        tdp: Some(watts(0.36)),
+        static_power: Some(watts(0.288)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "none",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+    },
+];

@@ -1,0 +1,98 @@
+//! TI TDA4AL, two C7x, one with MMAv2, 8 TOPS. Written from `devices/tda4al.toml`; do not edit.
+
+use super::prelude::*;
+
+/// TI TDA4AL, two C7x, one with MMAv2, 8 TOPS.
+pub static TDA4AL: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "tda4al",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(5e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 2] = [
+    ComputeUnit {
+        name: "MMA",
+        count: 1,
+        clock: hertz(1000000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Int8, Some(macs_per_cycle(4096.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Int8, Some(joules_per_mac(8.43e-14))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "C7x",
+        count: 2,
+        clock: hertz(1000000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(16.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(1.29e-12))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(917504),
+        bandwidth: bytes_per_second(256000000000.0),
+        instances: 2,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9.93e-13)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "MSMC",
+        capacity: Bytes(4194304),
+        bandwidth: bytes_per_second(64000000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(3.51e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "LPDDR4",
+        capacity: Bytes(8589934592),
+        bandwidth: bytes_per_second(34100000000.0),
+        instances: 1,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4e-11)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 2] = [
+    ThermalProfile {
+        name: "18W",
+        tdp: Some(watts(18.0)),
+        static_power: Some(watts(0.5)),
+        clock: None,
+        boost_clock: None,
+        bandwidth: None,
+        cooling_solution: "active heatsink",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+    ThermalProfile {
+        name: "10W",
+        tdp: Some(watts(10.0)),
+        static_power: Some(watts(0.5)),
+        clock: Some(hertz(880000000.0)),
+        boost_clock: Some(hertz(1000000000.0)),
+        bandwidth: None,
+        cooling_solution: "passive heatsink",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.6, 0.7, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.6, 0.7, 1.0, true))),
+    },
+];
