@@ -278,6 +278,9 @@ pub struct Verify {
     /// Write the table as Markdown here (`.md`), and the JSON beside it.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Measure nothing: estimate the ResNet family on every shipped device, and check that MACs are exact and times in order.
+    #[arg(long, exclusive = true)]
+    pub all_hardware: bool,
 }
 
 /// `derate measure-memory`.

@@ -16,6 +16,7 @@ macro_rules! say_part {
     }};
 }
 
+mod all_hardware;
 mod apply;
 mod calibrate;
 mod compare;
@@ -105,6 +106,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Graph(verb) => graph::run(verb, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
+        Verb::Verify(args) if args.all_hardware => all_hardware::run(format),
         Verb::Verify(args) => verify::run(args, format),
         Verb::Estimate(args) => estimate::run(args, format),
         Verb::Explain(args) => explain::run(args, format),

@@ -1,0 +1,78 @@
+//! Apple M1, GPU. Written from `devices/apple-m1-gpu.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Apple M1, GPU.
+pub static APPLE_M1_GPU: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "apple-m1-gpu",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(2e-5),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "shader cores",
+        count: 8,
+        clock: hertz(1278000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(macs_per_cycle(128.0)))
+            .with(Precision::Fp16, Some(macs_per_cycle(128.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(joules_per_mac(3.55e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(3.55e-12))),
+        basis: Basis::Spec,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "threadgroup memory",
+        capacity: Bytes(524288),
+        bandwidth: bytes_per_second(654336000000.0),
+        instances: 8,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4.75e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "system-level cache",
+        capacity: Bytes(8388608),
+        bandwidth: bytes_per_second(136512000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(2e-11)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "LPDDR4X",
+        capacity: Bytes(17179869184),
+        bandwidth: bytes_per_second(68256000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(6e-11)),
+        basis: Basis::Spec,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(10.0)),
+        static_power: Some(watts(0.5)),
+        clock: None,
+        boost_clock: Some(hertz(1278000000.0)),
+        bandwidth: None,
+        cooling_solution: "unknown",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];

@@ -1,0 +1,94 @@
+//! AMD EPYC 9654 (Genoa), one socket. Written from `devices/epyc-9654.toml`; do not edit.
+
+use super::prelude::*;
+
+/// AMD EPYC 9654 (Genoa), one socket.
+pub static EPYC_9654: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "epyc-9654",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "AVX-512",
+        count: 96,
+        clock: hertz(2400000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(8.0)))
+            .with(Precision::Fp32, Some(macs_per_cycle(16.0)))
+            .with(Precision::Bf16, Some(macs_per_cycle(32.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(64.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(7.32e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(3.66e-11)))
+            .with(Precision::Bf16, Some(joules_per_mac(1.83e-11)))
+            .with(Precision::Int8, Some(joules_per_mac(9.16e-12))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 4] = [
+    MemoryLevel {
+        name: "L1",
+        capacity: Bytes(3145728),
+        bandwidth: bytes_per_second(14745600000000.0),
+        instances: 96,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1.12e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(100663296),
+        bandwidth: bytes_per_second(7372800000000.0),
+        instances: 96,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(6.36e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L3",
+        capacity: Bytes(402653184),
+        bandwidth: bytes_per_second(7372800000000.0),
+        instances: 12,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(3.6e-11)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "DDR5",
+        capacity: Bytes(824633720832),
+        bandwidth: bytes_per_second(460800000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1.2e-10)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(360.0)),
+        static_power: Some(watts(90.0)),
+        clock: None,
+        boost_clock: Some(hertz(3550000000.0)),
+        bandwidth: None,
+        cooling_solution: "heat sink in the airflow of a server",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];

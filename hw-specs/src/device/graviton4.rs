@@ -1,0 +1,97 @@
+//! AWS Graviton4 (Neoverse V2), one socket. Written from `devices/graviton4.toml`; do not edit.
+
+use super::prelude::*;
+
+/// AWS Graviton4 (Neoverse V2), one socket.
+pub static GRAVITON4: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "graviton4",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "SVE2",
+        count: 96,
+        clock: hertz(2800000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(8.0)))
+            .with(Precision::Fp32, Some(macs_per_cycle(16.0)))
+            .with(Precision::Bf16, Some(macs_per_cycle(64.0)))
+            .with(Precision::Fp16, Some(macs_per_cycle(32.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(128.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(2.26e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(1.13e-11)))
+            .with(Precision::Bf16, Some(joules_per_mac(2.82e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(5.64e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(1.41e-12))),
+        basis: Basis::Spec,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 4] = [
+    MemoryLevel {
+        name: "L1",
+        capacity: Bytes(6291456),
+        bandwidth: bytes_per_second(12902400000000.0),
+        instances: 96,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1.59e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(201326592),
+        bandwidth: bytes_per_second(8601600000000.0),
+        instances: 96,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "LLC",
+        capacity: Bytes(239075328),
+        bandwidth: bytes_per_second(2150400000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(3.82e-11)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "DDR5",
+        capacity: Bytes(824633720832),
+        bandwidth: bytes_per_second(537600000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(1.2e-10)),
+        basis: Basis::Assumed,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(130.0)),
+        static_power: Some(watts(33.0)),
+        clock: None,
+        boost_clock: Some(hertz(2800000000.0)),
+        bandwidth: None,
+        cooling_solution: "heat sink in the airflow of a server",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];

@@ -1,0 +1,100 @@
+//! NVIDIA H100 PCIe 80 GB (HBM2e). Written from `devices/h100-pcie.toml`; do not edit.
+
+use super::prelude::*;
+
+/// NVIDIA H100 PCIe 80 GB (HBM2e).
+pub static H100_PCIE: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "h100-pcie",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(4e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 2] = [
+    ComputeUnit {
+        name: "CUDA cores",
+        count: 114,
+        clock: hertz(1095000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(64.0)))
+            .with(Precision::Fp32, Some(macs_per_cycle(128.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(3.47e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(7.1e-12))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "tensor cores",
+        count: 114,
+        clock: hertz(1095000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(128.0)))
+            .with(Precision::Tf32, Some(macs_per_cycle(1024.0)))
+            .with(Precision::Bf16, Some(macs_per_cycle(2048.0)))
+            .with(Precision::Fp16, Some(macs_per_cycle(2048.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(4096.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(2.17e-11)))
+            .with(Precision::Tf32, Some(joules_per_mac(3.18e-12)))
+            .with(Precision::Bf16, Some(joules_per_mac(1.67e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(1.75e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(6.9e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "L1 and shared memory",
+        capacity: Bytes(29884416),
+        bandwidth: bytes_per_second(25609000000000.0),
+        instances: 114,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9.5e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(52428800),
+        bandwidth: bytes_per_second(5702000000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4e-11)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "HBM2e",
+        capacity: Bytes(85899345920),
+        bandwidth: bytes_per_second(2039040000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9e-11)),
+        basis: Basis::Spec,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(350.0)),
+        static_power: Some(watts(61.0)),
+        clock: None,
+        boost_clock: Some(hertz(1755000000.0)),
+        bandwidth: None,
+        cooling_solution: "passive heat sink in the airflow of a server",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Tf32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];

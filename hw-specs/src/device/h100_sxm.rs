@@ -1,0 +1,108 @@
+//! NVIDIA H100 SXM5 80 GB (HBM3). Written from `devices/h100-sxm.toml`; do not edit.
+
+use super::prelude::*;
+
+/// NVIDIA H100 SXM5 80 GB (HBM3).
+pub static H100_SXM: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "h100-sxm",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(4e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 3] = [
+    ComputeUnit {
+        name: "CUDA cores",
+        count: 132,
+        clock: hertz(1980000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(64.0)))
+            .with(Precision::Fp32, Some(macs_per_cycle(128.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(3.47e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(7.1e-12))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "tensor cores",
+        count: 132,
+        clock: hertz(1365000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Tf32, Some(macs_per_cycle(1024.0)))
+            .with(Precision::Bf16, Some(macs_per_cycle(2048.0)))
+            .with(Precision::Fp16, Some(macs_per_cycle(2048.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Tf32, Some(joules_per_mac(3.18e-12)))
+            .with(Precision::Bf16, Some(joules_per_mac(1.67e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(1.75e-12))),
+        basis: Basis::Assumed,
+    },
+    ComputeUnit {
+        name: "tensor cores, FP64 and INT8",
+        count: 132,
+        clock: hertz(1621000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(macs_per_cycle(128.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(4096.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(joules_per_mac(2.17e-11)))
+            .with(Precision::Int8, Some(joules_per_mac(6.9e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 3] = [
+    MemoryLevel {
+        name: "L1 and shared memory",
+        capacity: Bytes(34603008),
+        bandwidth: bytes_per_second(33454100000000.0),
+        instances: 132,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9.5e-12)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "L2",
+        capacity: Bytes(52428800),
+        bandwidth: bytes_per_second(7460000000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(4e-11)),
+        basis: Basis::Measured,
+    },
+    MemoryLevel {
+        name: "HBM3",
+        capacity: Bytes(85520809984),
+        bandwidth: bytes_per_second(3352320000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(9e-11)),
+        basis: Basis::Spec,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(700.0)),
+        static_power: Some(watts(122.0)),
+        clock: None,
+        boost_clock: Some(hertz(1980000000.0)),
+        bandwidth: None,
+        cooling_solution: "passive heat sink in the airflow of a server",
+        factors: PerPrecision::all(None)
+            .with(Precision::Fp64, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Tf32, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Bf16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];

@@ -1,0 +1,68 @@
+//! Google TPU v5p, one chip. Written from `devices/tpu-v5p.toml`; do not edit.
+
+use super::prelude::*;
+
+/// Google TPU v5p, one chip.
+pub static TPU_V5P: Device<'static, Roofline> = Device {
+    hardware: valid(Hardware::new(
+        "tpu-v5p",
+        &COMPUTE,
+        &MEMORY,
+        &THERMAL_PROFILES,
+        Seconds(1e-6),
+    )),
+    mapper: Roofline,
+};
+
+const COMPUTE: [ComputeUnit<'static>; 1] = [
+    ComputeUnit {
+        name: "MXU",
+        count: 8,
+        clock: hertz(1750000000.0),
+        macs_per_cycle: PerPrecision::all(None)
+            .with(Precision::Bf16, Some(macs_per_cycle(16384.0)))
+            .with(Precision::Int8, Some(macs_per_cycle(32768.0))),
+        energy_per_mac: PerPrecision::all(None)
+            .with(Precision::Bf16, Some(joules_per_mac(3e-13)))
+            .with(Precision::Int8, Some(joules_per_mac(1.5e-13))),
+        basis: Basis::Assumed,
+    },
+];
+
+const MEMORY: [MemoryLevel<'static>; 2] = [
+    MemoryLevel {
+        name: "VMEM",
+        capacity: Bytes(134217728),
+        bandwidth: bytes_per_second(60830000000000.0),
+        instances: 2,
+        filling: Filling::Scratchpad,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(7.5e-13)),
+        basis: Basis::Assumed,
+    },
+    MemoryLevel {
+        name: "HBM2e",
+        capacity: Bytes(95000000000),
+        bandwidth: bytes_per_second(2765000000000.0),
+        instances: 1,
+        filling: Filling::Cache,
+        holds: Holds::All,
+        energy_per_byte: Some(joules_per_byte(6.1e-11)),
+        basis: Basis::Spec,
+    },
+];
+
+const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
+    ThermalProfile {
+        name: "default",
+        tdp: Some(watts(400.0)),
+        static_power: Some(watts(120.0)),
+        clock: None,
+        boost_clock: Some(hertz(1750000000.0)),
+        bandwidth: None,
+        cooling_solution: "liquid",
+        factors: PerPrecision::all(None)
+            .with(Precision::Bf16, Some(factors(0.7, 0.8, 1.0, true)))
+            .with(Precision::Int8, Some(factors(0.7, 0.8, 1.0, true))),
+    },
+];
