@@ -279,7 +279,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Measure nothing: estimate the ResNet family on every shipped device, and check that MACs are exact and times in order.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["profile", "hardware", "thermal_profile", "models", "threads", "max_mape", "baseline", "output"])]
     pub all_hardware: bool,
 }
 
