@@ -14,6 +14,15 @@ use crate::process::{self, Binary, Install};
 /// ARMv7E-M with the single-precision floating-point unit, hard-float calling convention.
 pub(crate) const TARGET: &str = "thumbv7em-none-eabihf";
 
+/// Other processors that core builds for: it is to run on the cores of accelerators too.
+pub(crate) const OTHER_TARGETS: [&str; 5] = [
+    "riscv32imac-unknown-none-elf",
+    "riscv64gc-unknown-none-elf",
+    "aarch64-unknown-none",
+    "wasm32-unknown-unknown",
+    "nvptx64-nvidia-cuda",
+];
+
 /// Debian's packages with the compiler, cargo and the source of the core library.
 const DEBIAN_TOOLCHAIN: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
@@ -44,9 +53,21 @@ impl Toolchain {
         }
     }
 
-    /// `cargo build --release` for the target, in `folder`.
-    fn build(&self, folder: &Path) -> Command {
-        let arguments = ["build", "--release", "--target", TARGET];
+    /// Those of [`OTHER_TARGETS`] that it builds for.
+    ///
+    /// # Errors
+    /// If the active toolchain does not say where it is.
+    pub(crate) fn other_targets(&self) -> Result<Vec<&'static str>> {
+        let Self::Active = self else { return Ok(OTHER_TARGETS.to_vec()) };
+        let sysroot = PathBuf::from(process::output_of(Command::new("rustc").args(["--print", "sysroot"]))?);
+        let has = |target: &&str| sysroot.join("lib/rustlib").join(target).join("lib").is_dir();
+        Ok(OTHER_TARGETS.into_iter().filter(has).collect())
+    }
+
+    /// `cargo build --release` for targets, in `folder`.
+    fn build(&self, folder: &Path, targets: &[&str]) -> Command {
+        let targets = targets.iter().flat_map(|target| ["--target", *target]);
+        let arguments: Vec<&str> = ["build", "--release"].into_iter().chain(targets).collect();
         match self {
             Self::Active => {
                 let mut cargo = process::cargo(folder);
@@ -129,12 +150,12 @@ pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the core library of the workspace for the target.
+/// Builds the core library of the workspace for these targets.
 ///
 /// # Errors
 /// If the build fails.
-pub(crate) fn build_core(root: &Path, toolchain: &Toolchain) -> Result<()> {
-    let mut cargo = toolchain.build(root);
+pub(crate) fn build_core(root: &Path, toolchain: &Toolchain, targets: &[&str]) -> Result<()> {
+    let mut cargo = toolchain.build(root, targets);
     cargo.args(["--package", "derate-core"]);
     let status = process::run(&mut cargo)?;
     if !status.success() {
@@ -152,7 +173,7 @@ pub(crate) fn build_firmware(root: &Path, toolchain: &Toolchain) -> Result<Vec<B
     if !folder.join("Cargo.toml").is_file() {
         bail!("{} is missing", folder.join("Cargo.toml").display());
     }
-    let binaries = process::build_binaries(&mut toolchain.build(&folder))?;
+    let binaries = process::build_binaries(&mut toolchain.build(&folder, &[TARGET]))?;
     if binaries.is_empty() {
         bail!("{} builds no binary", folder.display());
     }
@@ -174,7 +195,7 @@ mod tests {
     #[test]
     fn debian_toolchain_builds_its_core_library_with_the_given_linker() {
         let toolchain = Toolchain::Debian { linker: PathBuf::from("/l/rust-lld") };
-        let cargo = toolchain.build(Path::new("/r"));
+        let cargo = toolchain.build(Path::new("/r"), &[TARGET]);
         assert_eq!(
             process::describe(&cargo),
             "/usr/bin/cargo build --release --target thumbv7em-none-eabihf -Zbuild-std=core"
@@ -185,7 +206,7 @@ mod tests {
 
     #[test]
     fn active_toolchain_builds_without_unstable_options() {
-        let cargo = Toolchain::Active.build(Path::new("/r"));
+        let cargo = Toolchain::Active.build(Path::new("/r"), &[TARGET]);
         assert!(process::describe(&cargo).ends_with(" build --release --target thumbv7em-none-eabihf"));
         assert_eq!(cargo.get_envs().count(), 0);
     }

@@ -157,7 +157,17 @@ fn bare_metal_rungs(ladder: &mut Ladder, root: &Path, install: Install) {
             return;
         }
     };
-    ladder.rung(&core, || outcome(bare_metal::build_core(root, &toolchain)));
+    ladder.rung(&core, || outcome(bare_metal::build_core(root, &toolchain, &[bare_metal::TARGET])));
+    match toolchain.other_targets() {
+        Ok(targets) if targets.is_empty() => {
+            let names = bare_metal::OTHER_TARGETS.join(", ");
+            ladder.rung("core for other processors", || Outcome::Skipped(format!("none of {names} is installed")));
+        }
+        Ok(targets) => ladder.rung(&format!("core for {}", targets.join(", ")), || {
+            outcome(bare_metal::build_core(root, &toolchain, &targets))
+        }),
+        Err(error) => ladder.rung("core for other processors", || Outcome::Failed(reason(&error))),
+    }
 
     let mut binaries = Vec::new();
     ladder
