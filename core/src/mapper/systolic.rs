@@ -1,0 +1,228 @@
+//! Systolic arrays: cycles of a product whose operands march through a grid of multipliers, one operand held still.
+//!
+//! The cycles of one array are SCALE-Sim's, cycle for cycle; several arrays share the folds of a product. Leaves out what hides one
+//! fold behind another: a second set of weights in the array, as a TPU has, or results that leave while the next fold enters.
+
+use crate::error::Error;
+use crate::mapper::arrays::{self, Losses, Product, bound, cycles_at, sum, wide};
+use crate::mapping::{Loss, Machine, Mapper, Mapping};
+use crate::nest::{LoopNest, Stream};
+use crate::shape::product;
+use crate::tile::MAX_LEVELS;
+use crate::units::{Bytes, Cycles, to_f32};
+use crate::work::Gemm;
+
+/// Which operand stays in the array while the others pass it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Dataflow {
+    /// The result: each element of the array sums one element of C.
+    OutputStationary,
+    /// Weights: each element of the array holds one element of B.
+    WeightStationary,
+    /// Activations: each element of the array holds one element of A.
+    InputStationary,
+}
+
+/// Geometry of systolic arrays; their number is that of the units of the machine. Extents are at least 1, and 0 counts as 1.
+///
+/// ```text
+///                     rows S   columns S'   steps T   cycles of a fold
+/// output-stationary   M        N            K         T + R + C − 2
+/// weight-stationary   K        N            M         T + 2R + C − 2
+/// input-stationary    K        M            N         T + 2R + C − 2
+///
+/// folds = groups · ⌈S / R⌉ · ⌈S' / C⌉
+/// ```
+/// An array that holds an operand takes R cycles to load it. A fold at the edge costs a full one; folds do not overlap.
+///
+/// **Valid for** one array of SCALE-Sim 3.0.0, exactly: its cycles of computation without stalls.
+/// **Source**: Samajdar et al., "A Systematic Methodology for Characterizing Scalability of DNN Accelerators using SCALE-Sim",
+/// ISPASS 2020, whose equation 3 has 2R + C + T − 2 for every dataflow; SCALE-Sim 3.0.0 counts R less where the result stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Systolic {
+    /// Rows of an array, R.
+    pub rows: u32,
+    /// Columns of an array, C.
+    pub columns: u32,
+    /// What stays in it.
+    pub dataflow: Dataflow,
+    /// Elements a cycle of the vector unit beside each array.
+    pub vector_lanes: u32,
+}
+
+/// Elements that pass the edges of an array, over a whole product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EdgeAccesses {
+    /// Of A, read.
+    pub a: u64,
+    /// Of B, read.
+    pub b: u64,
+    /// Of C, written: partial sums and results.
+    pub c_written: u64,
+    /// Of C, read again to be added to.
+    pub c_read: u64,
+}
+
+/// How a product folds onto an array.
+struct Folding {
+    /// Folds of all groups.
+    folds: u64,
+    /// Operands that pass in a fold.
+    steps: u64,
+    /// Cycles in which they enter and leave beside the steps.
+    skew: u64,
+    /// Cycles in which what stays is loaded.
+    load: u64,
+}
+
+impl Systolic {
+    fn extents(&self) -> [u64; 2] {
+        [self.rows, self.columns].map(|extent| u64::from(extent.max(1)))
+    }
+
+    fn folding(&self, Gemm { m, n, k, groups }: Gemm) -> Result<Folding, Error> {
+        let [rows, columns] = self.extents();
+        let (s_rows, s_columns, steps, load) = match self.dataflow {
+            Dataflow::OutputStationary => (m, n, k, 0),
+            Dataflow::WeightStationary => (k, n, m, rows),
+            Dataflow::InputStationary => (k, m, n, rows),
+        };
+        let folds = product([groups, s_rows.div_ceil(rows.max(1)), s_columns.div_ceil(columns.max(1))])?;
+        Ok(Folding { folds, steps, skew: rows.saturating_add(columns).saturating_sub(2), load })
+    }
+
+    /// Cycles of a product on one array, an operand of each row and column a cycle.
+    ///
+    /// ```text
+    /// output-stationary   groups · ⌈M / R⌉ · ⌈N / C⌉ · (K + R + C − 2)
+    /// weight-stationary   groups · ⌈K / R⌉ · ⌈N / C⌉ · (M + 2R + C − 2)
+    /// input-stationary    groups · ⌈K / R⌉ · ⌈M / C⌉ · (N + 2R + C − 2)
+    /// ```
+    /// **Valid for** SCALE-Sim 3.0.0, exactly: its `compute_cycles`; its `total_cycles` less the stalls are one less, the index of the
+    /// last cycle.
+    ///
+    /// ```
+    /// # use derate_core::{mapper::systolic::{Dataflow, Systolic}, units::Cycles, work::Gemm};
+    /// let array = Systolic { rows: 16, columns: 16, dataflow: Dataflow::OutputStationary, vector_lanes: 16 };
+    /// // 64³ in 4 · 4 folds of 64 + 16 + 16 − 2 = 94 cycles.
+    /// assert_eq!(array.cycles(Gemm { m: 64, n: 64, k: 64, groups: 1 })?, Cycles(1504));
+    /// # Ok::<(), derate_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 cycles.
+    pub fn cycles(&self, gemm: Gemm) -> Result<Cycles, Error> {
+        let Folding { folds, steps, skew, load } = self.folding(gemm)?;
+        Ok(Cycles(product([folds, sum([steps, skew, load])?])?))
+    }
+
+    /// Elements that pass the edges of one array in a product.
+    ///
+    /// ```text
+    ///                     A              B              C written      C read
+    /// output-stationary   MK · ⌈N / C⌉   KN · ⌈M / R⌉   MN             0
+    /// weight-stationary   MK · ⌈N / C⌉   KN             MN · ⌈K / R⌉   MN · (⌈K / R⌉ − 1)
+    /// input-stationary    MK             KN · ⌈M / C⌉   MN · ⌈K / R⌉   MN · (⌈K / R⌉ − 1)
+    /// ```
+    /// times the groups. **Valid for** SCALE-Sim 3.0.0, exactly: its `ifmap_sram_reads`, `filter_sram_reads` and
+    /// `ofmap_sram_writes`, but for the writes of the output-stationary array, to which it adds R + C for each fold; it does not count
+    /// partial sums that are read.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 elements.
+    pub fn edge_accesses(&self, Gemm { m, n, k, groups }: Gemm) -> Result<EdgeAccesses, Error> {
+        let [rows, columns] = self.extents();
+        let folds = |extent: u64, array: u64| extent.div_ceil(array.max(1));
+        let (a, b, sums) = match self.dataflow {
+            Dataflow::OutputStationary => (folds(n, columns), folds(m, rows), 1),
+            Dataflow::WeightStationary => (folds(n, columns), 1, folds(k, rows)),
+            Dataflow::InputStationary => (1, folds(m, columns), folds(k, rows)),
+        };
+        Ok(EdgeAccesses {
+            a: product([groups, m, k, a])?,
+            b: product([groups, k, n, b])?,
+            c_written: product([groups, m, n, sums])?,
+            c_read: product([groups, m, n, sums.saturating_sub(1)])?,
+        })
+    }
+
+    /// Bytes that pass the edges in one run of a product: results once at their own width, partial sums at that of the accumulator.
+    pub(super) fn edge_bytes(&self, nest: &Product) -> Result<Bytes, Error> {
+        let EdgeAccesses { a, b, c_written, c_read } = self.edge_accesses(nest.gemm)?;
+        let partial = product([sum([c_read, c_read])?, nest.partial])?;
+        let results = product([c_written.saturating_sub(c_read), nest.c.size])?;
+        Ok(Bytes(sum([product([a, nest.a.size])?, product([b, nest.b.size])?, results, partial])?))
+    }
+}
+
+/// The folds of a nest's products on several arrays that work side by side.
+///
+/// ```text
+/// steps  = ⌈T · R · C / macs_per_cycle⌉                 T where each element completes a MAC a cycle
+/// fold   = steps + R + C − 2 [+ R to load what stays]
+/// waves  = ⌈folds / arrays⌉
+/// cycles = repeats · Σ over products of waves · fold
+///
+/// left:  EdgeTiles   Σ macs / macs_per_cycle over Σ folds · steps
+///        FillDrain   that over Σ folds · (steps + R + C − 2)
+///        WeightLoad  that over Σ folds · fold
+///        Waves       that over arrays · Σ waves · fold
+/// ```
+/// Folds along K on different arrays add into the same sums, at no cost but their traffic. A run of a recurrent layer loads its weights
+/// again. Moves hide behind the arithmetic.
+///
+/// ```text
+/// traffic₀    = bytes at the edges of the arrays ([`Systolic::edge_accesses`]), partial sums read and written
+/// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
+/// ```
+/// The scores of an attention leave the array and come back at level 0.
+impl Mapper for Systolic {
+    fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
+        let (hardware, rate) = (machine.hardware, machine.macs_per_cycle.get());
+        let [rows, columns] = self.extents();
+        let arrays = u64::from(machine.unit.count);
+        let products = arrays::products(nest, arrays::last_level(hardware)?)?;
+        let (mut cycles, mut edge) = (0, Bytes::ZERO);
+        // Cycles of one array, from its lanes full to all that it waits.
+        let [mut stepping, mut skewed, mut folding, mut waving] = [0; 4];
+        for part in &products {
+            let Folding { folds, steps, skew, load } = self.folding(part.gemm)?;
+            let steps = cycles_at(wide([steps, rows, columns])?, rate)?;
+            let fold = sum([steps, skew, load])?;
+            let waves = folds.div_ceil(arrays.max(1));
+            cycles = sum([cycles, product([waves, fold])?])?;
+            stepping = sum([stepping, product([folds, steps])?])?;
+            skewed = sum([skewed, product([folds, sum([steps, skew])?])?])?;
+            folding = sum([folding, product([folds, fold])?])?;
+            waving = sum([waving, product([arrays, waves, fold])?])?;
+            edge = edge.checked_add(self.edge_bytes(part)?)?;
+        }
+        let runs = to_f32(nest.repeats);
+        let losses = Losses::new(nest.macs()?.as_f32() / rate)
+            .then(Loss::EdgeTiles, bound(stepping, runs))
+            .then(Loss::FillDrain, bound(skewed, runs))
+            .then(Loss::WeightLoad, bound(folding, runs))
+            .then(Loss::Waves, bound(waving, runs));
+        let mut capacities = [Bytes::ZERO; MAX_LEVELS];
+        for (capacity, level) in capacities.iter_mut().zip(hardware.memory()) {
+            *capacity = level.instance_capacity();
+        }
+        let edge = Bytes(product([edge.0, nest.repeats])?);
+        let moves = arrays::moves(nest, hardware, &capacities, edge)?;
+        Ok(losses.mapping(Cycles(product([cycles, nest.repeats])?), moves))
+    }
+
+    /// The vector units beside the arrays: an element passes one of their lanes, and each FLOP takes a lane for a cycle.
+    ///
+    /// ```text
+    /// cycles = ⌈max(flops, elements) / (arrays · vector_lanes)⌉
+    /// ```
+    fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
+        let lanes = product([u64::from(machine.unit.count), u64::from(self.vector_lanes.max(1))])?;
+        arrays::stream_mapping(stream, machine.hardware, lanes, 0)
+    }
+}
