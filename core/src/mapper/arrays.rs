@@ -258,8 +258,58 @@ pub(super) fn bound(count: u64, factor: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::hardware::{Basis, ComputeUnit, MemoryLevel, ThermalProfile};
+    use crate::mapping::Machine;
+    use crate::shape::{PerPrecision, Precision};
+    use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
+
+    /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so many bytes, then
+    /// DRAM.
+    pub(crate) fn with_machine<R>(
+        types: &[(u32, f32, f32)],
+        scratchpads: &[u64],
+        body: impl FnOnce(&Machine<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let units = types.iter().map(|&(count, macs, clock)| {
+            let rate = MacsPerCycle::new(macs)?;
+            Ok(ComputeUnit {
+                name: "tiles",
+                count,
+                clock: Hertz::new(clock * 1e9)?,
+                macs_per_cycle: PerPrecision::all(None).with(Precision::Int8, Some(rate)),
+                energy_per_mac: PerPrecision::all(None),
+                basis: Basis::Assumed,
+            })
+        });
+        let units = units.collect::<Result<std::vec::Vec<_>, Error>>()?;
+        let bandwidth = BytesPerSecond::new(1e9)?;
+        let level = |&capacity: &u64| MemoryLevel {
+            filling: Filling::Scratchpad,
+            ..MemoryLevel::new("level", Bytes(capacity), bandwidth, Basis::Assumed)
+        };
+        let memory: std::vec::Vec<_> = scratchpads.iter().chain(&[1 << 40]).map(level).collect();
+        let profiles = [ThermalProfile::new("default", "none", PerPrecision::all(None))];
+        let hardware = Hardware::new("device", &units, &memory, &profiles, Seconds::ZERO)?;
+        body(&Machine::new(&hardware, &profiles[0], Precision::Int8)?)
+    }
+
+    /// Whether utilization is the MACs over those that `macs_per_cycle` in all could have done, and the product of the losses.
+    pub(crate) fn assert_utilization(mapping: &Mapping, nest: &LoopNest, macs_per_cycle: f64) -> Result<(), Error> {
+        let could = mapping.compute_cycles.0 as f64 * macs_per_cycle;
+        let share = nest.macs()?.0 as f64 / could;
+        let left: f64 = mapping.losses.iter().map(|lost| f64::from(lost.left)).product();
+        assert!((f64::from(mapping.utilization) / share - 1.0).abs() < 1e-5, "{share} of {mapping:?}");
+        assert!((left / share - 1.0).abs() < 1e-5, "{share} of {mapping:?}");
+        assert!(mapping.losses.iter().all(|lost| lost.left > 0.0 && lost.left < 1.0), "{mapping:?}");
+        Ok(())
+    }
+
+    /// What the losses leave, by their kind.
+    pub(crate) fn left(mapping: &Mapping, loss: Loss) -> f32 {
+        mapping.losses.iter().find(|lost| lost.loss == loss).map_or(1.0, |lost| lost.left)
+    }
 
     #[test]
     fn cycles_at_a_rate_are_exact() {

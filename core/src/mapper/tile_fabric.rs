@@ -4,6 +4,14 @@
 //! overlap is this module's. **Every number of such a device is a design study's: no silicon exists.** Leaves out contention on the
 //! network between tiles, copies of an operand that several tiles need at once, and tile types whose arrays differ in extent.
 
+mod components;
+#[cfg(test)]
+mod tests;
+
+pub use components::{
+    column_stream_cycles, matmul_cycles, row_stream_cycles, serial_tile_cycles, transfer_cycles, uncached_traffic,
+};
+
 use crate::error::Error;
 use crate::hardware::{ComputeUnit, Hardware};
 use crate::mapper::arrays::{self, Losses, Port, Product, cycles_at, sum, wide};
@@ -60,99 +68,6 @@ pub struct TileFabric {
     pub block_movers: Engines,
     /// DMA engines of the device, between DRAM and L3.
     pub dma: Engines,
-}
-
-/// Cycles of an m × n × k product on the array of a tile, an output for each element, with its fill and drain.
-///
-/// ```text
-/// cycles = k + max(m, n) + max(R, C) + 1
-/// ```
-/// **Valid for** m ≤ R, n ≤ C; the simulator does not fold larger ones, so that its cycles beyond are no array's.
-/// **Source**: stillwater-sc/kpu-sim, the stepped model of its systolic array, fitted without a deviation.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1 cycles.
-pub fn matmul_cycles([rows, columns]: [u32; 2], [m, n, k]: [u64; 3]) -> Result<Cycles, Error> {
-    Ok(Cycles(sum([k, m.max(n), u64::from(rows.max(columns)), 1])?))
-}
-
-/// Cycles in which a block mover or a DMA engine moves so many bytes, without latency.
-///
-/// ```text
-/// cycles = max(1, ⌈bytes / bytes_per_cycle⌉)
-/// ```
-/// **Source**: stillwater-sc/kpu-sim: its block mover moves 64 bytes a cycle, its DMA engine its GB/s over the clock.
-#[must_use]
-pub fn transfer_cycles(bytes: Bytes, bytes_per_cycle: u32) -> Cycles {
-    Cycles(bytes.0.div_ceil(u64::from(bytes_per_cycle).max(1)).max(1))
-}
-
-/// Cycles in which a streamer feeds or takes h × w elements row by row, `fabric` elements of a row a cycle.
-///
-/// ```text
-/// cycles = h · ⌈w / fabric⌉
-/// ```
-/// **Source**: stillwater-sc/kpu-sim, its streamer in either direction.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1 cycles.
-pub fn row_stream_cycles(h: u64, w: u64, fabric: u64) -> Result<Cycles, Error> {
-    Ok(Cycles(product([h, w.div_ceil(fabric.max(1))])?))
-}
-
-/// Cycles in which a streamer feeds or takes h × w elements column by column.
-///
-/// ```text
-/// cycles = w · ⌈h / fabric⌉
-/// ```
-/// **Source**: as [`row_stream_cycles`].
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1 cycles.
-pub fn column_stream_cycles(h: u64, w: u64, fabric: u64) -> Result<Cycles, Error> {
-    row_stream_cycles(w, h, fabric)
-}
-
-/// Bytes that pass between DRAM and L3 when no tile is kept: A for each column of tiles of C, B for each row of them, C once.
-///
-/// ```text
-/// bytes = size · (M · K · ⌈N / Tj⌉ + K · N · ⌈M / Ti⌉ + M · N)
-/// ```
-/// **Source**: stillwater-sc/kpu-sim, its executor without its tile cache, at 4 bytes an element.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1 bytes.
-pub fn uncached_traffic(gemm: Gemm, [ti, tj]: [u32; 2], size: u64) -> Result<Bytes, Error> {
-    let tiles = Systolic { rows: ti, columns: tj, dataflow: Dataflow::OutputStationary, vector_lanes: 1 };
-    let moved = tiles.edge_accesses(gemm)?;
-    Ok(Bytes(product([size, sum([moved.a, moved.b, moved.c_written])?])?))
-}
-
-/// Cycles of one tile of C in the simulator's executor, K in one piece: each stage waits for the one before it.
-///
-/// ```text
-/// load    = max over A, B of transfer(bytes)                      on channels of their own
-/// move    = the same                                              on block movers
-/// feed    = max(transfer(bytes of A), ⌈Ti · Tj · Tk / (R · C)⌉)
-/// store   = transfer(bytes of C)                                  streamer, mover and DMA at once
-/// cycles  = load + move + feed + store
-/// ```
-/// **Valid for** engines of one clock, which the simulator's comments deny, and Ti = Tj, the only tiles whose arithmetic it counts right.
-/// **Source**: stillwater-sc/kpu-sim, `ConcurrentExecutor`.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1 cycles.
-pub fn serial_tile_cycles(
-    [rows, columns]: [u32; 2],
-    [ti, tj, tk]: [u64; 3],
-    size: u64,
-    bytes_per_cycle: u32,
-) -> Result<Cycles, Error> {
-    let transfer = |h: u64, w: u64| product([h, w, size]).map(|bytes| transfer_cycles(Bytes(bytes), bytes_per_cycle).0);
-    let (a, b, c) = (transfer(ti, tk)?, transfer(tk, tj)?, transfer(ti, tj)?);
-    let elements = u64::from(rows).saturating_mul(u64::from(columns)).max(1);
-    let compute = product([ti, tj, tk])?.div_ceil(elements);
-    Ok(Cycles(sum([a.max(b), a.max(b), a.max(compute), c])?))
 }
 
 /// Most types of tiles that share a product, and most extents of a fold: inner, at either edge, at the corner.
