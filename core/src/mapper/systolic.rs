@@ -354,6 +354,36 @@ mod tests {
     }
 
     #[test]
+    fn operands_pass_the_levels_up_to_their_homes() -> Result<(), Error> {
+        let array = Systolic { rows: 16, columns: 16, dataflow: Dataflow::WeightStationary, vector_lanes: 16 };
+        // 64 KiB hold 64³ whole: A and B 4096 bytes, C 4096 of 4 bytes while it is summed.
+        with_machine(&[(1, 256.0, 1.0)], &[64 << 10, 1 << 20], |machine| {
+            let nest = gemm(64, 64, 64);
+            // Edges: A 4 times, B once, C: 4096 · 1, and 3 · 4096 partial sums of 4 bytes written and read.
+            let edge = Bytes(4 * 4096 + 4096 + 4096 + 2 * 3 * 4096 * 4);
+            let once = Bytes(3 * 4096);
+            let mapping = array.product(&nest, machine)?;
+            assert_eq!(mapping.traffic[..4], [edge, once, once, Bytes::ZERO]);
+            // Two tiles that are not stationary take room twice: 2 · 4096 + 2 · 4096 + 16,384.
+            assert_eq!(mapping.footprint[..2], [Bytes(32_768); 2]);
+            // The input in the first scratchpad, the result in the second: weights alone come from beyond.
+            let homes = Homes { input: 0, weights: u8::MAX, output: 1 };
+            let mapping = array.product(&LoopNest { homes, ..nest }, machine)?;
+            assert_eq!(mapping.traffic[..3], [edge, Bytes(2 * 4096), Bytes(4096)]);
+            // B that is no weights lies with the input.
+            let mapping = array.product(&LoopNest { homes, weighted: false, ..nest }, machine)?;
+            assert_eq!(mapping.traffic[..3], [edge, Bytes(4096), Bytes::ZERO]);
+            Ok(())
+        })?;
+        // Not a byte for anything: the level is named.
+        with_machine(&[(1, 256.0, 1.0)], &[4], |machine| {
+            let mapping = array.product(&gemm(64, 64, 64), machine);
+            assert_eq!(mapping.map(|_| ()), Err(Error::Infeasible { level: 0 }));
+            Ok(())
+        })
+    }
+
+    #[test]
     fn the_vector_units_take_the_rest() -> Result<(), Error> {
         with_machine(&[(4, RATE, 1.05)], &[], |machine| {
             // 10,000 elements of 3 FLOPs each on 4 · 1024 lanes: ⌈30,000 / 4096⌉ = 8.
