@@ -55,8 +55,7 @@ impl Row<'_> {
             "conv" => {
                 let number = |column: &str| self.number(&format!("conv_{column}"));
                 let stride = number("stride");
-                let steps =
-                    |input: &str, filter: &str| (number(input) - number(filter) + stride).div_ceil(stride);
+                let steps = |input: &str, filter: &str| (number(input) - number(filter) + stride).div_ceil(stride);
                 let windows = steps("ifmap_h", "filt_h") * steps("ifmap_w", "filt_w");
                 [windows, number("cout"), number("filt_h") * number("filt_w") * number("cin")]
             }

@@ -180,7 +180,6 @@ impl TileFabric {
     /// Cycles of one run of a product.
     fn times(&self, part: &Product, machine: &Machine<'_>, last: usize) -> Result<Times, Error> {
         let folds = self.folds(part.gemm)?;
-        let alone = self.tiles(machine.unit, machine.macs_per_cycle.get(), machine, part, &folds)?;
         let [mut compute, mut streamed] = [const { heapless::Vec::<Tiles, MAX_TYPES>::new() }; 2];
         for (unit, rate) in types(machine) {
             let [cycles, at_least] = self.tiles(unit, rate, machine, part, &folds)?;
@@ -190,12 +189,11 @@ impl TileFabric {
         let [rows, columns] = self.extents();
         let Gemm { m, n, k, groups } = part.gemm;
         let padded = product([groups, m.div_ceil(rows.max(1)), n.div_ceil(columns.max(1))])?;
-        let [alone_compute, alone_streamed] = alone;
         Ok(Times {
             full: to_f32(padded) * to_f32(rows) * to_f32(columns) * to_f32(k) / peak(machine),
             fluid: fluid(&folds, &compute),
-            compute: makespan(&folds, &alone_compute, &compute)?,
-            streamed: makespan(&folds, &alone_streamed, &streamed)?,
+            compute: makespan(&folds, &compute)?,
+            streamed: makespan(&folds, &streamed)?,
             ends: self.ends(part, last)?,
         })
     }
@@ -225,23 +223,18 @@ fn fluid(folds: &[Folds; EXTENTS], types: &[Tiles]) -> f32 {
     cycles
 }
 
-/// Cycles until all folds are done: on the fastest tiles alone, or with the others' help where that is sooner.
-fn makespan(folds: &[Folds; EXTENTS], alone: &Tiles, types: &[Tiles]) -> Result<u64, Error> {
-    let [inner, right, bottom, corner] = [0, 1, 2, 3].map(|kind: usize| {
-        (alone.cycles.get(kind).map_or(0, |&cycles| cycles), folds.get(kind).map_or(0, |fold| fold.count))
-    });
-    // Smaller folds take no longer: only those of the two edges are in no order yet.
-    let order = if right >= bottom { [inner, right, bottom, corner] } else { [inner, bottom, right, corner] };
-    // Waves on the fastest tiles, the longest folds first; a wave lasts as long as its first fold.
-    let tiles = alone.count.max(1);
-    let (mut waves, mut room) = (0_u64, 0_u64);
-    for (cycles, count) in order {
-        let left = count.saturating_sub(room);
-        let more = left.div_ceil(tiles);
-        waves = sum([waves, product([more, cycles])?])?;
-        room = product([more, tiles])?.saturating_add(room).saturating_sub(count);
+/// Cycles until all folds are done: on the tiles of one type, or of all together where that is sooner.
+///
+/// # Errors
+/// [`Error::NoUnitForPrecision`] where there is no type.
+fn makespan(folds: &[Folds; EXTENTS], types: &[Tiles]) -> Result<u64, Error> {
+    let mut alone = None;
+    for tiles in types {
+        let cycles = waves(folds, tiles)?;
+        alone = Some(alone.map_or(cycles, |least: u64| least.min(cycles)));
     }
-    // With help: the least time in which all tiles together finish as many of the longest folds.
+    let alone = alone.ok_or(Error::NoUnitForPrecision)?;
+    // All together: the least time in which they finish as many of the longest folds.
     let count =
         folds.iter().try_fold(0_u64, |count, fold| count.checked_add(fold.count)).ok_or(Error::CountOverflow)?;
     let longest = |tiles: &Tiles| {
@@ -252,7 +245,7 @@ fn makespan(folds: &[Folds; EXTENTS], alone: &Tiles, types: &[Tiles]) -> Result<
         let folds = types.iter().map(|tiles| tiles.count.saturating_mul(time.div_euclid(longest(tiles).max(1))));
         folds.fold(0_u64, u64::saturating_add)
     };
-    let (mut low, mut high) = (0_u64, waves);
+    let (mut low, mut high) = (0_u64, alone);
     while low < high {
         let middle = low.midpoint(high);
         if done(middle) >= count {
@@ -264,6 +257,22 @@ fn makespan(folds: &[Folds; EXTENTS], alone: &Tiles, types: &[Tiles]) -> Result<
     Ok(high)
 }
 
+/// Cycles of waves on the tiles of a type, the longest folds first; a wave lasts as long as its first fold.
+fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
+    let [inner, right, bottom, corner] = [0, 1, 2, 3].map(|kind: usize| {
+        (tiles.cycles.get(kind).map_or(0, |&cycles| cycles), folds.get(kind).map_or(0, |fold| fold.count))
+    });
+    // Smaller folds take no longer: only those of the two edges are in no order yet.
+    let order = if right >= bottom { [inner, right, bottom, corner] } else { [inner, bottom, right, corner] };
+    let (mut waves, mut room) = (0_u64, 0_u64);
+    for (cycles, count) in order {
+        let more = count.saturating_sub(room).div_ceil(tiles.count.max(1));
+        waves = sum([waves, product([more, cycles])?])?;
+        room = product([more, tiles.count])?.saturating_add(room).saturating_sub(count);
+    }
+    Ok(waves)
+}
+
 /// The folds of a nest's products on the tiles of all types that work in the precision.
 ///
 /// ```text
@@ -273,9 +282,9 @@ fn makespan(folds: &[Folds; EXTENTS], alone: &Tiles, types: &[Tiles]) -> Result<
 /// stream    = ⌈(m · ⌈K / F⌉ + n · ⌈K / F⌉) / streamers⌉ + ⌈m · ⌈n / F⌉ / streamers⌉        F = bytes_per_cycle / element size
 /// fold      = max(compute, stream)
 ///
-/// alone     = Σ over waves on the fastest type of their longest fold, longest folds first
-/// helped    = least t with Σ over types of tiles · ⌊t / longest fold⌋ ≥ folds
-/// makespan  = min(alone, helped)
+/// alone     = least over types of Σ over waves on its tiles of their longest fold, longest folds first
+/// together  = least t with Σ over types of tiles · ⌊t / longest fold⌋ ≥ folds
+/// makespan  = min(alone, together)
 ///
 /// cycles    = max(repeats · Σ over products of makespan,
 ///                 ⌈bytes between L3 and L2 / (block movers · bytes_per_cycle)⌉,
@@ -286,7 +295,7 @@ fn makespan(folds: &[Folds; EXTENTS], alone: &Tiles, types: &[Tiles]) -> Result<
 /// ```
 /// The pipeline is double-buffered: in each step a tile computes while its streamers, and its share of the block movers and the DMA
 /// engines, bring the next operands, so that the slowest of them sets the pace of all steps. Other types help in proportion of their
-/// rates, up to whole folds; tiles idle where a product has fewer folds than there are tiles.
+/// rates, up to whole folds; tiles idle where a product has fewer folds than there are tiles. At most eight types share a product.
 ///
 /// ```text
 /// left:  EdgeTiles  Σ macs over Σ folds · R · C · K
