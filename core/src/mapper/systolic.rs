@@ -176,10 +176,10 @@ impl Systolic {
 /// again. Moves hide behind the arithmetic.
 ///
 /// ```text
-/// traffic₀    = bytes at the edges of the arrays ([`Systolic::edge_accesses`]), partial sums read and written
+/// traffic₀    = bytes at the edges of the arrays, partial sums read and written
 /// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
-/// The scores of an attention leave the array and come back at level 0.
+/// [`Systolic::edge_accesses`] counts the elements at the edges. The scores of an attention leave the array and come back at level 0.
 impl Mapper for Systolic {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let (hardware, rate) = (machine.hardware, machine.macs_per_cycle.get());

@@ -215,7 +215,7 @@ fn peak(machine: &Machine<'_>) -> f32 {
 /// Cycles if folds could be cut anywhere: each extent in proportion of what the tiles of all types do of it in a cycle.
 fn fluid(folds: &[Folds; EXTENTS], types: &[Tiles]) -> f32 {
     let mut cycles = 0.0;
-    for (kind, fold) in folds.iter().enumerate().filter(|(_, fold)| fold.count > 0) {
+    for (fold, kind) in folds.iter().zip(0_usize..EXTENTS).filter(|(fold, _)| fold.count > 0) {
         let done =
             |tiles: &Tiles| to_f32(tiles.count) / to_f32(tiles.cycles.get(kind).map_or(1, |&cycles| cycles.max(1)));
         cycles += to_f32(fold.count) / types.iter().map(done).sum::<f32>();
@@ -278,7 +278,7 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// ```text
 /// folds     = groups · ⌈M / R⌉ · ⌈N / C⌉, each min(M, R) × min(N, C) or what is left at the edges: m × n
 /// steps     = ⌈K · R · C / macs_per_cycle⌉                          of the tile's type
-/// compute   = steps + max(m, n) + max(R, C) + 1                     [`matmul_cycles`]
+/// compute   = steps + max(m, n) + max(R, C) + 1
 /// stream    = ⌈(m · ⌈K / F⌉ + n · ⌈K / F⌉) / streamers⌉ + ⌈m · ⌈n / F⌉ / streamers⌉        F = bytes_per_cycle / element size
 /// fold      = max(compute, stream)
 ///
@@ -373,11 +373,13 @@ impl TileFabric {
 /// Bytes of a level that one compute tile fills: of L3 all, of the levels inside its share.
 fn capacities(hardware: &Hardware<'_>) -> [Bytes; MAX_LEVELS] {
     let tiles = hardware.compute().iter().fold(0_u64, |tiles, unit| tiles.saturating_add(u64::from(unit.count)));
-    let l3 = hardware.memory().len().saturating_sub(2);
+    let inside = hardware.memory().len().saturating_sub(2);
     let mut capacities = [Bytes::ZERO; MAX_LEVELS];
-    for ((index, level), capacity) in hardware.memory().iter().enumerate().zip(&mut capacities) {
-        let share = if index < l3 { tiles.max(1) } else { 1 };
-        *capacity = Bytes(level.capacity.0.div_euclid(share.max(1)));
+    for (capacity, level) in capacities.iter_mut().zip(hardware.memory()) {
+        *capacity = level.capacity;
+    }
+    for capacity in capacities.iter_mut().take(inside) {
+        *capacity = Bytes(capacity.0.div_euclid(tiles.max(1)));
     }
     capacities
 }
