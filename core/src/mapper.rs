@@ -8,11 +8,14 @@
 //! Leaves out software: dispatch, and the share of the roofs that it reaches.
 
 mod any;
+mod arrays;
 pub mod cpu;
 pub mod gpu;
 mod levels;
 mod losses;
 pub mod roofline;
+pub mod systolic;
+pub mod tile_fabric;
 
 pub use any::Any;
 pub use roofline::Roofline;

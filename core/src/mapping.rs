@@ -104,6 +104,8 @@ pub enum Loss {
     WeightLoad,
     /// The units have no instructions of this kind and emulate them.
     Emulation,
+    /// Engines that bring operands are slower than the arithmetic.
+    Movement,
 }
 
 /// A loss, and the share of the peak that it leaves: above 0, at most 1.

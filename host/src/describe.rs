@@ -87,6 +87,8 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
                 "typical of an eager runtime; calibrate to find it",
             ),
         },
+        systolic: None,
+        tile_fabric: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu

@@ -8,6 +8,7 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::check;
+use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -93,6 +94,12 @@ pub struct HardwareFile {
     pub memory: Vec<MemoryEntry>,
     /// Times that the runtime adds.
     pub overhead: OverheadEntry,
+    /// The geometry of its systolic arrays, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systolic: Option<SystolicEntry>,
+    /// The geometry of its fabric of compute tiles, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile_fabric: Option<TileFabricEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

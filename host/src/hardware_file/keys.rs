@@ -96,6 +96,9 @@ const FILLINGS: &[&str] = &["cache", "scratchpad"];
 /// What a memory level holds.
 const HOLDS: &[&str] = &["all", "weights", "activations"];
 
+/// Which operand stays in a systolic array.
+const DATAFLOWS: &[&str] = &["output_stationary", "weight_stationary", "input_stationary"];
+
 const U16: Range = Range::Integer(0xffff);
 const U32: Range = Range::Integer(0xffff_ffff);
 const U63: Range = Range::Integer(i64::MAX);
@@ -132,6 +135,16 @@ pub(super) const ROOT: Fields = Fields {
         required("compute", Node::List(&COMPUTE), "Identical compute units, such as the vector units of all cores."),
         required("memory", Node::List(&MEMORY), "Memory levels, from the smallest to the backing store."),
         required("overhead", Node::Table(&OVERHEAD), "Times that the runtime adds to the work."),
+        optional(
+            "systolic",
+            Node::Table(&SYSTOLIC),
+            "Geometry of systolic arrays, as many as the compute unit counts.",
+        ),
+        optional(
+            "tile_fabric",
+            Node::Table(&TILE_FABRIC),
+            "Geometry of a fabric of compute tiles, each type of them a compute unit, and the engines that bring their operands.",
+        ),
         required("thermal_profile", Node::List(&THERMAL_PROFILE), "Power modes, the default one first."),
     ],
     by_precision: None,
@@ -186,6 +199,30 @@ const OVERHEAD: Fields = Fields {
         Node::Number(Range::NotNegative),
         "Time that the runtime spends on each op before its arithmetic starts, in seconds.",
     )],
+    by_precision: None,
+};
+
+const SYSTOLIC: Fields = Fields {
+    keys: &[
+        required("dataflow", Node::OneOf(DATAFLOWS), "Which operand stays in an array while the others pass."),
+        required("rows", Node::Number(U32), "Rows of an array."),
+        required("columns", Node::Number(U32), "Columns of an array."),
+        required("vector_lanes", Node::Number(U32), "Elements a cycle of the vector unit beside each array."),
+    ],
+    by_precision: None,
+};
+
+const TILE_FABRIC: Fields = Fields {
+    keys: &[
+        required("rows", Node::Number(U32), "Rows of processing elements of a compute tile."),
+        required("columns", Node::Number(U32), "Columns of processing elements of a compute tile."),
+        required("streamers", Node::Number(U32), "Streamers of one compute tile, between its L2 and its array."),
+        required("streamer_bytes_per_cycle", Node::Number(U32), "Bytes that one streamer moves in a cycle."),
+        required("block_movers", Node::Number(U32), "Block movers of the device, between L3 and L2."),
+        required("block_mover_bytes_per_cycle", Node::Number(U32), "Bytes that one block mover moves in a cycle."),
+        required("dma_engines", Node::Number(U32), "DMA engines of the device, between the last memory level and L3."),
+        required("dma_bytes_per_cycle", Node::Number(U32), "Bytes that one DMA engine moves in a cycle."),
+    ],
     by_precision: None,
 };
 

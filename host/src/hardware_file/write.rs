@@ -16,7 +16,8 @@ impl HardwareFile {
     /// The description as TOML, with a comment at the top, every key in the order of the format. Parses to an equal one.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { schema, name, kind, description, compute, memory, overhead, thermal_profile } = self;
+        let Self { schema, name, kind, description, compute, memory, overhead, systolic, tile_fabric, thermal_profile } =
+            self;
         let mut out = Lines(HEADER.to_owned());
         out.key("schema", schema);
         out.key("name", text(name));
@@ -30,6 +31,15 @@ impl HardwareFile {
         }
         out.table("[overhead]");
         out.number("dispatch_s", &overhead.dispatch_s, float);
+        if let Some(systolic) = systolic {
+            out.table("[systolic]");
+            out.key("dataflow", text(systolic.dataflow_name()));
+            out.counts(systolic.numbers());
+        }
+        if let Some(fabric) = tile_fabric {
+            out.table("[tile_fabric]");
+            out.counts(fabric.numbers());
+        }
         for profile in thermal_profile {
             out.thermal_profile(profile);
         }
@@ -54,6 +64,12 @@ impl Lines {
         let note = note.as_ref().map_or(String::new(), |note| format!(", note = {}", text(note)));
         let (value, basis, source) = (write(*value), text(basis_name(*basis)), text(source));
         self.key(key, format!("{{ value = {value}, basis = {basis}, source = {source}{note} }}"));
+    }
+
+    fn counts<'n>(&mut self, numbers: impl IntoIterator<Item = (&'static str, &'n Number<u32>)>) {
+        for (key, number) in numbers {
+            self.number(key, number, |count| integer(u64::from(count)));
+        }
     }
 
     fn compute(&mut self, unit: &ComputeEntry) {

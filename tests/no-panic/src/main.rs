@@ -16,6 +16,8 @@
 #![no_std]
 #![no_main]
 
+mod mapper_systolic;
+
 use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
 
@@ -298,6 +300,7 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     for unit in opaque(hardware.compute()) {
         keep(unit.peak_throughput(opaque(Precision::Fp64)));
     }
+    mapper_systolic::arrays(opaque(&hardware))?;
     for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
         let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
         keep(residency.share(opaque(Bytes(1))).sum::<f32>());

@@ -3,6 +3,7 @@
 mod checks;
 mod edits;
 mod files;
+mod mapper_systolic;
 mod mutations;
 mod reads;
 
