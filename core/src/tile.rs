@@ -7,8 +7,12 @@
 //! Leaves out replacement and conflicts of caches (see [`crate::residency`]) and the shapes that units want (see [`crate::mapper`]).
 
 use crate::error::Error;
-use crate::nest::{Dim, LoopNest, Operand, Traffic};
+use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
+
+mod bound;
+mod gemm;
+mod reuse;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
@@ -71,11 +75,13 @@ pub struct Tiling {
 /// Cuts a nest into tiles for these buffers, from the innermost to the outermost; the backing store is none of them.
 ///
 /// # Errors
-/// [`Error::Infeasible`] with the level whose buffer is too small for the smallest tile; [`Error::CountOverflow`] above 2^64 − 1
-/// bytes.
+/// [`Error::Infeasible`] with the level whose buffer is too small for the smallest tile, or the first level beyond
+/// [`MAX_LEVELS`]; [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    let _ = (nest, buffers);
-    Err(Error::Infeasible { level: 0 })
+    match nest.loops {
+        Loops::Gemm(gemm) => gemm::tile(nest, gemm, buffers),
+        Loops::Conv(_) | Loops::Attention(_) => Err(Error::Infeasible { level: 0 }),
+    }
 }
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, whatever the tiling.
@@ -83,6 +89,5 @@ pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1.
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
-    let _ = capacity;
-    Traffic::compulsory(nest)?.total()
+    bound::lower_bound(nest, capacity)
 }

@@ -9,6 +9,7 @@ use derate_core::work::{Class, Work};
 
 mod cell;
 mod number;
+pub mod tiling;
 mod work;
 
 pub use number::{Number, counted};

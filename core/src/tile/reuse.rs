@@ -1,0 +1,144 @@
+//! Reuse: how often each operand of a product is moved by nested loops over tiles, counted exactly, edge tiles included.
+//!
+//! A level holds one tile of each operand, and a tile that is asked for again at once is not moved again. So an operand is
+//! moved once for each pass of the loops that it does not depend on, as far as those stand outside a loop that changes its
+//! tile. At an edge an outer tile may be so small that an inner loop has one pass only: there the tile stays.
+
+use crate::tile::MAX_LEVELS;
+
+/// An axis of a product `C[m × n] += A[m × k] · B[k × n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    M,
+    N,
+    K,
+}
+
+/// Extents along the three axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extents {
+    pub(super) m: u64,
+    pub(super) n: u64,
+    pub(super) k: u64,
+}
+
+impl Extents {
+    pub(super) fn along(self, axis: Axis) -> u64 {
+        match axis {
+            Axis::M => self.m,
+            Axis::N => self.n,
+            Axis::K => self.k,
+        }
+    }
+}
+
+/// The tiles of one level and the order of its loops, outermost first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) tile: Extents,
+    pub(super) order: [Axis; 3],
+}
+
+impl Cut {
+    /// Place of the loop along an axis: 1 to 3, outermost first.
+    fn rank(&self, axis: Axis) -> usize {
+        let [first, second, _] = self.order;
+        if axis == first {
+            1
+        } else if axis == second {
+            2
+        } else {
+            3
+        }
+    }
+}
+
+/// Lengths along an axis, by the loop after which they are in one tile.
+type Settled = heapless::Vec<(usize, u64), { MAX_LEVELS.saturating_mul(2).saturating_add(2) }>;
+
+/// Extents that tiles have, and how many have it.
+type Classes = heapless::Vec<(u64, u64), { MAX_LEVELS.saturating_add(2) }>;
+
+/// Elements that are moved of the operand along `x` and `y` between the innermost of these levels and the one outside it, over
+/// the whole nest; `cuts` from the outermost level to the one in question.
+///
+/// ```text
+/// moved = Σ over parts of x and of y: length_x · length_y · passes_z(the later loop after which they are in one tile)
+/// ```
+/// A part of an axis is settled after a loop where what the loop leaves of it fits the tile of the level in question: all
+/// loops inside it pass once. The loops along `z` outside the later one move the operand again in each pass.
+pub(super) fn moved<'c>(
+    extents: Extents,
+    cuts: impl Iterator<Item = &'c Cut> + Clone,
+    [x, y, z]: [Axis; 3],
+) -> Option<u64> {
+    let (along_x, along_y) = (settled(extents.along(x), cuts.clone(), x)?, settled(extents.along(y), cuts.clone(), y)?);
+    let mut sum = 0_u64;
+    for &(loop_x, length_x) in &along_x {
+        for &(loop_y, length_y) in &along_y {
+            let passes = passes(extents.along(z), cuts.clone(), z, loop_x.max(loop_y))?;
+            sum = sum.checked_add(length_x.checked_mul(length_y)?.checked_mul(passes)?)?;
+        }
+    }
+    Some(sum)
+}
+
+/// Passes of all loops along an axis outside the loop of this number.
+fn passes<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut>, axis: Axis, inside: usize) -> Option<u64> {
+    let mut classes = Classes::new();
+    classes.push((extent, 1)).ok()?;
+    for (level, cut) in cuts.enumerate() {
+        if level.saturating_mul(3).saturating_add(cut.rank(axis)) >= inside {
+            break;
+        }
+        classes = divided(&classes, cut.tile.along(axis).max(1))?;
+    }
+    classes.iter().try_fold(0_u64, |sum, &(_, count)| sum.checked_add(count))
+}
+
+/// Tiles of tiles: whole ones first, then what is left of each.
+fn divided(classes: &Classes, tile: u64) -> Option<Classes> {
+    let mut parts = Classes::new();
+    let mut whole = 0_u64;
+    parts.push((tile, 0)).ok()?;
+    for &(extent, count) in classes {
+        whole = whole.checked_add(count.checked_mul(extent.checked_div(tile)?)?)?;
+        let rest = extent.checked_rem(tile)?;
+        if rest > 0 {
+            parts.push((rest, count)).ok()?;
+        }
+    }
+    if let Some(first) = parts.first_mut() {
+        first.1 = whole;
+    }
+    Some(parts)
+}
+
+/// Lengths along an axis, each with the loop after which it is in one tile of the last level; 0 where it is from the start.
+fn settled<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut> + Clone, axis: Axis) -> Option<Settled> {
+    let tile = cuts.clone().last().map_or(extent, |cut| cut.tile.along(axis));
+    let mut lengths = Settled::new();
+    let mut open = Classes::new();
+    if extent <= tile {
+        lengths.push((0, extent)).ok()?;
+    } else {
+        open.push((extent, 1)).ok()?;
+    }
+    for (level, cut) in cuts.enumerate() {
+        let number = level.saturating_mul(3).saturating_add(cut.rank(axis));
+        let mut length = 0_u64;
+        let mut still = Classes::new();
+        for &(extent, count) in &divided(&open, cut.tile.along(axis).max(1))? {
+            if extent <= tile {
+                length = length.checked_add(extent.checked_mul(count)?)?;
+            } else if count > 0 {
+                still.push((extent, count)).ok()?;
+            }
+        }
+        if length > 0 {
+            lengths.push((number, length)).ok()?;
+        }
+        open = still;
+    }
+    Some(lengths)
+}
