@@ -113,11 +113,11 @@ impl Npu {
         let share = cut.cycles(positions, channels)?;
         let blocks = self.blocks(cut, positions, channels, decoding);
         let decoded = share.max(product([channels, cut.steps, blocks.positions, decoding])?);
-        let output = self.output.map_or(Ok(0), |rate| cycles_at(results, rate))?;
+        let output = results / self.output.unwrap_or(f32::INFINITY);
         let sums = to_f32(product([positions, channels, cut.results])?);
         let held = self.accumulators.map_or(1.0, |held| (to_f32(held) / sums).min(1.0));
-        let open = ceil(to_f32(decoded.min(output)) * held)?;
-        let issued = decoded.max(output);
+        let open = ceil(to_f32(decoded).min(output) * held)?;
+        let issued = decoded.max(self.output.map_or(Ok(0), |rate| cycles_at(results, rate))?);
         Ok(Cost { share, decoded, issued, total: issued.checked_add(open).ok_or(Error::CountOverflow)? })
     }
 }
