@@ -7,8 +7,8 @@
 
 pub mod cgra;
 pub mod dpu;
+mod flows;
 pub mod lanes;
-mod levels;
 pub mod npu;
 #[cfg(test)]
-mod toy;
+mod npu_toy;

@@ -169,11 +169,8 @@ fn cycles(row: &Row, layers: &[&Row]) -> Result<(f32, f32), Error> {
     let (npu, macs, cores) = ethos(&row["accelerator_configuration"])?;
     let places = places(row);
     let stored = number(row, "total_npu_encoded_weights") / number(row, "total_original_weights");
-    let npu = Npu {
-        stored_weights: Factor::new(stored)?,
-        setup_cycles: SRAM_READ + SRAM_WRITE + places.latency,
-        ..npu
-    };
+    let npu =
+        Npu { stored_weights: Factor::new(stored)?, setup_cycles: SRAM_READ + SRAM_WRITE + places.latency, ..npu };
     let clock = Hertz::new(number(row, "core_clock"))?;
     let compute = [ComputeUnit {
         name: "core",
@@ -191,10 +188,7 @@ fn cycles(row: &Row, layers: &[&Row]) -> Result<(f32, f32), Error> {
     };
     // The column is in KiB: 384 for a cache of 384 KiB, 4 GiB for an address space.
     let sram = 1024 * number(row, "arena_cache_size") as u64;
-    let memory = [
-        level("SRAM", "sram_bandwidth", sram)?,
-        level(outer, &format!("{outer}_bandwidth"), 2 * sram)?,
-    ];
+    let memory = [level("SRAM", "sram_bandwidth", sram)?, level(outer, &format!("{outer}_bandwidth"), 2 * sram)?];
     let profiles = [ThermalProfile::new("default", "passive", PerPrecision::all(None))];
     let hardware = Hardware::new("ethos-u", &compute, &memory, &profiles, Seconds::ZERO)?;
     let machine = Machine::new(&hardware, &profiles[0], Precision::Int8)?;
@@ -240,7 +234,10 @@ fn cycles_agree_with_velas() -> Result<(), Error> {
         estimates.iter().map(|row| (keys.map(|key| row[key].as_str()).to_vec(), row)).collect();
     assert!(estimates.len() >= 200, "{} estimates", estimates.len());
     let mut errors: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
-    println!("{:<16}{:<30}{:<22}{:<9}{:<5}{:>9}{:>9}{:>7}", "unit", "system", "memory", "core", "net", "ours", "Vela", "ratio");
+    println!(
+        "{:<16}{:<30}{:<22}{:<9}{:<5}{:>9}{:>9}{:>7}",
+        "unit", "system", "memory", "core", "net", "ours", "Vela", "ratio"
+    );
     for (key, row) in estimates {
         let (_, ours) = cycles(row, &networks[row["task"].as_str()])?;
         let vela = number(row, "cycles_total");

@@ -12,11 +12,11 @@
 //!
 //! At level 0 the array reads an operand once for each iteration of loops that it depends on, and again for each of the loops that
 //! it does not depend on and that are not unrolled, those of sums excepted: results stay in the elements. Unrolled loops share by the
-//! network. Beyond level 0 see the equations of `levels.rs`.
+//! network. Beyond level 0 see the equations of `flows.rs`.
 //!
 //! Leaves out: routing that fails, and bodies that do not fit the instruction memory; both raise the initiation interval.
 //!
-//! **Source**: iterative modulo scheduling: Rau, "Iterative Modulo Scheduling", MICRO 1994, section 2 (cycles = iterations · II + fill); on
+//! **Source**: iterative modulo scheduling: Rau, "Iterative Modulo Scheduling", MICRO 1994 (cycles = iterations · II + fill); on
 //! such arrays: Mei, Vernalde, Verkest, De Man, Lauwereins, "ADRES", FPL 2003.
 
 use crate::error::Error;
@@ -25,8 +25,8 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, Factor, to_f32};
 
+use super::flows;
 use super::lanes::{Sums, ceil, losses, tiles};
-use super::levels;
 
 /// The geometry of a coarse-grained reconfigurable array.
 ///
@@ -149,7 +149,7 @@ impl Mapper for Cgra {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = levels::nest(nest, machine, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, Factor::ONE)?;
+        let moved = flows::nest(nest, machine, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, Factor::ONE)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,
@@ -169,14 +169,14 @@ impl Mapper for Cgra {
         let cycles = product([steps, self.initiation_interval.max(1)])?;
         let cycles = if stream.is_empty() { Some(0) } else { cycles.checked_add(self.pipeline_cycles) };
         let cycles = Cycles(cycles.ok_or(Error::CountOverflow)?);
-        levels::stream_mapping(stream, machine, cycles, self.reconfiguration_cycles)
+        flows::stream_mapping(stream, machine, cycles, self.reconfiguration_cycles)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapper::toy::{INSIDE, Toy, assert_consistent, conv, linear};
+    use crate::mapper::npu_toy::{INSIDE, Toy, assert_consistent, conv, linear};
     use crate::units::Flops;
 
     const ARRAY: Cgra =

@@ -10,12 +10,12 @@
 //! says fewer MACs a cycle than PP · ICP · OCP takes more than one cycle a step.
 //!
 //! At level 0 the engine reads every tap of the input once for each tile of output channels, the weights once for each tile of
-//! pixels, and writes results once; beyond it see the equations of `levels.rs`.
+//! pixels, and writes results once; beyond it see the equations of `flows.rs`.
 //!
 //! Leaves out: loads of instructions, and banks of the on-chip memory that collide.
 //!
-//! **Source**: AMD, DPUCZDX8G for Zynq UltraScale+ MPSoCs Product Guide (PG338) 4.1, "Architecture of the DPUCZDX8G" (table of PP, ICP, OCP
-//! and peak) and "DepthwiseConv (ALU)" (parallelism of the ALU: 1 to PP pixels, PP / 2 recommended).
+//! **Source**: AMD, PG338 4.1, product guide of the DPUCZDX8G, "Architecture of the DPUCZDX8G" (table of PP, ICP, OCP and peak) and
+//! "`DepthwiseConv` (ALU)" (parallelism of the ALU: 1 to PP pixels, PP / 2 recommended).
 
 use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
@@ -23,8 +23,8 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, Factor, to_f32};
 
+use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
-use super::levels;
 
 /// The geometry of a dataflow processor.
 ///
@@ -95,7 +95,7 @@ impl Mapper for Dpu {
             [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
         );
         let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-        let moved = levels::nest(nest, machine, array, Factor::ONE)?;
+        let moved = flows::nest(nest, machine, array, Factor::ONE)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,
@@ -112,14 +112,14 @@ impl Mapper for Dpu {
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let rate = to_f32(product([self.alu_pixels.max(1), self.c_out.max(1)])?);
         let cycles = stream_cycles(stream, &Rates { elementwise: rate, window: rate }, machine.unit.count)?;
-        levels::stream_mapping(stream, machine, cycles, self.setup_cycles)
+        flows::stream_mapping(stream, machine, cycles, self.setup_cycles)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapper::toy::{Toy, assert_consistent, conv, linear};
+    use crate::mapper::npu_toy::{Toy, assert_consistent, conv, linear};
 
     const B4096: Dpu = Dpu { pixels: 8, c_in: 16, c_out: 16, alu_pixels: 4, setup_cycles: 1000 };
 
@@ -190,7 +190,7 @@ mod tests {
             written: Bytes(512),
             flops: crate::units::Flops(2048),
             elements: 512,
-            homes: crate::mapper::toy::INSIDE,
+            homes: crate::mapper::npu_toy::INSIDE,
         };
         Toy::new(2048.0).with(|machine| {
             // A pooling of 2 × 2: 2048 − 512 = 1536 of the windows / 64 a cycle = 24.

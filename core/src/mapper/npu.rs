@@ -11,12 +11,13 @@
 //! whichever takes fewer cycles.
 //!
 //! At level 0 the unit reads the input once for each block of channels, weights once for each block of positions, and writes
-//! results once; for the levels beyond see the equations of `levels.rs`: no operand beyond its home.
+//! results once; beyond it see the equations of `flows.rs`. What feeds the lanes each cycle is part of the unit, not a level.
 //!
 //! Leaves out: rows of the input that blocks share, and bursts shorter than a memory wants.
 //!
-//! **Source**: the structure is that of Arm Ethos-U (Ethos-U55 NPU Technical Reference Manual, 102420; geometry in
-//! `architecture_features.py` of ethos-u-vela 5.2.0, Apache-2.0), and fits others by their parameters.
+//! **Source**: the structure is that of Arm Ethos-U, as `architecture_features.py` and `npu_performance.py` of ethos-u-vela 5.2.0
+//! (Apache-2.0) state it: micro-blocks, steps of 32 input channels or of 8 channels and four taps, 8 weights decoded a cycle, output
+//! cycles an element. Others fit by their parameters.
 
 use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
@@ -24,8 +25,8 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, Factor, to_f32};
 
+use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
-use super::levels;
 
 /// The geometry of a neural processor.
 ///
@@ -164,7 +165,7 @@ impl Mapper for Npu {
         );
         let array =
             Traffic { a: Bytes(product([once.a.0, a])?), b: Bytes(product([once.b.0, b, nest.repeats])?), c: once.c };
-        let moved = levels::nest(nest, machine, array, self.stored_weights)?;
+        let moved = flows::nest(nest, machine, array, self.stored_weights)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,
@@ -178,7 +179,7 @@ impl Mapper for Npu {
     }
 
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        levels::stream_mapping(
+        flows::stream_mapping(
             stream,
             machine,
             stream_cycles(stream, &self.rates, machine.unit.count)?,
@@ -190,7 +191,7 @@ impl Mapper for Npu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapper::toy::{INSIDE, Toy, assert_consistent, conv, linear};
+    use crate::mapper::npu_toy::{INSIDE, Toy, assert_consistent, conv, linear};
     use crate::units::{Flops, Seconds};
 
     /// Micro-blocks of 2 × 1 × 8 results, 8 input channels and 1 tap a cycle, in steps of 4 cycles: 128 MACs a cycle.

@@ -7,14 +7,16 @@
 //! An operand passes no level beyond its home, and no level that does not hold its kind: it then goes straight to the next
 //! inner level that does, or to the array. Where an operand of the product lies whole within a level, the others cross the
 //! border of that level once: it is the stationary one, and the loops of the others go around it. Where none does, the
-//! tiling says what crosses.
+//! tiling says what crosses, or the array where that asks for less. A level too small for any tile lets everything pass.
+//!
+//! Leaves out what units with scratchpads of their own all read: tiles are those of the whole product in one of them.
 
 use crate::error::Error;
 use crate::hardware::{Filling, Holds, MemoryLevel};
 use crate::mapping::{Machine, Mapping};
-use crate::nest::{Homes, LoopNest, Stream, Traffic};
+use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::shape::product;
-use crate::tile::{Buffer, MAX_LEVELS, Tiling, tile};
+use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
 use crate::units::{Bytes, Cycles, Factor};
 
 use super::lanes::ceil;
@@ -33,80 +35,130 @@ pub(super) struct Moved {
 struct Flow {
     weights: bool,
     home: usize,
-    /// At the array.
-    array: Bytes,
-    /// Each element once.
-    once: Bytes,
-    /// Across the border of a level with the one outside it, as the tiling says.
     of: fn(&Traffic) -> Bytes,
+}
+
+/// The memory levels that a mapping tells apart: the first [`MAX_LEVELS`], of which the last is the backing store.
+fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
+    let memory = machine.hardware.memory();
+    memory.get(..MAX_LEVELS).unwrap_or(memory)
 }
 
 /// Bytes of a product whose array reads and writes `array`; weights take `stored` bytes a byte in memory.
 ///
 /// # Errors
-/// [`Error::Infeasible`] where no tile fits; [`Error::CountOverflow`] above 2^64 − 1; [`Error::MemoryLevels`] beyond
-/// [`MAX_LEVELS`] levels.
+/// [`Error::CountOverflow`] above 2^64 − 1.
 pub(super) fn nest(nest: &LoopNest, machine: &Machine<'_>, array: Traffic, stored: Factor) -> Result<Moved, Error> {
-    let levels = machine.hardware.memory();
+    let levels = levels(machine);
     let last = levels.len().saturating_sub(1);
-    let [a, b, c] = homes(nest.homes, last);
-    let once = Traffic::compulsory(nest)?;
-    let stored = |bytes: Bytes| if nest.weighted { scaled(bytes, stored) } else { Ok(bytes) };
+    // What is no weight lies with the activations.
+    let b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
+    let [a, b, c] = [nest.homes.input, b, nest.homes.output].map(|home| usize::from(home).min(last));
     let flows = [
-        Flow { weights: false, home: a, array: array.a, once: once.a, of: |traffic| traffic.a },
-        Flow { weights: nest.weighted, home: b, array: array.b, once: once.b, of: |traffic| traffic.b },
-        Flow { weights: false, home: c, array: array.c, once: once.c, of: |traffic| traffic.c },
+        Flow { weights: false, home: a, of: |traffic| traffic.a },
+        Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
+        Flow { weights: false, home: c, of: |traffic| traffic.c },
     ];
-    // Within this level lies the first operand; tiles are cut for the levels before it.
+    let once = Traffic::compulsory(nest)?;
+    // Within this level lies the first operand whole; tiles are cut for the levels before it.
     let resident = a.min(b).min(c);
-    let tiling = if resident == 0 {
-        None
-    } else {
-        let mut buffers: heapless::Vec<Buffer, MAX_LEVELS> = heapless::Vec::new();
-        for level in levels.iter().take(a.max(b).max(c)) {
-            buffers.push(buffer(level)).map_err(|_| Error::MemoryLevels)?;
-        }
-        Some(tile(nest, &buffers)?)
-    };
-    let tiled = |level: usize| tiling.as_ref().and_then(|tiling| tiling.levels.get(level));
+    let tiling = tiles_for(nest, levels.get(..resident).unwrap_or(&[]))?;
+    // Across the border of each level with the one inside it; of the first, with the array.
+    let mut crossing = [array; MAX_LEVELS];
+    let mut inside = array;
+    for (border, (level, place)) in levels.iter().zip(crossing.iter_mut().skip(1)).enumerate() {
+        let own = if border >= resident {
+            // Weights of a recurrent layer that a level does not keep come again for each step.
+            let times = if once.b <= level.instance_capacity() { 1 } else { nest.repeats };
+            Traffic { b: Bytes(product([once.b.0, times])?), ..once }
+        } else {
+            // None of a level without tiles: everything passes it.
+            tiling.get(border).and_then(|level| level.as_ref().map(|level| level.traffic)).unwrap_or(inside)
+        };
+        // What a level inside does not ask for, none outside it needs to serve.
+        inside = if own.total()? < inside.total()? { own } else { inside };
+        *place = inside;
+    }
     let mut moved = Moved { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
-    for (index, flow) in flows.iter().enumerate() {
-        let mut inner: Option<usize> = None;
+    for flow in &flows {
+        // The inner level that holds this operand, or the array.
+        let mut inner = 0;
         for (number, level) in levels.iter().enumerate().take(flow.home.saturating_add(1)) {
             if number != flow.home && !holds(level, flow.weights) {
                 continue;
             }
-            let bytes = match inner {
-                None => flow.array,
-                // Weights of a recurrent layer that a level does not keep come again for each step.
-                Some(border) if border >= resident && index == 1 && !keeps(levels.get(border), flow.once) => {
-                    Bytes(product([flow.once.0, nest.repeats])?)
-                }
-                Some(border) if border >= resident => flow.once,
-                Some(border) => tiled(border).map_or(flow.once, |tiling| (flow.of)(&tiling.traffic)),
-            };
-            let bytes = if index == 1 { stored(bytes)? } else { bytes };
-            add(&mut moved.traffic, number, bytes)?;
-            inner = Some(number);
+            let bytes = crossing.get(inner).map_or(Bytes::ZERO, flow.of);
+            add(&mut moved.traffic, number, if flow.weights { scaled(bytes, stored)? } else { bytes })?;
+            inner = number.saturating_add(1);
         }
         if flow.home < last {
-            add(&mut moved.footprint, flow.home, if index == 1 { stored(flow.once)? } else { flow.once })?;
+            let bytes = (flow.of)(&once);
+            add(&mut moved.footprint, flow.home, if flow.weights { scaled(bytes, stored)? } else { bytes })?;
         }
     }
-    for (number, place) in moved.footprint.iter_mut().enumerate().take(resident) {
-        *place = tiled(number).map_or(Bytes::ZERO, |tiling| tiling.footprint);
+    for (level, place) in tiling.iter().zip(moved.footprint.iter_mut()) {
+        *place = level.as_ref().map_or(Bytes::ZERO, |level| level.footprint);
     }
-    moved.tiling = tiling;
+    if !tiling.is_empty() {
+        let mut all = Tiling { levels: heapless::Vec::new() };
+        for (level, traffic) in tiling.into_iter().zip(crossing.into_iter().skip(1)) {
+            all.levels.push(level.unwrap_or_else(|| passing(traffic))).ok();
+        }
+        moved.tiling = Some(all);
+    }
     Ok(moved)
+}
+
+/// Tiles for these levels, from the innermost on; `None` for the innermost ones that hold not even the smallest tile.
+fn tiles_for(
+    nest: &LoopNest,
+    levels: &[MemoryLevel<'_>],
+) -> Result<heapless::Vec<Option<LevelTiling>, MAX_LEVELS>, Error> {
+    let buffer = |level: &MemoryLevel<'_>| Buffer {
+        capacity: level.instance_capacity(),
+        double_buffered: level.filling == Filling::Scratchpad,
+    };
+    let buffers: heapless::Vec<Buffer, MAX_LEVELS> = levels.iter().take(MAX_LEVELS).map(buffer).collect();
+    let mut rest = buffers.as_slice();
+    let mut tiled = heapless::Vec::new();
+    while let [_, outer @ ..] = rest {
+        match tile(nest, rest) {
+            Ok(tiling) => {
+                for level in tiling.levels {
+                    tiled.push(Some(level)).ok();
+                }
+                rest = &[];
+            }
+            Err(Error::Infeasible { .. }) => {
+                tiled.push(None).ok();
+                rest = outer;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(tiled)
+}
+
+/// The entry of a level that holds no tile.
+const fn passing(traffic: Traffic) -> LevelTiling {
+    LevelTiling {
+        loops: heapless::Vec::new(),
+        stationary: Operand::C,
+        footprint: Bytes::ZERO,
+        traffic,
+        lower_bound: Bytes::ZERO,
+    }
 }
 
 /// Bytes of a stream: each level up to the home of an operand serves or takes it once.
 ///
 /// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1; [`Error::MemoryLevels`] beyond [`MAX_LEVELS`] levels.
+/// [`Error::CountOverflow`] above 2^64 − 1.
 fn stream(stream: &Stream, machine: &Machine<'_>) -> Result<Moved, Error> {
-    let levels = machine.hardware.memory();
-    let [read, weights, written] = homes(stream.homes, levels.len().saturating_sub(1));
+    let levels = levels(machine);
+    let last = levels.len().saturating_sub(1);
+    let Homes { input, weights, output } = stream.homes;
+    let [read, weights, written] = [input, weights, output].map(|home| usize::from(home).min(last));
     let mut moved = Moved { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
     let flows = [(stream.read, read, false), (stream.weights, weights, true), (stream.written, written, false)];
     for (bytes, home, is_weights) in flows {
@@ -141,26 +193,12 @@ pub(super) fn stream_mapping(
     })
 }
 
-/// Levels of A, B and C, the last one where they lie beyond it.
-fn homes(homes: Homes, last: usize) -> [usize; 3] {
-    [homes.input, homes.weights, homes.output].map(|home| usize::from(home).min(last))
-}
-
 fn holds(level: &MemoryLevel<'_>, weights: bool) -> bool {
     match level.holds {
         Holds::All => true,
         Holds::Weights => weights,
         Holds::Activations => !weights,
     }
-}
-
-/// Whether a level has room for these bytes.
-fn keeps(level: Option<&MemoryLevel<'_>>, bytes: Bytes) -> bool {
-    level.is_some_and(|level| bytes <= level.instance_capacity())
-}
-
-fn buffer(level: &MemoryLevel<'_>) -> Buffer {
-    Buffer { capacity: level.instance_capacity(), double_buffered: level.filling == Filling::Scratchpad }
 }
 
 fn add(places: &mut [Bytes; MAX_LEVELS], number: usize, bytes: Bytes) -> Result<(), Error> {
@@ -177,7 +215,7 @@ fn scaled(bytes: Bytes, factor: Factor) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapper::toy::{Toy, linear};
+    use crate::mapper::npu_toy::{Toy, linear};
 
     /// 4 × 64 · 64 × 32 in int8: A 256, B 2048, C 128 bytes.
     const ARRAY: Traffic = Traffic { a: Bytes(1024), b: Bytes(4096), c: Bytes(128) };
@@ -222,6 +260,35 @@ mod tests {
         Toy { holds: [Holds::Activations, Holds::All], ..Toy::new(8.0) }.with(|machine| {
             // Level 0: 100 read and 50 written; level 1: 100 read and 10 of weights.
             assert_eq!(stream(&streamed, machine)?.traffic[..2], [Bytes(150), Bytes(110)]);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn weights_that_a_level_does_not_keep_come_again_for_each_step() -> Result<(), Error> {
+        // 3 steps of a recurrent layer, 2 MiB of weights in the backing store, a scratchpad of 1 MiB.
+        let homes = Homes { input: 0, weights: 1, output: 0 };
+        let large = LoopNest { homes, repeats: 3, ..linear([1, 1024, 2048]) };
+        let small = LoopNest { homes, repeats: 3, ..linear([1, 1024, 1024]) };
+        Toy::new(8.0).with(|machine| {
+            let at = |nest: &LoopNest, bytes: u64| {
+                let array = Traffic { b: Bytes(3 * bytes), ..Traffic::compulsory(nest)? };
+                Ok(self::nest(nest, machine, array, Factor::ONE)?.traffic[1])
+            };
+            assert_eq!(at(&large, 2 << 20)?, Bytes(3 * (2 << 20)));
+            assert_eq!(at(&small, 1 << 20)?, Bytes(1 << 20));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_level_too_small_for_a_tile_lets_everything_pass() -> Result<(), Error> {
+        let nest = LoopNest { homes: Homes::COLD, ..linear([4, 32, 64]) };
+        Toy { capacity: 1, ..Toy::new(8.0) }.with(|machine| {
+            let moved = self::nest(&nest, machine, ARRAY, Factor::ONE)?;
+            assert_eq!(moved.traffic[..2], [Bytes(5248); 2]);
+            assert_eq!(moved.footprint[0], Bytes::ZERO);
+            assert_eq!(moved.tiling.map(|tiling| tiling.levels.len()), Some(1));
             Ok(())
         })
     }

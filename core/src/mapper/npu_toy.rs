@@ -10,18 +10,19 @@ use crate::shape::{PerPrecision, Precision};
 use crate::units::{Bytes, BytesPerSecond, Hertz, MacsPerCycle, Seconds};
 use crate::work::Gemm;
 
-/// Units of 1 GHz, a scratchpad of 1 MiB and a backing store of 1 GiB.
+/// Units of 1 GHz, a scratchpad and a backing store of 1 GiB.
 #[derive(Clone, Copy)]
 pub(super) struct Toy {
     pub(super) count: u32,
     pub(super) macs_per_cycle: f32,
     pub(super) holds: [Holds; 2],
+    pub(super) capacity: u64,
 }
 
 impl Toy {
-    /// One unit.
+    /// One unit, a scratchpad of 1 MiB.
     pub(super) const fn new(macs_per_cycle: f32) -> Self {
-        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2] }
+        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2], capacity: 1 << 20 }
     }
 
     pub(super) fn with<R>(self, body: impl FnOnce(&Machine<'_>) -> Result<R, Error>) -> Result<R, Error> {
@@ -39,7 +40,7 @@ impl Toy {
             Ok(MemoryLevel { holds, filling: Filling::Scratchpad, ..level })
         };
         let [inner, outer] = self.holds;
-        let memory = [level("SRAM", 1 << 20, inner)?, level("DRAM", 1 << 30, outer)?];
+        let memory = [level("SRAM", self.capacity, inner)?, level("DRAM", 1 << 30, outer)?];
         let profiles = [ThermalProfile::new("default", "passive", PerPrecision::all(None))];
         let hardware = Hardware::new("toy", &compute, &memory, &profiles, Seconds::ZERO)?;
         let profile = profiles.first().ok_or(Error::NoThermalProfile)?;
