@@ -10,7 +10,7 @@ use derate_core::mapper::npu::Npu;
 use derate_core::mapping::{Machine, Mapper, Mapping};
 use derate_core::nest::{AttentionLoops, ConvLoops, ElementSizes, Homes, LoopNest, Loops, Traffic};
 use derate_core::shape::{PerPrecision, Precision};
-use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds};
+use derate_core::units::{Bytes, BytesPerSecond, Hertz, MacsPerCycle, Seconds};
 use derate_core::work::Gemm;
 use proptest::prelude::*;
 
@@ -86,11 +86,10 @@ fn npu() -> impl Strategy<Value = Geometry> {
     let depthwise = prop::option::of((1_u64..=4, 1_u64..=32));
     let limits = (prop::option::of(1.0_f32..64.0), prop::option::of(16_u64..16384), prop::option::of(0.25_f32..32.0));
     (lanes, depthwise, limits).prop_map(|((rows, columns, c_in, taps, c_out), depthwise, limits)| {
-        let dense = Lanes { rows, columns, c_in, taps, c_out, share: Factor::ONE };
-        let depthwise = depthwise.and_then(|(columns, channels)| {
+        let dense = Lanes { rows, columns, c_in, taps, c_out, share: 1.0 };
+        let depthwise = depthwise.map(|(columns, channels)| {
             let share = (columns * channels) as f32 / (rows * dense.columns * c_in * c_out) as f32;
-            let share = Factor::new(share.min(1.0)).ok()?;
-            Some(Lanes { rows: 1, columns, c_in: 1, taps, c_out: channels, share })
+            Lanes { rows: 1, columns, c_in: 1, taps, c_out: channels, share: share.min(1.0) }
         });
         let (weights_per_cycle, accumulators, output) = limits;
         Geometry::Npu(Npu {
@@ -100,7 +99,7 @@ fn npu() -> impl Strategy<Value = Geometry> {
             accumulators,
             output,
             rates: Rates { elementwise: 1.0, window: 1.0 },
-            stored_weights: Factor::ONE,
+            stored_weights: 1.0,
             setup_cycles: 100,
         })
     })

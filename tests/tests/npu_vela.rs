@@ -19,7 +19,7 @@ use derate_core::mapper::npu::Npu;
 use derate_core::mapping::{Machine, Mapper, Mapping};
 use derate_core::nest::{ConvLoops, ElementSizes, Homes, LoopNest, Loops, Stream};
 use derate_core::shape::{PerPrecision, Precision};
-use derate_core::units::{Bytes, BytesPerSecond, Factor, Flops, Hertz, MacsPerCycle, Seconds};
+use derate_core::units::{Bytes, BytesPerSecond, Flops, Hertz, MacsPerCycle, Seconds};
 use derate_core::work::Gemm;
 
 type Row = BTreeMap<String, String>;
@@ -55,7 +55,7 @@ fn count(row: &Row, key: &str) -> u64 {
 }
 
 /// The geometry of a configuration, its MACs a cycle of one core, and its cores.
-fn ethos(configuration: &str) -> Result<(Npu, f32, u32), Error> {
+fn ethos(configuration: &str) -> (Npu, f32, u32) {
     // Results at once of convolutions and of depthwise convolutions as rows, columns, channels; weights decoded a cycle; sums held (half
     // of the SHRAM of U55 and U65, all of the accumulator memory of U85, two blocks of 4 bytes each); results a cycle; additions and
     // elements of a window of one position a cycle; MACs; cores.
@@ -75,17 +75,17 @@ fn ethos(configuration: &str) -> Result<(Npu, f32, u32), Error> {
     // 8 input channels a cycle, in steps of four cycles: of four taps, or of 32 channels of one.
     let lanes = |[rows, columns, c_out]: [u64; 3], c_in, share| Lanes { rows, columns, c_in, taps: 4, c_out, share };
     let npu = Npu {
-        dense: lanes(dense, 8, Factor::ONE),
+        dense: lanes(dense, 8, 1.0),
         // One tap a cycle, where a convolution has 8 channels.
-        depthwise: Some(lanes(depthwise, 1, Factor::new(0.125)?)),
+        depthwise: Some(lanes(depthwise, 1, 0.125)),
         weights_per_cycle: Some(weights),
         accumulators: Some(sums),
         output: Some(output),
         rates: Rates { elementwise, window },
-        stored_weights: Factor::ONE,
+        stored_weights: 1.0,
         setup_cycles: 0,
     };
-    Ok((npu, macs, cores))
+    (npu, macs, cores)
 }
 
 /// Where the weights and the feature maps of a row lie, and the latency of the weights' memory.
@@ -166,11 +166,10 @@ fn layer(row: &Row, homes: Homes) -> (Option<LoopNest>, Option<Stream>) {
 /// Cycles of a network: arithmetic alone, and with memory and set-up.
 fn cycles(row: &Row, layers: &[&Row]) -> Result<(f32, f32), Error> {
     const GIB: f32 = 1_073_741_824.0;
-    let (npu, macs, cores) = ethos(&row["accelerator_configuration"])?;
+    let (npu, macs, cores) = ethos(&row["accelerator_configuration"]);
     let places = places(row);
     let stored = number(row, "total_npu_encoded_weights") / number(row, "total_original_weights");
-    let npu =
-        Npu { stored_weights: Factor::new(stored)?, setup_cycles: SRAM_READ + SRAM_WRITE + places.latency, ..npu };
+    let npu = Npu { stored_weights: stored, setup_cycles: SRAM_READ + SRAM_WRITE + places.latency, ..npu };
     let clock = Hertz::new(number(row, "core_clock"))?;
     let compute = [ComputeUnit {
         name: "core",

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, Factor, to_f32};
+use crate::units::{Bytes, Cycles, to_f32};
 
 use super::flows;
 use super::lanes::{Sums, ceil, losses, tiles};
@@ -149,7 +149,7 @@ impl Mapper for Cgra {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = flows::nest(nest, machine, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, Factor::ONE)?;
+        let moved = flows::nest(nest, machine, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, 1.0)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,

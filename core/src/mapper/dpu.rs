@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, Factor, to_f32};
+use crate::units::{Bytes, Cycles, to_f32};
 
 use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
@@ -51,25 +51,18 @@ pub struct Dpu {
 
 impl Dpu {
     /// Lanes of the convolution engine and of the ALU.
-    fn lanes(&self) -> Result<[Lanes; 2], Error> {
-        let dense = Lanes {
-            rows: 1,
-            columns: self.pixels.max(1),
-            c_in: self.c_in,
-            taps: 1,
-            c_out: self.c_out,
-            share: Factor::ONE,
-        };
+    fn lanes(&self) -> [Lanes; 2] {
+        let dense =
+            Lanes { rows: 1, columns: self.pixels.max(1), c_in: self.c_in, taps: 1, c_out: self.c_out, share: 1.0 };
         let share = to_f32(self.alu_pixels.max(1)) / (to_f32(self.pixels.max(1)) * to_f32(self.c_in.max(1)));
-        let share = Factor::new(share.min(1.0))?;
-        Ok([dense, Lanes { columns: self.alu_pixels.max(1), c_in: 1, share, ..dense }])
+        [dense, Lanes { columns: self.alu_pixels.max(1), c_in: 1, share: share.min(1.0), ..dense }]
     }
 }
 
 impl Mapper for Dpu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let units = u64::from(machine.unit.count.max(1));
-        let [dense, alu] = self.lanes()?;
+        let [dense, alu] = self.lanes();
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
         let once = Traffic::compulsory(nest)?;
         let (mut a, mut b) = (0_u64, 0_u64);
@@ -82,7 +75,7 @@ impl Mapper for Dpu {
             let by_pixels = cut.cycles(tiles(cut.positions, units), cut.channels)?;
             let cycles = product([by_channels.min(by_pixels), sums.runs])?;
             let runs = to_f32(sums.runs);
-            padded += to_f32(sums.columns) * to_f32(cut.padded) * runs / (lanes * share.get());
+            padded += to_f32(sums.columns) * to_f32(cut.padded) * runs / (lanes * share);
             edges += to_f32(cut.cycles(cut.positions, cut.channels)?) * runs / to_f32(units);
             total = total.checked_add(cycles).ok_or(Error::CountOverflow)?;
             let read = product([sums.columns, sums.groups, sums.terms()?, cut.sharing, nest.sizes.a, sums.runs])?;
@@ -95,7 +88,7 @@ impl Mapper for Dpu {
             [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
         );
         let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-        let moved = flows::nest(nest, machine, array, Factor::ONE)?;
+        let moved = flows::nest(nest, machine, array, 1.0)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,

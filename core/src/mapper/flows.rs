@@ -17,7 +17,7 @@ use crate::mapping::{Machine, Mapping};
 use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::shape::product;
 use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
-use crate::units::{Bytes, Cycles, Factor};
+use crate::units::{Bytes, Cycles};
 
 use super::lanes::ceil;
 
@@ -48,7 +48,7 @@ fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
 ///
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1.
-pub(super) fn nest(nest: &LoopNest, machine: &Machine<'_>, array: Traffic, stored: Factor) -> Result<Moved, Error> {
+pub(super) fn nest(nest: &LoopNest, machine: &Machine<'_>, array: Traffic, stored: f32) -> Result<Moved, Error> {
     let levels = levels(machine);
     let last = levels.len().saturating_sub(1);
     // What is no weight lies with the activations.
@@ -208,8 +208,8 @@ fn add(places: &mut [Bytes; MAX_LEVELS], number: usize, bytes: Bytes) -> Result<
 }
 
 /// Bytes times a factor, rounded up; exact at 1.
-fn scaled(bytes: Bytes, factor: Factor) -> Result<Bytes, Error> {
-    if factor == Factor::ONE { Ok(bytes) } else { Ok(Bytes(ceil(bytes.as_f32() * factor.get())?)) }
+fn scaled(bytes: Bytes, factor: f32) -> Result<Bytes, Error> {
+    if (factor - 1.0).abs() < f32::EPSILON { Ok(bytes) } else { Ok(Bytes(ceil(bytes.as_f32() * factor)?)) }
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
         let nest = linear([4, 32, 64]);
         let nest = LoopNest { homes: Homes { input: 0, weights: 1, output: 0 }, ..nest };
         Toy { holds: [Holds::Activations, Holds::Weights], ..Toy::new(8.0) }.with(|machine| {
-            let moved = super::nest(&nest, machine, ARRAY, Factor::ONE)?;
+            let moved = super::nest(&nest, machine, ARRAY, 1.0)?;
             // A and C at the array: 1024 + 128; B at the array: 4096.
             assert_eq!(moved.traffic[..3], [Bytes(1152), Bytes(4096), Bytes(0)]);
             // A and C lie there whole: 256 + 128.
@@ -240,7 +240,7 @@ mod tests {
     fn weights_through_a_level_for_all_are_read_once() -> Result<(), Error> {
         let nest = LoopNest { homes: Homes { input: 0, weights: 1, output: 0 }, ..linear([4, 32, 64]) };
         Toy::new(8.0).with(|machine| {
-            let moved = super::nest(&nest, machine, ARRAY, Factor::new(0.75)?)?;
+            let moved = super::nest(&nest, machine, ARRAY, 0.75)?;
             // Level 0: 1024 + 128 + 4096 · 0.75 = 4224. Level 1: 2048 · 0.75 = 1536.
             assert_eq!(moved.traffic[..3], [Bytes(4224), Bytes(1536), Bytes(0)]);
             Ok(())
@@ -273,7 +273,7 @@ mod tests {
         Toy::new(8.0).with(|machine| {
             let at = |nest: &LoopNest, bytes: u64| {
                 let array = Traffic { b: Bytes(3 * bytes), ..Traffic::compulsory(nest)? };
-                Ok(self::nest(nest, machine, array, Factor::ONE)?.traffic[1])
+                Ok(self::nest(nest, machine, array, 1.0)?.traffic[1])
             };
             assert_eq!(at(&large, 2 << 20)?, Bytes(3 * (2 << 20)));
             assert_eq!(at(&small, 1 << 20)?, Bytes(1 << 20));
@@ -285,7 +285,7 @@ mod tests {
     fn a_level_too_small_for_a_tile_lets_everything_pass() -> Result<(), Error> {
         let nest = LoopNest { homes: Homes::COLD, ..linear([4, 32, 64]) };
         Toy { capacity: 1, ..Toy::new(8.0) }.with(|machine| {
-            let moved = self::nest(&nest, machine, ARRAY, Factor::ONE)?;
+            let moved = self::nest(&nest, machine, ARRAY, 1.0)?;
             assert_eq!(moved.traffic[..2], [Bytes(5248); 2]);
             assert_eq!(moved.footprint[0], Bytes::ZERO);
             assert_eq!(moved.tiling.map(|tiling| tiling.levels.len()), Some(1));

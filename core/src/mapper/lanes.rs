@@ -7,7 +7,7 @@ use crate::error::{Error, Quantity};
 use crate::mapping::{Loss, Lost, MAX_LOSSES, Machine};
 use crate::nest::{LoopNest, Loops, Stream};
 use crate::shape::product;
-use crate::units::{Cycles, Factor, to_f32};
+use crate::units::{Cycles, to_f32};
 use crate::work::Gemm;
 
 /// What a unit works on in one step: so many positions of the result, output channels, input channels and taps, all of them
@@ -31,8 +31,8 @@ pub struct Lanes {
     pub taps: u64,
     /// Output channels; of a depthwise convolution its channels.
     pub c_out: u64,
-    /// Share of the unit's MACs that these lanes are: 1, or less where a kind of layer leaves some without work.
-    pub share: Factor,
+    /// Share of the unit's MACs that these lanes are, above 0: 1, or less where a kind of layer leaves some without work.
+    pub share: f32,
 }
 
 impl Lanes {
@@ -157,7 +157,7 @@ impl Tiles {
         dense: &Lanes,
         depthwise: Option<&Lanes>,
         machine: &Machine<'_>,
-    ) -> Result<(Self, Factor), Error> {
+    ) -> Result<(Self, f32), Error> {
         let depthwise = depthwise.filter(|_| sums.is_depthwise());
         let lanes = depthwise.unwrap_or(dense).clamped();
         let positions = if sums.list {
@@ -179,7 +179,7 @@ impl Tiles {
         let step_weights = product([deep, lanes.c_out])?;
         let macs = product([lanes.rows, lanes.columns, step_weights])?;
         // A rate of 32 bits that is a hair too small must not cost a whole cycle.
-        let step_cycles = to_f32(macs) / (lanes.share.get() * machine.macs_per_cycle.get());
+        let step_cycles = to_f32(macs) / (lanes.share * machine.macs_per_cycle.get());
         let step_cycles = ceil(step_cycles * 0.999_999)?.max(1);
         let cut = Self {
             positions,

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, Factor, to_f32};
+use crate::units::{Bytes, Cycles, to_f32};
 
 use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
@@ -31,21 +31,20 @@ use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cy
 /// The geometry of a neural processor.
 ///
 /// ```
-/// # use derate_core::{mapper::{lanes::{Lanes, Rates}, npu::Npu}, units::Factor};
+/// # use derate_core::mapper::{lanes::{Lanes, Rates}, npu::Npu};
 /// // Arm Ethos-U55 with 128 MACs: micro-blocks of 2 × 1 × 8 results, 8 input channels a cycle, in steps of four cycles.
-/// let dense = Lanes { rows: 2, columns: 1, c_in: 8, taps: 4, c_out: 8, share: Factor::ONE };
+/// let dense = Lanes { rows: 2, columns: 1, c_in: 8, taps: 4, c_out: 8, share: 1.0 };
 /// let u55 = Npu {
 ///     dense,
-///     depthwise: Some(Lanes { c_in: 1, share: Factor::new(0.125)?, ..dense }),
+///     depthwise: Some(Lanes { c_in: 1, share: 0.125, ..dense }),
 ///     weights_per_cycle: Some(8.0),
 ///     accumulators: Some(1536),
 ///     output: Some(2.0),
 ///     rates: Rates { elementwise: 2.0 / 3.0, window: 2.0 },
-///     stored_weights: Factor::ONE,
+///     stored_weights: 1.0,
 ///     setup_cycles: 128,
 /// };
 /// # assert_eq!(u55.dense.c_out, 8);
-/// # Ok::<(), derate_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -62,8 +61,8 @@ pub struct Npu {
     pub output: Option<f32>,
     /// Rates of what is no product.
     pub rates: Rates,
-    /// Bytes that a byte of weights takes in memory: below 1 where the unit decodes compressed weights.
-    pub stored_weights: Factor,
+    /// Bytes that a byte of weights takes in memory, above 0: below 1 where the unit decodes compressed weights.
+    pub stored_weights: f32,
     /// Cycles before the arithmetic of a kernel starts and after it ends: the first fetch, the last write.
     pub setup_cycles: u64,
 }
@@ -142,7 +141,7 @@ impl Mapper for Npu {
             let second = self.cost(&cut, [by_positions, cut.channels], results, decoding)?;
             let cost = if second.total < first.total { second } else { first };
             let runs = to_f32(sums.runs);
-            padded += to_f32(positions) * to_f32(cut.padded) * runs / (lanes * share.get());
+            padded += to_f32(positions) * to_f32(cut.padded) * runs / (lanes * share);
             edges += to_f32(cut.cycles(cut.positions, cut.channels)?) * runs / to_f32(units);
             waves += to_f32(cost.share) * runs;
             decoded += to_f32(cost.decoded) * runs;
@@ -195,23 +194,23 @@ mod tests {
     use crate::units::{Flops, Seconds};
 
     /// Micro-blocks of 2 × 1 × 8 results, 8 input channels and 1 tap a cycle, in steps of 4 cycles: 128 MACs a cycle.
-    fn u55_128() -> Result<Npu, Error> {
-        let dense = Lanes { rows: 2, columns: 1, c_in: 8, taps: 4, c_out: 8, share: Factor::ONE };
-        Ok(Npu {
+    const U55_128: Npu = {
+        let dense = Lanes { rows: 2, columns: 1, c_in: 8, taps: 4, c_out: 8, share: 1.0 };
+        Npu {
             dense,
-            depthwise: Some(Lanes { c_in: 1, share: Factor::new(0.125)?, ..dense }),
+            depthwise: Some(Lanes { c_in: 1, share: 0.125, ..dense }),
             weights_per_cycle: Some(8.0),
             accumulators: Some(1536),
             output: Some(2.0),
             rates: Rates { elementwise: 0.5, window: 2.0 },
-            stored_weights: Factor::ONE,
+            stored_weights: 1.0,
             setup_cycles: 128,
-        })
-    }
+        }
+    };
 
     fn map(nest: &LoopNest, count: u32) -> Result<Mapping, Error> {
         Toy { count, ..Toy::new(128.0) }.with(|machine| {
-            let mapping = u55_128()?.product(nest, machine)?;
+            let mapping = U55_128.product(nest, machine)?;
             assert_consistent(nest, &mapping, machine)?;
             Ok(mapping)
         })
@@ -270,7 +269,7 @@ mod tests {
         // Without lanes of their own: 64 groups of one tile, min(1 · 3, 1 · 9) = 3 steps: 65 · 64 · 3 · 4 = 49 920, and
         // 4000 · 1536 / (65 · 64 · 16) = 92.3 in the open.
         Toy::new(128.0).with(|machine| {
-            let npu = Npu { depthwise: None, ..u55_128()? };
+            let npu = Npu { depthwise: None, ..U55_128 };
             let mapping = npu.product(&conv(1, 1, 64, [25, 5], 3), machine)?;
             assert_eq!(mapping.compute_cycles, Cycles(49_920 + 93));
             Ok(())
@@ -322,7 +321,7 @@ mod tests {
             homes: INSIDE,
         };
         Toy::new(128.0).with(|machine| {
-            let npu = u55_128()?;
+            let npu = U55_128;
             // An addition of 1000 elements at half an element a cycle.
             assert_eq!(npu.stream(&stream, machine)?.compute_cycles, Cycles(2000));
             assert_eq!(npu.stream(&stream, machine)?.traffic[0], Bytes(3000));
