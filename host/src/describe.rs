@@ -87,6 +87,9 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
                 "typical of an eager runtime; calibrate to find it",
             ),
         },
+        npu: None,
+        dpu: None,
+        cgra: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu

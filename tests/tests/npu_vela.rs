@@ -238,7 +238,7 @@ fn cycles_agree_with_velas() -> Result<(), Error> {
         "unit", "system", "memory", "core", "net", "ours", "Vela", "ratio"
     );
     for (key, row) in estimates {
-        let (_, ours) = cycles(row, &networks[row["task"].as_str()])?;
+        let (arithmetic, ours) = cycles(row, &networks[row["task"].as_str()])?;
         let vela = number(row, "cycles_total");
         let [unit, system, memory, core, network] = key[..] else { panic!("{key:?}") };
         println!("{unit:<16}{system:<30}{memory:<22}{core:<9}{network:<5}{ours:>9.0}{vela:>9.0}{:>7.2}", ours / vela);

@@ -8,6 +8,7 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::check;
+use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -93,6 +94,15 @@ pub struct HardwareFile {
     pub memory: Vec<MemoryEntry>,
     /// Times that the runtime adds.
     pub overhead: OverheadEntry,
+    /// Geometry of a neural processor, or of the matrix engine of a signal processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npu: Option<NpuEntry>,
+    /// Parallelism of a dataflow processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpu: Option<DpuEntry>,
+    /// Processing elements of a reconfigurable array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgra: Option<CgraEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

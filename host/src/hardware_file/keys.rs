@@ -3,6 +3,8 @@
 
 use derate_core::shape::Precision;
 
+use super::mapper_npu::{CGRA, DPU, NPU};
+
 /// A key of a table.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -97,14 +99,18 @@ const FILLINGS: &[&str] = &["cache", "scratchpad"];
 const HOLDS: &[&str] = &["all", "weights", "activations"];
 
 const U16: Range = Range::Integer(0xffff);
-const U32: Range = Range::Integer(0xffff_ffff);
-const U63: Range = Range::Integer(i64::MAX);
+/// Integers of 32 bits from 1 on.
+pub(super) const U32: Range = Range::Integer(0xffff_ffff);
+/// Integers from 1 on that TOML can write.
+pub(super) const U63: Range = Range::Integer(i64::MAX);
 
-const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
+/// A key that must be there.
+pub(super) const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
     Key { name, required: true, node, doc }
 }
 
-const fn optional(name: &'static str, node: Node, doc: &'static str) -> Key {
+/// A key that may be missing.
+pub(super) const fn optional(name: &'static str, node: Node, doc: &'static str) -> Key {
     Key { name, required: false, node, doc }
 }
 
@@ -132,6 +138,13 @@ pub(super) const ROOT: Fields = Fields {
         required("compute", Node::List(&COMPUTE), "Identical compute units, such as the vector units of all cores."),
         required("memory", Node::List(&MEMORY), "Memory levels, from the smallest to the backing store."),
         required("overhead", Node::Table(&OVERHEAD), "Times that the runtime adds to the work."),
+        optional(
+            "npu",
+            Node::Table(&NPU),
+            "Geometry of a neural processor, or of the matrix engine of a signal processor.",
+        ),
+        optional("dpu", Node::Table(&DPU), "Parallelism of a dataflow processor."),
+        optional("cgra", Node::Table(&CGRA), "Processing elements of a reconfigurable array."),
         required("thermal_profile", Node::List(&THERMAL_PROFILE), "Power modes, the default one first."),
     ],
     by_precision: None,
