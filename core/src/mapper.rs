@@ -9,10 +9,17 @@
 
 mod any;
 mod arrays;
+pub mod cgra;
 pub mod cpu;
+pub mod dpu;
+mod flows;
 pub mod gpu;
+pub mod lanes;
 mod levels;
 mod losses;
+pub mod npu;
+#[cfg(test)]
+mod npu_toy;
 pub mod roofline;
 pub mod systolic;
 pub mod tile_fabric;

@@ -89,6 +89,9 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
         },
         systolic: None,
         tile_fabric: None,
+        npu: None,
+        dpu: None,
+        cgra: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu

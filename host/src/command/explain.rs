@@ -122,6 +122,7 @@ const fn name(loss: Loss) -> &'static str {
         Loss::Issue => "instructions that are no MACs",
         Loss::WeightLoad => "loading weights into the array",
         Loss::Emulation => "emulated instructions",
+        Loss::Movement => "waiting for moves",
     }
 }
 

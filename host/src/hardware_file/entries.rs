@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::check;
 use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
+use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -100,6 +101,15 @@ pub struct HardwareFile {
     /// The geometry of its fabric of compute tiles, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile_fabric: Option<TileFabricEntry>,
+    /// Geometry of a neural processor, or of the matrix engine of a signal processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub npu: Option<NpuEntry>,
+    /// Parallelism of a dataflow processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpu: Option<DpuEntry>,
+    /// Processing elements of a reconfigurable array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgra: Option<CgraEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

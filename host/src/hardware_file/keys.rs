@@ -3,6 +3,8 @@
 
 use derate_core::shape::Precision;
 
+use super::mapper_npu::{CGRA, DPU, NPU};
+
 /// A key of a table.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -100,14 +102,18 @@ const HOLDS: &[&str] = &["all", "weights", "activations"];
 const DATAFLOWS: &[&str] = &["output_stationary", "weight_stationary", "input_stationary"];
 
 const U16: Range = Range::Integer(0xffff);
-const U32: Range = Range::Integer(0xffff_ffff);
-const U63: Range = Range::Integer(i64::MAX);
+/// Integers of 32 bits from 1 on.
+pub(super) const U32: Range = Range::Integer(0xffff_ffff);
+/// Integers from 1 on that TOML can write.
+pub(super) const U63: Range = Range::Integer(i64::MAX);
 
-const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
+/// A key that must be there.
+pub(super) const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
     Key { name, required: true, node, doc }
 }
 
-const fn optional(name: &'static str, node: Node, doc: &'static str) -> Key {
+/// A key that may be missing.
+pub(super) const fn optional(name: &'static str, node: Node, doc: &'static str) -> Key {
     Key { name, required: false, node, doc }
 }
 
@@ -145,6 +151,13 @@ pub(super) const ROOT: Fields = Fields {
             Node::Table(&TILE_FABRIC),
             "Geometry of a fabric of compute tiles, each type of them a compute unit, and the engines that bring their operands.",
         ),
+        optional(
+            "npu",
+            Node::Table(&NPU),
+            "Geometry of a neural processor, or of the matrix engine of a signal processor.",
+        ),
+        optional("dpu", Node::Table(&DPU), "Parallelism of a dataflow processor."),
+        optional("cgra", Node::Table(&CGRA), "Processing elements of a reconfigurable array."),
         required("thermal_profile", Node::List(&THERMAL_PROFILE), "Power modes, the default one first."),
     ],
     by_precision: None,

@@ -20,6 +20,7 @@ mod files;
 mod json_schema;
 mod keys;
 mod mapper_systolic;
+mod mapper_npu;
 mod parts;
 mod problem;
 mod rules;
@@ -34,6 +35,7 @@ pub use entries::{
 pub use files::write_atomic;
 pub use json_schema::json_schema;
 pub use mapper_systolic::{SystolicEntry, TileFabricEntry};
+pub use mapper_npu::{CgraEntry, DepthwiseEntry, DpuEntry, NpuEntry};
 pub use parts::HardwareParts;
 pub use problem::{Problem, ProblemKind, SpecError};
 

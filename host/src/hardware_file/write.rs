@@ -16,8 +16,21 @@ impl HardwareFile {
     /// The description as TOML, with a comment at the top, every key in the order of the format. Parses to an equal one.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { schema, name, kind, description, compute, memory, overhead, systolic, tile_fabric, thermal_profile } =
-            self;
+        let Self {
+            schema,
+            name,
+            kind,
+            description,
+            compute,
+            memory,
+            overhead,
+            systolic,
+            tile_fabric,
+            npu,
+            dpu,
+            cgra,
+            thermal_profile,
+        } = self;
         let mut out = Lines(HEADER.to_owned());
         out.key("schema", schema);
         out.key("name", text(name));
@@ -40,6 +53,15 @@ impl HardwareFile {
             out.table("[tile_fabric]");
             out.counts(fabric.numbers());
         }
+        if let Some(entry) = npu {
+            out.npu(entry);
+        }
+        if let Some(entry) = dpu {
+            out.dpu(entry);
+        }
+        if let Some(entry) = cgra {
+            out.cgra(entry);
+        }
         for profile in thermal_profile {
             out.thermal_profile(profile);
         }
@@ -48,10 +70,10 @@ impl HardwareFile {
 }
 
 /// A TOML document that grows by lines.
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn table(&mut self, header: &str) {
+    pub(super) fn table(&mut self, header: &str) {
         self.0 += &format!("\n{header}\n");
     }
 
@@ -59,7 +81,7 @@ impl Lines {
         self.0 += &format!("{key} = {value}\n");
     }
 
-    fn number<T: Copy>(&mut self, key: &str, number: &Number<T>, write: impl Fn(T) -> String) {
+    pub(super) fn number<T: Copy>(&mut self, key: &str, number: &Number<T>, write: impl Fn(T) -> String) {
         let Number { value, basis, source, note } = number;
         let note = note.as_ref().map_or(String::new(), |note| format!(", note = {}", text(note)));
         let (value, basis, source) = (write(*value), text(basis_name(*basis)), text(source));
@@ -223,7 +245,7 @@ pub(super) fn text(string: &str) -> String {
 }
 
 /// An integer, from five digits on with `_` between the thousands.
-fn integer(value: u64) -> String {
+pub(super) fn integer(value: u64) -> String {
     let digits = value.to_string();
     if digits.len() < 5 {
         return digits;

@@ -4,6 +4,7 @@ mod checks;
 mod edits;
 mod files;
 mod mapper_systolic;
+mod mapper_npu;
 mod mutations;
 mod reads;
 
