@@ -29,6 +29,7 @@ pub mod estimate;
 pub mod fusion;
 pub mod graph;
 pub mod hardware;
+pub mod mapper;
 pub mod mapping;
 pub mod memory;
 pub mod nest;
