@@ -79,7 +79,7 @@ impl Mapper for Mcu {
             counts = counts.plus(all)?;
             even += kernel.even * to_f32(number);
             // Of an attention's two products the first reads the queries, the second writes the result; keys and values are halved.
-            let share = |bytes: u64| if kernels.len() > 1 { bytes / 2 } else { bytes };
+            let share = |bytes: u64| if kernels.len() > 1 { bytes.div_ceil(2) } else { bytes };
             let [a, c] = [index == 0, index.saturating_add(1) == kernels.len()];
             let input = if a { compulsory.a.0 } else { 0 };
             regions.read(Flow { bytes: all.a, least: input, distance: kernel.distance_a }, false)?;

@@ -191,11 +191,14 @@ impl Mcu {
         let split = |extent: u64, by: u64| [extent.checked_div(by).unwrap_or(0), extent.checked_rem(by).unwrap_or(0)];
         let ([full_rows, odd_rows], [full_columns, odd_columns]) = (split(rows, r), split(columns, c));
         let mut counts = Counts::NONE;
+        // Columns left over are a block of their own; rows left over are taken one by one.
+        let odd = odd_columns.max(1);
+        let odd_blocks = u64::from(odd_columns > 0);
         for (block, number) in [
             ([r, c], product([full_rows, full_columns])?),
-            ([r, 1], product([full_rows, odd_columns])?),
+            ([r, odd], product([full_rows, odd_blocks])?),
             ([1, c], product([odd_rows, full_columns])?),
-            ([1, 1], product([odd_rows, odd_columns])?),
+            ([1, odd], product([odd_rows, odd_blocks])?),
         ] {
             if number > 0 {
                 let sums = self.dot(style, block, matrix, sizes)?.plus(self.finish(style, block, sizes)?)?;
