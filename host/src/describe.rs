@@ -87,6 +87,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
                 "typical of an eager runtime; calibrate to find it",
             ),
         },
+        mcu: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu

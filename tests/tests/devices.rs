@@ -23,6 +23,7 @@ fn the_firmwares_device_is_the_shipped_one() {
         // The bandwidth is computed there and written here: equal to a rounding.
         for (file, flash) in hardware.memory().iter().zip(firmware.memory()) {
             assert_eq!((file.name, file.capacity, file.basis), (flash.name, flash.capacity, flash.basis));
+            assert_eq!((file.filling, file.holds), (flash.filling, flash.holds));
             assert!((file.bandwidth.get() / flash.bandwidth.get() - 1.0).abs() < 1e-6);
         }
         assert_eq!(hardware.memory().len(), firmware.memory().len());

@@ -45,15 +45,15 @@ pub struct Mcu {
     /// Cycles of that instruction; of the pair where multiplying and adding are two instructions.
     pub mac_cycles: f32,
     /// Instructions that are issued in a cycle.
-    pub issue_width: f32,
+    pub issue_width: u32,
     /// Bytes of a load that arrive in a cycle.
     pub bus_bytes: u32,
     /// Cycles of a load beside those in which its data arrives, on average over the loads of a loop.
     pub load_cycles: f32,
     /// Cycles of a branch that is taken, at the end of a loop; 0 for a loop in hardware.
     pub branch_cycles: f32,
-    /// Instructions that step a pointer by one load; 0 where loads do it themselves.
-    pub pointer_cycles: u32,
+    /// Cycles to step a pointer by one load; 0 where loads do it themselves.
+    pub pointer_cycles: f32,
     /// Registers that an inner loop may use.
     pub registers: u32,
     /// Cycles to scale a sum to 8 bits: load of multiplier and shift, product of 64 bits, rounding shift, offset, clamp.
@@ -114,7 +114,7 @@ impl Mapper for Mcu {
         let moves = Counts::loads(read, size, bus).plus(Counts::stores(elements(stream.written), size, bus))?;
         // What is computed on values in registers, between a product and its store, has no loop of its own.
         let (steps, results) = if stream.read == Bytes::ZERO { (0, 0) } else { (stream.elements, stream.elements) };
-        let mut counts = moves.plus(Counts::step(2, u64::from(self.pointer_cycles)).times(steps)?)?;
+        let mut counts = moves.plus(Counts::step(2).times(steps)?)?;
         let mac_cycles = self.mac_of(style, machine);
         if integer {
             counts.arithmetic = counts.arithmetic.checked_add(stream.flops.0).ok_or(Error::CountOverflow)?;

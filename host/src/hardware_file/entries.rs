@@ -8,6 +8,7 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::check;
+use super::mapper_mcu::McuEntry;
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -93,6 +94,9 @@ pub struct HardwareFile {
     pub memory: Vec<MemoryEntry>,
     /// Times that the runtime adds.
     pub overhead: OverheadEntry,
+    /// How inner loops run on it, where it is a microcontroller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcu: Option<McuEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

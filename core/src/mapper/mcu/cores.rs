@@ -16,11 +16,11 @@ impl Mcu {
     pub const CORTEX_M0_PLUS: Self = Self {
         macs_per_instruction: 1,
         mac_cycles: 2.0,
-        issue_width: 1.0,
+        issue_width: 1,
         bus_bytes: 4,
         load_cycles: 1.0,
         branch_cycles: 2.0,
-        pointer_cycles: 2,
+        pointer_cycles: 2.0,
         registers: 8,
         requantize_cycles: 100.0,
         fp32_mac_cycles: 300.0,
@@ -39,11 +39,11 @@ impl Mcu {
     pub const CORTEX_M3: Self = Self {
         macs_per_instruction: 1,
         mac_cycles: 2.0,
-        issue_width: 1.0,
+        issue_width: 1,
         bus_bytes: 4,
         load_cycles: 0.5,
         branch_cycles: 3.0,
-        pointer_cycles: 0,
+        pointer_cycles: 0.0,
         registers: 13,
         requantize_cycles: 50.0,
         fp32_mac_cycles: 90.0,
@@ -53,7 +53,7 @@ impl Mcu {
     /// Arm Cortex-M4 with its unit for floats.
     ///
     /// **Source**: Cortex-M4 Technical Reference Manual (100166), table 3-1: MUL, MLA 1 cycle, P as of the Cortex-M3; VFMA.F32 3
-    /// cycles, table 7-1 of DDI 0439. SMLAD 1 cycle, loads and registers as of the Cortex-M3. To scale a result GCC issues 37
+    /// cycles, table 7-1 of DDI 0439. Assumed: SMLAD 1 cycle; loads and registers as of the Cortex-M3. To scale a result GCC issues 37
     /// instructions, 6 of them loads, with two branches taken: 45 cycles.
     pub const CORTEX_M4: Self = Self {
         macs_per_instruction: 2,
@@ -74,7 +74,7 @@ impl Mcu {
     /// Arm publishes no cycles of this core. Two instructions a cycle and a bus of 64 bits are in its Technical Reference Manual
     /// (DDI 0489); assumed: one MAC instruction a cycle, predicted branches of one cycle, the 45 instructions of a result in pairs.
     pub const CORTEX_M7: Self = Self {
-        issue_width: 2.0,
+        issue_width: 2,
         bus_bytes: 8,
         load_cycles: 0.0,
         branch_cycles: 1.0,
@@ -90,7 +90,7 @@ impl Mcu {
     pub const CORTEX_M55: Self = Self {
         macs_per_instruction: 16,
         mac_cycles: 2.0,
-        issue_width: 1.0,
+        issue_width: 1,
         branch_cycles: 0.0,
         requantize_cycles: 9.0,
         fp32_mac_cycles: 2.0,
@@ -98,7 +98,7 @@ impl Mcu {
     };
 
     /// Arm Cortex-M85 with its vector extension: the Cortex-M55 with two instructions a cycle. Assumed.
-    pub const CORTEX_M85: Self = Self { issue_width: 2.0, ..Self::CORTEX_M55 };
+    pub const CORTEX_M85: Self = Self { issue_width: 2, ..Self::CORTEX_M55 };
 
     /// RISC-V RV32IMC: multiplication and addition apart, no unit for floats.
     ///
@@ -107,11 +107,11 @@ impl Mcu {
     pub const RV32IMC: Self = Self {
         macs_per_instruction: 1,
         mac_cycles: 2.0,
-        issue_width: 1.0,
+        issue_width: 1,
         bus_bytes: 4,
         load_cycles: 0.0,
         branch_cycles: 3.0,
-        pointer_cycles: 1,
+        pointer_cycles: 1.0,
         registers: 26,
         requantize_cycles: 45.0,
         fp32_mac_cycles: 120.0,
@@ -124,5 +124,5 @@ impl Mcu {
     /// RISC-V RV32IMAFC with packed bytes: a dot product of four in one instruction, loads that step their pointer, loops in hardware
     /// (CV32E40P User Manual, CORE-V instruction set extensions).
     pub const RV32IMAFC_PACKED: Self =
-        Self { macs_per_instruction: 4, mac_cycles: 1.0, branch_cycles: 0.0, pointer_cycles: 0, ..Self::RV32IMAFC };
+        Self { macs_per_instruction: 4, mac_cycles: 1.0, branch_cycles: 0.0, pointer_cycles: 0.0, ..Self::RV32IMAFC };
 }

@@ -11,6 +11,8 @@ pub(super) struct Counts {
     pub(super) macs: u64,
     /// Other instructions of one cycle: extensions, packing, addresses, counters.
     pub(super) arithmetic: u64,
+    /// Pointers that step by one load.
+    pub(super) pointers: u64,
     /// Loads.
     pub(super) loads: u64,
     /// Stores.
@@ -35,17 +37,19 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Number of kinds.
-    const KINDS: usize = 12;
+    const KINDS: usize = 13;
 
     const fn list(self) -> [u64; Self::KINDS] {
-        let Self { macs, arithmetic, loads, stores, idle, spills, branches, results, a, b, scratch, c } = self;
-        [macs, arithmetic, loads, stores, idle, spills, branches, results, a, b, scratch, c]
+        let Self { macs, arithmetic, pointers, loads, stores, idle, spills, branches, results, a, b, scratch, c } =
+            self;
+        [macs, arithmetic, pointers, loads, stores, idle, spills, branches, results, a, b, scratch, c]
     }
 
     const fn of(
-        [macs, arithmetic, loads, stores, idle, spills, branches, results, a, b, scratch, c]: [u64; 12],
+        [macs, arithmetic, pointers, loads, stores, idle, spills, branches, results, a, b, scratch, c]: [u64;
+            Self::KINDS],
     ) -> Self {
-        Self { macs, arithmetic, loads, stores, idle, spills, branches, results, a, b, scratch, c }
+        Self { macs, arithmetic, pointers, loads, stores, idle, spills, branches, results, a, b, scratch, c }
     }
 
     /// Both, one after the other.
@@ -82,10 +86,11 @@ impl Counts {
         counts
     }
 
-    /// The step of a loop: its counter, the pointers that loads do not step, the branch back.
-    pub(super) const fn step(pointers: u64, pointer_cycles: u64) -> Self {
+    /// The step of a loop: its counter, its pointers, the branch back.
+    pub(super) const fn step(pointers: u64) -> Self {
         let mut counts = Self::NONE;
-        counts.arithmetic = pointers.saturating_mul(pointer_cycles).saturating_add(1);
+        counts.arithmetic = 1;
+        counts.pointers = pointers;
         counts.branches = 1;
         counts
     }
@@ -98,6 +103,7 @@ impl Mcu {
     /// Cycles that a core needs for these instructions, beside those in which bytes move where it cannot do both at once.
     ///
     /// ```text
+    /// arithmetic = arithmetic + pointers · pointer_cycles
     /// stalling:    arithmetic / width + macs · mac_cycles + loads · load_cycles + idle / bus + spills · (2 + load_cycles)
     /// overlapping: max((arithmetic + macs + loads + stores + 2 · spills) / width, macs · mac_cycles)
     /// both:        + branches · branch_cycles + results · requantize_cycles
@@ -107,17 +113,15 @@ impl Mcu {
     pub(super) fn cycles(&self, counts: &Counts, mac_cycles: f32) -> f32 {
         let [macs, arithmetic, loads, stores, idle, spills] =
             [counts.macs, counts.arithmetic, counts.loads, counts.stores, counts.idle, counts.spills].map(to_f32);
+        let arithmetic = arithmetic + to_f32(counts.pointers) * self.pointer_cycles;
         let multiplies = macs * mac_cycles;
+        let width = to_f32(u64::from(self.issue_width.max(1)));
         let body = if self.overlapped {
-            let slots = (arithmetic + macs + loads + stores + 2.0 * spills) / self.issue_width;
+            let slots = (arithmetic + macs + loads + stores + 2.0 * spills) / width;
             if slots > multiplies { slots } else { multiplies }
         } else {
             let bus = to_f32(u64::from(self.bus_bytes.max(1)));
-            arithmetic / self.issue_width
-                + multiplies
-                + loads * self.load_cycles
-                + idle / bus
-                + spills * (2.0 + self.load_cycles)
+            arithmetic / width + multiplies + loads * self.load_cycles + idle / bus + spills * (2.0 + self.load_cycles)
         };
         body + to_f32(counts.branches) * self.branch_cycles + to_f32(counts.results) * self.requantize_cycles
     }

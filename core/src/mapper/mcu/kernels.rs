@@ -99,10 +99,6 @@ impl Mcu {
         u64::from(self.bus_bytes)
     }
 
-    fn step(&self, pointers: u64) -> Counts {
-        Counts::step(pointers, u64::from(self.pointer_cycles))
-    }
-
     /// Sums of `rows` · `columns` over `depth` elements in registers; no results written.
     ///
     /// One step takes `style.depth` elements of each row and column: word loads of both, their extension to 16 bits where the
@@ -151,7 +147,7 @@ impl Mcu {
         let trips = steps.div_ceil(unrolled).saturating_add(left);
         let single =
             Counts { macs: sums, ..Counts::loads(columns, a, self.bus()).plus(Counts::loads(rows, b, self.bus()))? };
-        let mut counts = body.times(steps)?.plus(single.times(left)?)?.plus(self.step(pointers).times(trips)?)?;
+        let mut counts = body.times(steps)?.plus(single.times(left)?)?.plus(Counts::step(pointers).times(trips)?)?;
         counts.b = product([rows, k, b])?;
         let read = product([columns, k, a])?;
         if matrix.gathered {
@@ -233,7 +229,7 @@ impl Mcu {
         let bus = self.bus();
         let single = Counts { arithmetic: 1, ..Counts::loads(1, sizes.a, bus) }
             .plus(Counts::stores(1, wide, bus))?
-            .plus(self.step(2))?;
+            .plus(Counts::step(2))?;
         let per_word = style.word.checked_div(sizes.a.max(1)).unwrap_or(1).max(1);
         let tap = if style.lanes == 1 {
             single.times(channels)?
@@ -241,7 +237,7 @@ impl Mcu {
             let stores = product([per_word, wide])?.div_ceil(style.word);
             let word = Counts { arithmetic: if style.lanes == 2 { 4 } else { 0 }, ..Counts::loads(1, style.word, bus) }
                 .plus(Counts::stores(stores, style.word, bus))?
-                .plus(self.step(2))?;
+                .plus(Counts::step(2))?;
             if style.vector {
                 word.times(channels.div_ceil(per_word))?
             } else {
@@ -317,22 +313,23 @@ impl Mcu {
             let wide = style.gathered(sizes.a);
             let gather = self.gather(style, [pixels, taps, channels], sizes)?;
             let (quad, at_once) = if style.vector {
-                let step = Counts { macs: 8, ..Counts::loads(5, 4, bus) }.plus(self.step(2))?;
+                let step = Counts { macs: 8, ..Counts::loads(5, 4, bus) }.plus(Counts::step(2))?;
                 (step.times(taps)?.plus(self.finish(style, [CHANNELS, 4], sizes)?)?, 4)
             } else {
                 // Sums, two pointers and their two strides, the counter, four words of weights, three operands.
                 let spills = 16_u64.saturating_sub(u64::from(self.registers));
-                let step = Counts { macs: 4, arithmetic: 16, spills, ..Counts::loads(6, 4, bus) }.plus(self.step(0))?;
+                let step =
+                    Counts { macs: 4, arithmetic: 16, spills, ..Counts::loads(6, 4, bus) }.plus(Counts::step(0))?;
                 let odd = Counts { macs: CHANNELS, arithmetic: 2, ..Counts::loads(CHANNELS, 1, bus) }
                     .plus(Counts::loads(CHANNELS, wide, bus))?
-                    .plus(self.step(0))?;
+                    .plus(Counts::step(0))?;
                 let [pairs, left] = [taps.checked_div(2).unwrap_or(0), taps & 1];
                 let sums = step.times(pairs)?.plus(odd.times(left)?)?;
                 (sums.plus(self.finish(style, [CHANNELS, 1], sizes)?)?, 1)
             };
             let one = {
                 let tap = Counts { macs: 1, arithmetic: 2, ..Counts::loads(1, 1, bus) };
-                let tap = tap.plus(Counts::loads(1, wide, bus))?.plus(self.step(0))?;
+                let tap = tap.plus(Counts::loads(1, wide, bus))?.plus(Counts::step(0))?;
                 tap.times(taps)?.plus(self.finish(style, [1, 1], sizes)?)?
             };
             let quads =
