@@ -1,9 +1,10 @@
 //! Microcontrollers against published results: the four networks of MLPerf Tiny on the Cortex-M boards of its closed division.
 //!
-//! Cycles are summed over the layers of the reference networks; a core's numbers are the constants of [`Mcu`], chosen by its type alone,
-//! a board's are its clock and its flash. Nothing is fitted to a network, a board or a stack. The stacks that run kernels like those
-//! that are modelled (TensorFlow Lite for Microcontrollers, microTVM and ONNC on CMSIS-NN) are what the bound is about; those with
-//! kernels of their own, and the first reference of 2021 with older ones, stand beside.
+//! Cycles are summed over the layers of the reference networks; a core's numbers are the constants of [`Mcu`], chosen by its
+//! type alone, a board's are its clock and its flash. Nothing is fitted to a network, a board or a stack. The stacks that run
+//! kernels like those that are modelled (TensorFlow Lite for Microcontrollers, microTVM and ONNC on CMSIS-NN) are what the bound
+//! is about. Beside them stand the first reference of 2021 with older kernels, stacks with kernels of their own, floats, and two
+//! cores of another instruction set with packed bytes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -73,8 +74,8 @@ enum Layer {
     Stream(Stream),
 }
 
-/// Filters of the convolutions of VWW that are not zero throughout, counted in the reference's `vww_96_int8.tflite`: a compiler that
-/// drops the others computes a smaller network. KWS and IC have none that are zero.
+/// Filters of the convolutions of VWW that are not zero throughout, counted in the reference's `vww_96_int8.tflite`: a compiler
+/// that drops the others computes a smaller network. KWS and IC have none that are zero.
 const LIVE: [u64; 14] = [8, 16, 32, 32, 64, 60, 107, 57, 30, 19, 19, 27, 32, 22];
 
 /// VWW without the filters that are zero throughout, and without the channels that they would give to the next layer.
@@ -109,18 +110,18 @@ fn extents(text: &str) -> Vec<u64> {
     text.split('x').filter_map(|extent| extent.parse().ok()).collect()
 }
 
-/// The layers of a network that run a kernel.
-fn layers(table: &Table, task: &str) -> Vec<Layer> {
-    let sizes = ElementSizes { a: 1, b: 1, partial: 4, c: 1 };
+/// The layers of a network that run a kernel, with elements of so many bytes.
+fn layers(table: &Table, task: &str, size: u64) -> Vec<Layer> {
+    let sizes = ElementSizes { partial: 4, ..ElementSizes::all(size) };
     let mut layers = Vec::new();
     for row in table.rows.iter().filter(|row| table.get(row, "task") == task && table.get(row, "layer") != "TOTAL") {
         let (input, output) = (extents(table.get(row, "input_shape")), extents(table.get(row, "output_shape")));
         let number = |column| table.number(row, column);
         let stream = |read: u64, flops: u64| {
             Layer::Stream(Stream {
-                read: Bytes(read),
+                read: Bytes(read * size),
                 weights: Bytes::ZERO,
-                written: Bytes(output.iter().product()),
+                written: Bytes(output.iter().product::<u64>() * size),
                 flops: Flops(flops),
                 elements: output.iter().product(),
                 homes: Homes::COLD,
@@ -181,24 +182,32 @@ struct Board {
     cache: u64,
 }
 
-const BOARDS: [Board; 6] = [
+const BOARDS: [Board; 9] = [
     Board { name: "L4R5ZI", core: Mcu::CORTEX_M4, flash: (8.0, 6.0), cache: 0 },
     Board { name: "M467HJ", core: Mcu::CORTEX_M4, flash: (16.0, 8.0), cache: 0 },
     Board { name: "RA6M4", core: Mcu::CORTEX_M33, flash: (16.0, 4.0), cache: 0 },
     Board { name: "nRF5340", core: Mcu::CORTEX_M33, flash: (16.0, 4.0), cache: 0 },
     Board { name: "U585I", core: Mcu::CORTEX_M33, flash: (16.0, 5.0), cache: 0 },
     Board { name: "H7A3ZI", core: Mcu::CORTEX_M7, flash: (16.0, 7.0), cache: 16 << 10 },
+    Board { name: "F746NG", core: Mcu::CORTEX_M7, flash: (32.0, 8.0), cache: 4 << 10 },
+    // Cores in an FPGA, found by the name of the core: weights lie in memory without wait states.
+    Board { name: "D25F", core: Mcu::RV32IMAFC_PACKED, flash: (4.0, 1.0), cache: 0 },
+    Board { name: "D45", core: Mcu { issue_width: 2, ..Mcu::RV32IMAFC_PACKED }, flash: (4.0, 1.0), cache: 0 },
 ];
-const DISCO: Board = Board { name: "F746NG", core: Mcu::CORTEX_M7, flash: (32.0, 8.0), cache: 4 << 10 };
 
 /// Times of a network in ms: ours, one MAC a cycle, a roofline of compulsory bytes.
-fn times(board: &Board, clock: f32, layers: &[Layer]) -> Result<[f32; 3], Error> {
+fn times(board: &Board, clock: f32, layers: &[Layer], precision: Precision) -> Result<[f32; 3], Error> {
     let bus = board.core.bus_bytes as f32;
+    // What the instructions give at most, for the roofline.
+    let rate = match precision {
+        Precision::Int8 => board.core.macs_per_instruction as f32 / board.core.mac_cycles,
+        _ => 1.0,
+    };
     let compute = [ComputeUnit {
         name: "core",
         count: 1,
         clock: Hertz::new(clock)?,
-        macs_per_cycle: PerPrecision::all(None).with(Precision::Int8, Some(MacsPerCycle::new(2.0)?)),
+        macs_per_cycle: PerPrecision::all(None).with(precision, Some(MacsPerCycle::new(rate)?)),
         energy_per_mac: PerPrecision::all(None),
         basis: Basis::Assumed,
     }];
@@ -223,9 +232,9 @@ fn times(board: &Board, clock: f32, layers: &[Layer]) -> Result<[f32; 3], Error>
         tile_utilization: Factor::ONE,
         native_acceleration: true,
     };
-    let modes = [ThermalProfile::new("run", "none", PerPrecision::all(None).with(Precision::Int8, Some(factors)))];
+    let modes = [ThermalProfile::new("run", "none", PerPrecision::all(None).with(precision, Some(factors)))];
     let hardware = Hardware::new(board.name, &compute, &memory, &modes, Seconds::ZERO)?;
-    let machine = Machine::new(&hardware, &modes[0], Precision::Int8)?;
+    let machine = Machine::new(&hardware, &modes[0], precision)?;
     let time = |mapping: &Mapping| {
         let moves = memory.iter().zip(&mapping.traffic).map(|(level, &bytes)| (bytes / level.bandwidth).0);
         let arithmetic = (mapping.compute_cycles / machine.clock).0;
@@ -239,7 +248,7 @@ fn times(board: &Board, clock: f32, layers: &[Layer]) -> Result<[f32; 3], Error>
                 let bytes = Traffic::compulsory(nest)?;
                 let moved = (bytes.b / memory.last().expect("flash").bandwidth).0
                     + (bytes.a.checked_add(bytes.c)? / memory[0].bandwidth).0;
-                [time(&board.core.product(nest, &machine)?), macs / clock, (macs / 2.0 / clock).max(moved)]
+                [time(&board.core.product(nest, &machine)?), macs / clock, (macs / rate / clock).max(moved)]
             }
             Layer::Stream(stream) => {
                 let moved = (stream.read.checked_add(stream.written)? / memory[0].bandwidth).0;
@@ -268,22 +277,30 @@ fn networks_take_what_their_instructions_do() -> Result<(), Error> {
     };
     let mut seen = Vec::new();
     // By group: errors in percent of ours, one MAC a cycle, roofline.
-    let mut groups: [(&str, Vec<[f32; 3]>); 3] =
-        [("on CMSIS-NN", vec![]), ("first reference, older kernels", vec![]), ("kernels of their own", vec![])];
+    let mut groups: [(&str, Vec<[f32; 3]>); 5] = [
+        ("on CMSIS-NN", vec![]),
+        ("first reference, older kernels", vec![]),
+        ("kernels of their own", vec![]),
+        ("floats", vec![]),
+        ("RISC-V with packed bytes", vec![]),
+    ];
     println!("{:8} {:26} {:3}  measured     ours ratio | 1 MAC/cycle ratio | roofline ratio", "board", "stack", "net");
     for row in &results.rows {
         let get = |column| results.get(row, column);
-        if get("division") != "closed" || get("has_accelerator") != "0" || !get("model_precision").starts_with("int8") {
+        if get("division") != "closed" || get("has_accelerator") != "0" {
             continue;
         }
-        let Some(board) = BOARDS.iter().chain([&DISCO]).find(|board| get("board").contains(board.name)) else {
-            continue;
-        };
+        let (precision, size) =
+            if get("model_precision").starts_with("int8") { (Precision::Int8, 1) } else { (Precision::Fp32, 4) };
+        let named = |board: &&Board| get("board").contains(board.name) || get("core").ends_with(board.name);
+        let Some(board) = BOARDS.iter().find(named) else { continue };
         let (framework, system) = (get("framework"), get("system").to_lowercase().replace('-', "_"));
         let cmsis = system.contains("cmsis_nn") || framework == "ONNC" || framework == "tflite-micro";
-        let group = match framework {
+        let group = match get("submitter") {
+            "Andes" => 4,
+            _ if precision == Precision::Fp32 => 3,
             _ if cmsis => 0,
-            _ if get("submitter") == "reference" => 1,
+            "reference" => 1,
             _ => 2,
         };
         let stack = format!("{framework:.20} {}", if system.contains("zephyr") { "zephyr" } else { get("version") });
@@ -298,7 +315,7 @@ fn networks_take_what_their_instructions_do() -> Result<(), Error> {
         let (Ok(clock), Ok(measured)) = (get("clock_mhz").parse::<f32>(), get("latency_ms").parse::<f32>()) else {
             continue;
         };
-        let predicted = times(board, clock * 1e6, &layers(&macs, get("benchmark")))?;
+        let predicted = times(board, clock * 1e6, &layers(&macs, get("benchmark"), size), precision)?;
         let [ours, plain, roof] = predicted.map(|time| time / measured);
         println!(
             "{:8} {stack:26} {:3} {measured:9.2} {:8.2} {ours:5.2} | {:11.2} {plain:5.2} | {:8.2} {roof:5.2}",
@@ -309,7 +326,8 @@ fn networks_take_what_their_instructions_do() -> Result<(), Error> {
             predicted[2],
         );
         if get("benchmark") == "VWW" {
-            let [small, ..] = times(board, clock * 1e6, &without_zeros(layers(&macs, "VWW")))?;
+            let live = without_zeros(layers(&macs, "VWW", size));
+            let [small, ..] = times(board, clock * 1e6, &live, precision)?;
             println!("{:8} {:26}     without zero filters {small:.2} {:5.2}", "", "", small / measured);
         }
         groups[group].1.push([ours, plain, roof].map(|ratio| 100.0 * (ratio - 1.0).abs()));
