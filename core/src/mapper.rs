@@ -17,6 +17,7 @@ pub mod gpu;
 pub mod lanes;
 mod levels;
 mod losses;
+pub mod mcu;
 pub mod npu;
 #[cfg(test)]
 mod npu_toy;

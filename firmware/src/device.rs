@@ -7,7 +7,9 @@
 //! fits in SRAM are read at the SRAM's bandwidth, though they lie in flash.
 
 use derate_core::Error;
-use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
+use derate_core::hardware::{
+    Basis, ComputeUnit, Filling, Hardware, Holds, MemoryLevel, PrecisionFactors, ThermalProfile,
+};
 use derate_core::shape::{PerPrecision, Precision};
 use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds};
 
@@ -20,21 +22,40 @@ pub static CORTEX_M4F: Hardware<'static> = valid(Hardware::new("stm32l4r5", &COM
 /// Time of an interpreter's step from one op to the next, in seconds: 240 cycles. Assumed; a timing loop on a board settles it.
 const DISPATCH: Seconds = Seconds(2e-6);
 
-const COMPUTE: [ComputeUnit<'static>; 1] = [ComputeUnit {
-    name: "FPU",
-    count: 1,
-    clock: valid(Hertz::new(CLOCK)),
-    // TRM: VMUL.F32 and VADD.F32 take 1 cycle each, VMLA.F32 and VFMA.F32 take 3; the pair is the fastest MAC.
-    macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(valid(MacsPerCycle::new(0.5)))),
-    energy_per_mac: PerPrecision::all(None),
-    basis: Basis::Spec,
-}];
+const COMPUTE: [ComputeUnit<'static>; 2] = [
+    ComputeUnit {
+        name: "FPU",
+        count: 1,
+        clock: valid(Hertz::new(CLOCK)),
+        // TRM: VMUL.F32 and VADD.F32 take 1 cycle each, VMLA.F32 and VFMA.F32 take 3; the pair is the fastest MAC.
+        macs_per_cycle: PerPrecision::all(None).with(Precision::Fp32, Some(valid(MacsPerCycle::new(0.5)))),
+        energy_per_mac: PerPrecision::all(None),
+        basis: Basis::Spec,
+    },
+    ComputeUnit {
+        name: "SMLAD",
+        count: 1,
+        clock: valid(Hertz::new(CLOCK)),
+        // Assumed: SMLAD multiplies two pairs of 16 bits and adds them in a cycle, like MLA.
+        macs_per_cycle: PerPrecision::all(None).with(Precision::Int8, Some(valid(MacsPerCycle::new(2.0)))),
+        energy_per_mac: PerPrecision::all(None),
+        basis: Basis::Assumed,
+    },
+];
 
 const MEMORY: [MemoryLevel<'static>; 2] = [
     // DS12023: 640 Kbytes, at the core's clock without wait states, over a bus of 32 bits.
-    MemoryLevel::new("SRAM", Bytes(640 << 10), valid(BytesPerSecond::new(4.0 * CLOCK)), Basis::Spec),
+    MemoryLevel {
+        filling: Filling::Scratchpad,
+        holds: Holds::Activations,
+        ..MemoryLevel::new("SRAM", Bytes(640 << 10), valid(BytesPerSecond::new(4.0 * CLOCK)), Basis::Spec)
+    },
     // DS12023: 2 Mbytes. Assumed: lines of 64 bits, each after 5 wait states; prefetch and data cache left out.
-    MemoryLevel::new("flash", Bytes(2 << 20), valid(BytesPerSecond::new(8.0 * CLOCK / 6.0)), Basis::Assumed),
+    MemoryLevel {
+        filling: Filling::Scratchpad,
+        holds: Holds::Weights,
+        ..MemoryLevel::new("flash", Bytes(2 << 20), valid(BytesPerSecond::new(8.0 * CLOCK / 6.0)), Basis::Assumed)
+    },
 ];
 
 const PROFILES: [ThermalProfile<'static>; 1] =

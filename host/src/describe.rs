@@ -92,6 +92,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
         npu: None,
         dpu: None,
         cgra: None,
+        mcu: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu

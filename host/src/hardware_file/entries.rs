@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::check::check;
 use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
 use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
+use super::mapper_mcu::McuEntry;
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -110,6 +111,9 @@ pub struct HardwareFile {
     /// Processing elements of a reconfigurable array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgra: Option<CgraEntry>,
+    /// How inner loops run on it, where it is a microcontroller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcu: Option<McuEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

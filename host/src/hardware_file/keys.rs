@@ -158,6 +158,7 @@ pub(super) const ROOT: Fields = Fields {
         ),
         optional("dpu", Node::Table(&DPU), "Parallelism of a dataflow processor."),
         optional("cgra", Node::Table(&CGRA), "Processing elements of a reconfigurable array."),
+        optional("mcu", Node::Table(&super::mapper_mcu::MCU), "How inner loops run on a microcontroller core."),
         required("thermal_profile", Node::List(&THERMAL_PROFILE), "Power modes, the default one first."),
     ],
     by_precision: None,

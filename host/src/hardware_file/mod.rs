@@ -21,6 +21,7 @@ mod json_schema;
 mod keys;
 mod mapper_systolic;
 mod mapper_npu;
+mod mapper_mcu;
 mod parts;
 mod problem;
 mod rules;
@@ -36,6 +37,7 @@ pub use files::write_atomic;
 pub use json_schema::json_schema;
 pub use mapper_systolic::{SystolicEntry, TileFabricEntry};
 pub use mapper_npu::{CgraEntry, DepthwiseEntry, DpuEntry, NpuEntry};
+pub use mapper_mcu::McuEntry;
 pub use parts::HardwareParts;
 pub use problem::{Problem, ProblemKind, SpecError};
 

@@ -6,6 +6,7 @@ use derate_core::hardware::{Basis, Filling, Holds};
 use toml_edit::Value;
 
 use super::entries::{ComputeEntry, FactorsEntry, HardwareFile, MemoryEntry, Number, Provenance, ThermalEntry};
+use super::mapper_mcu::McuEntry;
 
 const HEADER: &str = "\
 # What a device can do, in Hz, bytes, bytes per second, seconds and watts; a MAC is two FLOPs.
@@ -29,6 +30,7 @@ impl HardwareFile {
             npu,
             dpu,
             cgra,
+            mcu,
             thermal_profile,
         } = self;
         let mut out = Lines(HEADER.to_owned());
@@ -61,6 +63,9 @@ impl HardwareFile {
         }
         if let Some(entry) = cgra {
             out.cgra(entry);
+        }
+        if let Some(mcu) = mcu {
+            out.mcu(mcu);
         }
         for profile in thermal_profile {
             out.thermal_profile(profile);
@@ -144,6 +149,35 @@ impl Lines {
         if let Some(energy) = pj_per_byte {
             self.number("pj_per_byte", energy, float);
         }
+    }
+
+    fn mcu(&mut self, entry: &McuEntry) {
+        let McuEntry {
+            macs_per_instruction,
+            mac_cycles,
+            issue_width,
+            bus_bytes,
+            load_cycles,
+            branch_cycles,
+            pointer_cycles,
+            registers,
+            requantize_cycles,
+            fp32_mac_cycles,
+            overlapped,
+        } = entry;
+        self.table("[mcu]");
+        let count = |count: u32| integer(u64::from(count));
+        self.number("macs_per_instruction", macs_per_instruction, count);
+        self.number("mac_cycles", mac_cycles, float);
+        self.number("issue_width", issue_width, count);
+        self.number("bus_bytes", bus_bytes, count);
+        self.number("load_cycles", load_cycles, float);
+        self.number("branch_cycles", branch_cycles, float);
+        self.number("pointer_cycles", pointer_cycles, float);
+        self.number("registers", registers, count);
+        self.number("requantize_cycles", requantize_cycles, float);
+        self.number("fp32_mac_cycles", fp32_mac_cycles, float);
+        self.key("overlapped", overlapped);
     }
 
     fn thermal_profile(&mut self, profile: &ThermalEntry) {
