@@ -38,6 +38,28 @@ struct Flow {
     of: fn(&Traffic) -> Bytes,
 }
 
+/// The level that serves an operand to the array.
+#[derive(Clone, Copy)]
+pub(super) struct Feed {
+    /// Its index.
+    pub(super) level: usize,
+    /// Its bandwidth in bytes per second.
+    pub(super) bandwidth: f32,
+}
+
+/// The levels that serve A and B to the array: the innermost ones that hold them.
+pub(super) fn feeds(nest: &LoopNest, machine: &Machine<'_>) -> [Feed; 2] {
+    let levels = levels(machine);
+    let last = levels.len().saturating_sub(1);
+    let [a, b, _] = homes(nest, last);
+    [(a, false), (b, nest.weighted)].map(|(home, weights)| {
+        let inner = levels.iter().enumerate().find(|&(number, level)| number >= home || holds(level, weights));
+        // A device has a level.
+        let (level, bandwidth) = inner.map_or((0, f32::MAX), |(number, level)| (number, level.bandwidth.get()));
+        Feed { level, bandwidth }
+    })
+}
+
 /// The memory levels that a mapping tells apart: the first [`MAX_LEVELS`], of which the last is the backing store.
 fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
     let memory = machine.hardware.memory();
@@ -51,9 +73,7 @@ fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
 pub(super) fn nest(nest: &LoopNest, machine: &Machine<'_>, array: Traffic, stored: f32) -> Result<Moved, Error> {
     let levels = levels(machine);
     let last = levels.len().saturating_sub(1);
-    // What is no weight lies with the activations.
-    let b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
-    let [a, b, c] = [nest.homes.input, b, nest.homes.output].map(|home| usize::from(home).min(last));
+    let [a, b, c] = homes(nest, last);
     let flows = [
         Flow { weights: false, home: a, of: |traffic| traffic.a },
         Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
@@ -118,7 +138,10 @@ fn tiles_for(
         capacity: level.instance_capacity(),
         double_buffered: level.filling == Filling::Scratchpad,
     };
-    let buffers: heapless::Vec<Buffer, MAX_LEVELS> = levels.iter().take(MAX_LEVELS).map(buffer).collect();
+    let mut buffers: heapless::Vec<Buffer, MAX_LEVELS> = heapless::Vec::new();
+    for level in levels {
+        buffers.push(buffer(level)).ok();
+    }
     let mut rest = buffers.as_slice();
     let mut tiled = heapless::Vec::new();
     while let [_, outer @ ..] = rest {
@@ -191,6 +214,12 @@ pub(super) fn stream_mapping(
         setup: Cycles(setup_cycles) / machine.clock,
         overlapped: true,
     })
+}
+
+/// Levels of A, B and C, the last one where they lie beyond it. What is no weight lies with the activations.
+fn homes(nest: &LoopNest, last: usize) -> [usize; 3] {
+    let Homes { input, weights, output } = nest.homes;
+    [input, if nest.weighted { weights } else { input }, output].map(|home| usize::from(home).min(last))
 }
 
 fn holds(level: &MemoryLevel<'_>, weights: bool) -> bool {

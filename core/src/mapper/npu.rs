@@ -10,8 +10,9 @@
 //! Weights are decoded once for each block of positions. Several units share the tiles of channels or those of positions,
 //! whichever takes fewer cycles.
 //!
-//! At level 0 the unit reads the input once for each block of channels, weights once for each block of positions, and writes
-//! results once; beyond it see the equations of `flows.rs`. What feeds the lanes each cycle is part of the unit, not a level.
+//! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. A block
+//! has at least the positions that hide the decoding; beside that its shape is the one that moves both in the least time from the levels
+//! that serve them: flash that alone holds the weights asks for wide blocks. That is the traffic of the array, at level 0 mostly; beyond it see the equations of `flows.rs`. What feeds the lanes each cycle is part of the unit, not a level.
 //!
 //! Leaves out: rows of the input that blocks share, and bursts shorter than a memory wants.
 //!
@@ -25,7 +26,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows;
+use super::flows::{self, Feed};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
 
 /// The geometry of a neural processor.
@@ -98,20 +99,45 @@ impl Npu {
         }
     }
 
-    /// Blocks of some of the tiles: as many positions as hide the decoding, then as many channels that share their input as fit,
-    /// then more positions.
-    fn blocks(&self, cut: &Tiles, positions: u64, channels: u64, decoding: u64) -> Blocks {
-        let held = self.accumulators.map_or(u64::MAX, |sums| tiles(sums.max(1), cut.results));
-        let hiding = tiles(decoding, cut.step_cycles).clamp(1, positions.max(1)).min(held);
-        let deep = held.checked_div(hiding).unwrap_or(1).clamp(1, channels.min(cut.sharing).max(1));
-        let wide = held.checked_div(deep).unwrap_or(1).clamp(1, positions.max(1));
+    /// Tiles that the accumulators hold, at least one.
+    fn held(&self, cut: &Tiles) -> u64 {
+        self.accumulators.map_or(u64::MAX, |sums| tiles(sums.max(1), cut.results))
+    }
+
+    /// Most tiles of channels in a block: those that share their input and leave room for as many positions as hide the decoding.
+    fn deepest(&self, cut: &Tiles, positions: u64, channels: u64, decoding: u64) -> u64 {
+        let hiding = tiles(decoding, cut.step_cycles).min(positions).max(1);
+        self.held(cut).checked_div(hiding).unwrap_or(1).min(channels.min(cut.sharing)).max(1)
+    }
+
+    /// Blocks of so many tiles of channels, and of as many positions as the accumulators then hold.
+    fn blocks(&self, cut: &Tiles, positions: u64, deep: u64) -> Blocks {
+        let wide = self.held(cut).checked_div(deep).unwrap_or(1).min(positions).max(1);
         Blocks { positions: tiles(positions, wide), channels: tiles(cut.sharing, deep) }
+    }
+
+    /// The blocks that move input and weights in the least time, depths halved from the deepest on; of equals the deeper.
+    fn shape(&self, cut: &Tiles, decoding: u64, once: &Traffic, feeds: &[Feed; 2]) -> Blocks {
+        let [input, weights] = feeds;
+        let mut deep = self.deepest(cut, cut.positions, cut.channels, decoding);
+        let mut best: Option<(f32, Blocks)> = None;
+        while deep > 0 {
+            let blocks = self.blocks(cut, cut.positions, deep);
+            let a = once.a.as_f32() * to_f32(blocks.channels) / input.bandwidth;
+            let b = once.b.as_f32() * self.stored_weights * to_f32(blocks.positions) / weights.bandwidth;
+            let time = if input.level == weights.level { a + b } else { a.max(b) };
+            if best.is_none_or(|(least, _)| time < least) {
+                best = Some((time, blocks));
+            }
+            deep = deep.checked_div(2).unwrap_or(0);
+        }
+        best.map_or_else(|| self.blocks(cut, cut.positions, 1), |(_, blocks)| blocks)
     }
 
     /// Cycles of some of the tiles on one unit, with `results` that leave.
     fn cost(&self, cut: &Tiles, [positions, channels]: [u64; 2], results: f32, decoding: u64) -> Result<Cost, Error> {
         let share = cut.cycles(positions, channels)?;
-        let blocks = self.blocks(cut, positions, channels, decoding);
+        let blocks = self.blocks(cut, positions, self.deepest(cut, positions, channels, decoding));
         let decoded = share.max(product([channels, cut.steps, blocks.positions, decoding])?);
         let output = results / self.output.unwrap_or(f32::INFINITY);
         let sums = to_f32(product([positions, channels, cut.results])?);
@@ -127,6 +153,7 @@ impl Mapper for Npu {
         let units = u64::from(machine.unit.count.max(1));
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
         let once = Traffic::compulsory(nest)?;
+        let feeds = flows::feeds(nest, machine);
         let (mut a, mut b) = (0, 0);
         let (mut padded, mut edges, mut waves, mut decoded, mut issued, mut total) = (0.0, 0.0, 0.0, 0.0, 0.0, 0_u64);
         for sums in Sums::of(nest)? {
@@ -147,7 +174,7 @@ impl Mapper for Npu {
             decoded += to_f32(cost.decoded) * runs;
             issued += to_f32(cost.issued) * runs;
             total = total.checked_add(product([cost.total, sums.runs])?).ok_or(Error::CountOverflow)?;
-            let blocks = self.blocks(&cut, cut.positions, cut.channels, decoding);
+            let blocks = self.shape(&cut, decoding, &once, &feeds);
             a = blocks.channels.max(a);
             b = blocks.positions.max(b);
         }
@@ -248,6 +275,32 @@ mod tests {
         // One block: input, weights and results once.
         assert_eq!(mapping.traffic[0], Bytes(49 * 16 + 16 * 16 * 9 + 49 * 16));
         Ok(())
+    }
+
+    #[test]
+    fn weights_that_come_from_slow_memory_ask_for_wide_blocks() -> Result<(), Error> {
+        use crate::hardware::Holds;
+        use crate::nest::Homes;
+        // 64 → 64 channels, 1 × 1 on 125 positions: 63 · 8 tiles, 96 of them held; 8 positions hide the decoding.
+        let nest = linear([125, 64, 64]);
+        Toy::new(128.0).with(|machine| {
+            // Both from the scratchpad: 8 deep, 12 wide: 6 times 4096 weights and 8000 inputs are 32 576; 4 deep, 24 wide: 3 times
+            // 4096 and 2 times 8000: 28 288; 2 deep, 48 wide: 2 times 4096 and 4 times 8000. And 8000 results.
+            let mapping = U55_128.product(&nest, machine)?;
+            assert_eq!(mapping.traffic[0], Bytes(28_288 + 8000));
+            Ok(())
+        })?;
+        // Weights straight from the backing store, as fast as the scratchpad: 4 deep take max(16 000, 12 288).
+        let nest = LoopNest { homes: Homes { weights: 1, ..INSIDE }, ..nest };
+        Toy { holds: [Holds::Activations, Holds::All], ..Toy::new(128.0) }.with(|machine| {
+            assert_eq!(U55_128.product(&nest, machine)?.traffic[..2], [Bytes(16_000 + 8000), Bytes(12_288)]);
+            Ok(())
+        })?;
+        // And a sixteenth as fast: 1 deep, 63 wide reads them once.
+        Toy { holds: [Holds::Activations, Holds::All], slower: 16.0, ..Toy::new(128.0) }.with(|machine| {
+            assert_eq!(U55_128.product(&nest, machine)?.traffic[..2], [Bytes(64_000 + 8000), Bytes(4096)]);
+            Ok(())
+        })
     }
 
     #[test]

@@ -17,12 +17,14 @@ pub(super) struct Toy {
     pub(super) macs_per_cycle: f32,
     pub(super) holds: [Holds; 2],
     pub(super) capacity: u64,
+    /// How many times as fast the scratchpad is.
+    pub(super) slower: f32,
 }
 
 impl Toy {
     /// One unit, a scratchpad of 1 MiB.
     pub(super) const fn new(macs_per_cycle: f32) -> Self {
-        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2], capacity: 1 << 20 }
+        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2], capacity: 1 << 20, slower: 1.0 }
     }
 
     pub(super) fn with<R>(self, body: impl FnOnce(&Machine<'_>) -> Result<R, Error>) -> Result<R, Error> {
@@ -35,12 +37,12 @@ impl Toy {
             energy_per_mac: PerPrecision::all(None),
             basis: Basis::Spec,
         }];
-        let level = |name, capacity, holds| -> Result<MemoryLevel<'_>, Error> {
-            let level = MemoryLevel::new(name, Bytes(capacity), BytesPerSecond::new(1e9)?, Basis::Spec);
+        let level = |name, capacity, holds, bandwidth| -> Result<MemoryLevel<'_>, Error> {
+            let level = MemoryLevel::new(name, Bytes(capacity), BytesPerSecond::new(bandwidth)?, Basis::Spec);
             Ok(MemoryLevel { holds, filling: Filling::Scratchpad, ..level })
         };
         let [inner, outer] = self.holds;
-        let memory = [level("SRAM", self.capacity, inner)?, level("DRAM", 1 << 30, outer)?];
+        let memory = [level("SRAM", self.capacity, inner, 1e9)?, level("DRAM", 1 << 30, outer, 1e9 / self.slower)?];
         let profiles = [ThermalProfile::new("default", "passive", PerPrecision::all(None))];
         let hardware = Hardware::new("toy", &compute, &memory, &profiles, Seconds::ZERO)?;
         let profile = profiles.first().ok_or(Error::NoThermalProfile)?;
