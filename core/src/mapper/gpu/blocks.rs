@@ -187,6 +187,12 @@ impl Plan {
     }
 }
 
+/// These sizes, those below four bytes as four.
+fn four(sizes: ElementSizes) -> ElementSizes {
+    let ElementSizes { a, b, partial, c } = sizes;
+    ElementSizes { a: a.max(4), b: b.max(4), partial: partial.max(4), c }
+}
+
 /// The smallest multiple of a number that is not below another.
 fn round_up(number: u64, multiple: u64) -> Result<u64, Error> {
     number.checked_next_multiple_of(multiple.max(1)).ok_or(Error::CountOverflow)
@@ -216,6 +222,8 @@ impl Multiprocessor {
     }
 
     /// Area from which tiles count as large: this one, or that of the largest tile that a multiprocessor holds.
+    ///
+    /// Told by what elements of at least four bytes take: which tiles are tried does not depend on narrower ones.
     fn large(&self, area: u64, takes: impl Fn(&Block) -> Result<Takes, Error>) -> Result<u64, Error> {
         let mut largest = 0;
         for block in self.blocks() {
@@ -235,33 +243,39 @@ impl Multiprocessor {
             .min(fits(self.threads, takes.warps.saturating_mul(WARP)))
     }
 
+    /// Elements along k of a slice, and their bytes: whole instructions of the wider operand.
+    fn slice(&self, sizes: ElementSizes) -> Result<[u64; 2], Error> {
+        let widest = sizes.a.max(sizes.b).max(1);
+        let [_, _, depth] = self.matrix;
+        Ok([round_up(SLICE.checked_div(widest).unwrap_or(1).max(1), depth)?, widest])
+    }
+
     /// The best plan of a product; `None` where no tile fits a multiprocessor.
     pub(super) fn product(&self, gemm: Gemm, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
         let Gemm { m, n, k, groups } = gemm;
-        let widest = sizes.a.max(sizes.b).max(1);
         let [_, _, depth] = self.matrix;
-        let slice = round_up(SLICE.checked_div(widest).unwrap_or(1).max(1), depth)?;
+        let [slice, widest] = self.slice(sizes)?;
         // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
-        let fragments = |block: &Block, k: u64| {
+        let fragments = |block: &Block, bytes: u64| {
             let Block { rows, columns, warps: [down, across] } = *block;
-            product([rows.saturating_mul(across).saturating_add(columns.saturating_mul(down)), k, widest])
+            product([rows.saturating_mul(across).saturating_add(columns.saturating_mul(down)), bytes])
         };
         // Slices of A and B; sums, and two fragments of each warp.
-        let takes = |block: &Block| -> Result<Takes, Error> {
+        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
             let Block { rows, columns, warps: [down, across] } = *block;
-            let edges = rows.saturating_add(columns);
+            let [slice, widest] = self.slice(sizes)?;
             let sums = product([rows, columns, sizes.partial])?;
             Ok(Takes {
-                shared: product([BUFFERS, edges, slice, widest])?,
-                registers: product([BUFFERS, fragments(block, depth)?])?.saturating_add(sums),
+                shared: product([BUFFERS, rows.saturating_add(columns), slice, widest])?,
+                registers: product([BUFFERS, fragments(block, product([depth, widest])?)?])?.saturating_add(sums),
                 warps: down.saturating_mul(across),
             })
         };
-        let large = self.large(LARGE.0, takes)?;
+        let large = self.large(LARGE.0, |block| takes(block, four(sizes)))?;
         let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let takes = takes(&block)?;
+            let takes = takes(&block, sizes)?;
             let tiles = [m.div_ceil(block.rows), n.div_ceil(block.columns)];
             let all = product([product(tiles)?, groups])?;
             let traffic = tiled(gemm, sizes, tiles, block.warps)?;
@@ -273,7 +287,7 @@ impl Multiprocessor {
                     blocks: product([all, parts])?,
                     slices: k.div_ceil(parts).div_ceil(slice),
                     slice: product([block.area(), slice])?,
-                    loads: fragments(&block, slice)?,
+                    loads: fragments(&block, product([slice, widest])?)?,
                     edge: product([all, block.area(), k])?,
                     parts: if parts > 1 { product([2, parts, groups, m, n, sizes.partial])? } else { 0 },
                 };
@@ -292,7 +306,7 @@ impl Multiprocessor {
         let depths = sum(d, d_v)?;
         let padded = sum(round_up(d, depth)?, round_up(d_v, wide)?)?;
         // Queries, and slices of keys and values; scores and sums.
-        let takes = |block: &Block| -> Result<Takes, Error> {
+        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
             let Block { rows, columns, warps: [down, across] } = *block;
             Ok(Takes {
                 shared: sum(product([rows, d, sizes.a])?, product([BUFFERS, columns, depths, sizes.b])?)?,
@@ -300,11 +314,11 @@ impl Multiprocessor {
                 warps: down.saturating_mul(across),
             })
         };
-        let large = self.large(LARGE.1, takes)?;
+        let large = self.large(LARGE.1, |block| takes(block, four(sizes)))?;
         let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let takes = takes(&block)?;
+            let takes = takes(&block, sizes)?;
             let (down, across) = (m.div_ceil(block.rows), n.div_ceil(block.columns));
             let reuses = block.area() >= large || m <= block.rows;
             let b = product([groups, n, depths, sizes.b, down])?;
