@@ -8,6 +8,7 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::check;
+use super::mapper_cpu_gpu::{CpuEntry, GpuEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -93,6 +94,12 @@ pub struct HardwareFile {
     pub memory: Vec<MemoryEntry>,
     /// Times that the runtime adds.
     pub overhead: OverheadEntry,
+    /// The vector unit of its cores, of a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuEntry>,
+    /// Its multiprocessors, of a graphics processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

@@ -97,10 +97,10 @@ const FILLINGS: &[&str] = &["cache", "scratchpad"];
 const HOLDS: &[&str] = &["all", "weights", "activations"];
 
 const U16: Range = Range::Integer(0xffff);
-const U32: Range = Range::Integer(0xffff_ffff);
-const U63: Range = Range::Integer(i64::MAX);
+pub(super) const U32: Range = Range::Integer(0xffff_ffff);
+pub(super) const U63: Range = Range::Integer(i64::MAX);
 
-const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
+pub(super) const fn required(name: &'static str, node: Node, doc: &'static str) -> Key {
     Key { name, required: true, node, doc }
 }
 
@@ -132,6 +132,8 @@ pub(super) const ROOT: Fields = Fields {
         required("compute", Node::List(&COMPUTE), "Identical compute units, such as the vector units of all cores."),
         required("memory", Node::List(&MEMORY), "Memory levels, from the smallest to the backing store."),
         required("overhead", Node::Table(&OVERHEAD), "Times that the runtime adds to the work."),
+        optional("cpu", Node::Table(&super::mapper_cpu_gpu::CPU), "The vector unit of each core of a processor."),
+        optional("gpu", Node::Table(&super::mapper_cpu_gpu::GPU), "Each multiprocessor of a graphics processor."),
         required("thermal_profile", Node::List(&THERMAL_PROFILE), "Power modes, the default one first."),
     ],
     by_precision: None,

@@ -19,6 +19,7 @@ mod entries;
 mod files;
 mod json_schema;
 mod keys;
+mod mapper_cpu_gpu;
 mod parts;
 mod problem;
 mod rules;
@@ -32,6 +33,7 @@ pub use entries::{
 };
 pub use files::write_atomic;
 pub use json_schema::json_schema;
+pub use mapper_cpu_gpu::{CpuEntry, GpuEntry};
 pub use parts::HardwareParts;
 pub use problem::{Problem, ProblemKind, SpecError};
 

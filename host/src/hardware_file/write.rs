@@ -16,7 +16,7 @@ impl HardwareFile {
     /// The description as TOML, with a comment at the top, every key in the order of the format. Parses to an equal one.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { schema, name, kind, description, compute, memory, overhead, thermal_profile } = self;
+        let Self { schema, name, kind, description, compute, memory, overhead, cpu, gpu, thermal_profile } = self;
         let mut out = Lines(HEADER.to_owned());
         out.key("schema", schema);
         out.key("name", text(name));
@@ -30,6 +30,21 @@ impl HardwareFile {
         }
         out.table("[overhead]");
         out.number("dispatch_s", &overhead.dispatch_s, float);
+        let count = |count: u32| integer(u64::from(count));
+        if let Some(cpu) = cpu {
+            out.table("[cpu]");
+            for (key, number) in cpu.numbers() {
+                out.number(key, number, count);
+            }
+        }
+        if let Some(gpu) = gpu {
+            out.table("[gpu]");
+            for (key, number) in gpu.numbers() {
+                out.number(key, number, count);
+            }
+            out.number("registers_bytes", &gpu.registers_bytes, integer);
+            out.number("launch_s", &gpu.launch_s, float);
+        }
         for profile in thermal_profile {
             out.thermal_profile(profile);
         }

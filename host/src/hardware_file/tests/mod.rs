@@ -3,6 +3,7 @@
 mod checks;
 mod edits;
 mod files;
+mod mapper_cpu_gpu;
 mod mutations;
 mod reads;
 
