@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use derate_core::hardware::{Basis, Filling, Holds};
 use derate_core::shape::Precision;
 
-use crate::detect::{CacheKind, DetectedCpu, Measured, MemoryLevel};
+use crate::detect::{CacheKind, DetectedCpu, Measured, MemoryLevel, SimdLevel};
 use crate::digits::significant;
 use crate::hardware_file::{
-    ComputeEntry, DeviceKind, FactorsEntry, HardwareFile, MemoryEntry, Number, OverheadEntry, SCHEMA, ThermalEntry,
+    ComputeEntry, CpuEntry, DeviceKind, FactorsEntry, HardwareFile, MemoryEntry, Number, OverheadEntry, SCHEMA,
+    ThermalEntry,
 };
 
 /// Share of its roofs that software is taken to reach before any calibration.
@@ -16,6 +17,9 @@ const ASSUMED_FACTOR: f64 = 0.7;
 
 /// Dispatch of an op by an eager runtime called from native code, before any calibration, in seconds; an interpreter adds to it.
 const ASSUMED_DISPATCH_S: f64 = 1e-6;
+
+/// Cycles of a fused multiply-add: 4 on most cores of the last ten years, 5 on some before.
+const ASSUMED_FMA_LATENCY: u32 = 4;
 
 /// Least size of a main memory that the system does not tell, in bytes.
 const ASSUMED_DRAM: u64 = 1 << 30;
@@ -62,6 +66,7 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
     if macs_per_cycle.is_empty() {
         return Err(DescribeError::NoPeak);
     }
+    let vector_unit = vector_unit(cpu.isa.simd_level(), macs_per_cycle.get(&Precision::Fp32));
     let factors = macs_per_cycle.keys().map(|&precision| (precision, assumed_factors())).collect();
     let model = cpu.identity.model_name.clone().unwrap_or_else(|| "unknown CPU".to_owned());
     let (memory, left_out) = growing(memory(cpu, cores));
@@ -93,6 +98,8 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
         dpu: None,
         cgra: None,
         mcu: None,
+        cpu: vector_unit,
+        gpu: None,
         thermal_profile: vec![ThermalEntry {
             name: "default".to_owned(),
             tdp_watts: cpu
@@ -106,6 +113,42 @@ pub fn describe(cpu: &DetectedCpu) -> Result<HardwareFile, DescribeError> {
             cooling_solution: "unknown".to_owned(),
             factors,
         }],
+    })
+}
+
+/// The vector unit of a core with these instructions and this peak; `None` where its vectors are not known.
+///
+/// ```text
+/// fma_ports = fp32 MACs a cycle / lanes, rounded, at least 1          lanes = vector_bytes / 4
+/// ```
+/// **Source**: Intel SDM volume 1, sections 14.1 (AVX2) and 15.1 (AVX-512), chapter 10 (SSE2); Arm Architecture Reference Manual
+/// for A-profile, registers V0 to V31.
+fn vector_unit(level: SimdLevel, fp32: Option<&Number>) -> Option<CpuEntry> {
+    let (bytes, registers, source) = match level {
+        SimdLevel::Avx512 => (64, 32, "ZMM0 to ZMM31: Intel SDM volume 1, section 15.1"),
+        SimdLevel::Avx2Fma => (32, 16, "YMM0 to YMM15: Intel SDM volume 1, section 14.1"),
+        SimdLevel::Sse2 => (16, 16, "XMM0 to XMM15: Intel SDM volume 1, chapter 10"),
+        SimdLevel::Portable if cfg!(target_arch = "aarch64") => {
+            (16, 32, "V0 to V31: Arm Architecture Reference Manual for A-profile")
+        }
+        SimdLevel::Portable => return None,
+    };
+    let rate = fp32?;
+    let ports = (rate.value / f64::from(bytes / 4)).round().max(1.0);
+    Some(CpuEntry {
+        vector_bytes: Number::new(bytes, Basis::Spec, source),
+        // At most the MACs of a cycle, far below 2^32.
+        fma_ports: Number::new(
+            ports as u32,
+            rate.basis,
+            format!("{} fp32 MACs a cycle / {} lanes, rounded", rate.value, bytes / 4),
+        ),
+        fma_latency_cycles: Number::new(
+            ASSUMED_FMA_LATENCY,
+            Basis::Assumed,
+            "that of most cores of the last ten years; not measured",
+        ),
+        vector_registers: Number::new(registers, Basis::Spec, source),
     })
 }
 
@@ -346,5 +389,22 @@ mod tests {
         let capacity = &file.memory.last().expect("a level").capacity_bytes;
         assert_eq!((capacity.value, capacity.basis), (1 << 30, Basis::Assumed));
         assert!(capacity.source.contains("does not tell"), "{}", capacity.source);
+    }
+
+    #[test]
+    fn a_vector_unit_follows_from_the_instructions_and_the_peak() {
+        // 192 GFLOP/s at 3 GHz are 32 MACs a cycle: two ports of 16 lanes, or four of 8.
+        let unit = |isa| describe(&DetectedCpu { isa, ..server() }).expect("a description").cpu;
+        let numbers = |isa| {
+            let mapper = unit(isa).expect("a vector unit").mapper();
+            (mapper.vector_bytes, mapper.fma_ports, mapper.fma_latency_cycles, mapper.vector_registers)
+        };
+        assert_eq!(numbers(Isa { avx512f: true, avx2_fma: true, ..Isa::default() }), (64, 2, 4, 32));
+        assert_eq!(numbers(Isa { avx2_fma: true, ..Isa::default() }), (32, 4, 4, 16));
+        assert_eq!(numbers(Isa { sse2: true, ..Isa::default() }), (16, 8, 4, 16));
+        assert_eq!(unit(Isa::default()).is_some(), cfg!(target_arch = "aarch64"));
+        let file = describe(&DetectedCpu { isa: Isa { avx2_fma: true, ..Isa::default() }, ..server() });
+        let file = file.expect("a description");
+        assert_eq!(HardwareFile::parse(&file.to_toml(), "server.toml").expect("valid"), file);
     }
 }

@@ -43,7 +43,7 @@ pub struct Cpu {
     pub fma_ports: u32,
     /// Cycles from the start of a multiply-add until its sum can be added to, at least 1.
     pub fma_latency_cycles: u32,
-    /// Vector registers, at least 3: one sum, one vector of each operand.
+    /// Vector registers, 3 (one sum, one vector of each operand) to 256.
     pub vector_registers: u32,
 }
 
@@ -164,3 +164,6 @@ impl Mapper for Cpu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,8 +145,8 @@ impl Mapper for Gpu {
     ///
     /// ```text
     /// blocks  = ⌈m / b_m⌉ · ⌈n / b_n⌉ · groups · parts of k          waves = ⌈blocks / multiprocessors⌉
-    /// slice   = b_m · b_n · b_k / macs_per_cycle
-    /// cycles  = slice · (⌈k / parts / b_k⌉ · waves · idle + ⌈waves / resident⌉) + parts added
+    /// slice   = b_m · b_n · b_k / macs_per_cycle                    loads = fragments of a slice / 128 bytes
+    /// cycles  = ⌈k / parts / b_k⌉ · waves · max(slice · idle, loads) + ⌈waves / resident⌉ · max(slice, loads) + parts added
     /// idle    = max(1, 4 / (warps of the resident blocks))
     /// bytes(0) = A · ⌈n / b_n⌉ · warps along n + B · ⌈m / b_m⌉ · warps along m + C
     /// bytes(1) = A · ⌈n / b_n⌉ + B · ⌈m / b_m⌉ + C + 2 · parts added          outer levels by tilings
@@ -181,8 +181,8 @@ impl Mapper for Gpu {
             .then(Loss::Padding, plan.padded / peak)
             .then(Loss::Waves, plan.waves)
             .then(Loss::Latency, plan.idle)
-            .then(Loss::FillDrain, plan.filled)
-            .then(Loss::Issue, compute_cycles.as_f32())
+            .then(Loss::Issue, plan.loaded)
+            .then(Loss::FillDrain, compute_cycles.as_f32())
             .finish();
         Ok(Mapping {
             compute_cycles,
@@ -221,3 +221,6 @@ impl Mapper for Gpu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

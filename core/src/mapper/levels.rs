@@ -42,13 +42,19 @@ impl Levels {
         let last = memory.len().saturating_sub(1);
         let least = Traffic::compulsory(nest)?;
         let mut levels = Self { served: [least; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
+        // A dilated window with steps larger than itself is taken to touch what lies between its taps: more than what is read.
+        let enough = |traffic: &Traffic| Traffic {
+            a: traffic.a.max(least.a),
+            b: traffic.b.max(least.b),
+            c: traffic.c.max(least.c),
+        };
         for (place, traffic) in levels.served.iter_mut().zip(given) {
-            *place = *traffic;
+            *place = enough(traffic);
         }
         if let Some(place) = levels.footprint.get_mut(last) {
             *place = least.total()?;
         }
-        let mut inner = given.last().copied().unwrap_or(least);
+        let mut inner = given.last().map_or(least, enough);
         let mut tiling = Tiling { levels: heapless::Vec::new() };
         let mut index = given.len().saturating_sub(1);
         while let Some(first) = memory.get(index).filter(|_| index < last) {

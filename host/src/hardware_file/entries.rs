@@ -11,6 +11,7 @@ use super::check::check;
 use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
 use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
 use super::mapper_mcu::McuEntry;
+use super::mapper_cpu_gpu::{CpuEntry, GpuEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.
@@ -114,6 +115,12 @@ pub struct HardwareFile {
     /// How inner loops run on it, where it is a microcontroller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcu: Option<McuEntry>,
+    /// The vector unit of its cores, of a processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuEntry>,
+    /// Its multiprocessors, of a graphics processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuEntry>,
     /// Its power modes, the default one first, at least one.
     pub thermal_profile: Vec<ThermalEntry>,
 }

@@ -141,6 +141,8 @@ pub(super) const ROOT: Fields = Fields {
         required("compute", Node::List(&COMPUTE), "Identical compute units, such as the vector units of all cores."),
         required("memory", Node::List(&MEMORY), "Memory levels, from the smallest to the backing store."),
         required("overhead", Node::Table(&OVERHEAD), "Times that the runtime adds to the work."),
+        optional("cpu", Node::Table(&super::mapper_cpu_gpu::CPU), "The vector unit of each core of a processor."),
+        optional("gpu", Node::Table(&super::mapper_cpu_gpu::GPU), "Each multiprocessor of a graphics processor."),
         optional(
             "systolic",
             Node::Table(&SYSTOLIC),

@@ -22,6 +22,7 @@ mod keys;
 mod mapper_systolic;
 mod mapper_npu;
 mod mapper_mcu;
+mod mapper_cpu_gpu;
 mod parts;
 mod problem;
 mod rules;
@@ -38,6 +39,7 @@ pub use json_schema::json_schema;
 pub use mapper_systolic::{SystolicEntry, TileFabricEntry};
 pub use mapper_npu::{CgraEntry, DepthwiseEntry, DpuEntry, NpuEntry};
 pub use mapper_mcu::McuEntry;
+pub use mapper_cpu_gpu::{CpuEntry, GpuEntry};
 pub use parts::HardwareParts;
 pub use problem::{Problem, ProblemKind, SpecError};
 

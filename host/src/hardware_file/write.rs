@@ -25,6 +25,8 @@ impl HardwareFile {
             compute,
             memory,
             overhead,
+            cpu,
+            gpu,
             systolic,
             tile_fabric,
             npu,
@@ -66,6 +68,21 @@ impl HardwareFile {
         }
         if let Some(mcu) = mcu {
             out.mcu(mcu);
+        }
+        let count = |count: u32| integer(u64::from(count));
+        if let Some(cpu) = cpu {
+            out.table("[cpu]");
+            for (key, number) in cpu.numbers() {
+                out.number(key, number, count);
+            }
+        }
+        if let Some(gpu) = gpu {
+            out.table("[gpu]");
+            for (key, number) in gpu.numbers() {
+                out.number(key, number, count);
+            }
+            out.number("registers_bytes", &gpu.registers_bytes, integer);
+            out.number("launch_s", &gpu.launch_s, float);
         }
         for profile in thermal_profile {
             out.thermal_profile(profile);

@@ -11,6 +11,9 @@ use crate::shape::product;
 use crate::units::{Bytes, to_f32};
 use crate::work::Gemm;
 
+/// Most registers that are tried: each number of rows is a tile.
+const MOST_REGISTERS: u64 = 256;
+
 /// One core, in one precision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Core {
@@ -169,7 +172,7 @@ impl Core {
             lanes,
             depth,
             cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
-            registers: u64::from(cpu.vector_registers).max(3),
+            registers: u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS),
             cores: u64::from(machine.unit.count).max(1),
             cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
         }
@@ -211,7 +214,11 @@ impl Core {
         let Gemm { m, n, k, groups } = product.gemm;
         let steps = k.div_ceil(self.lanes.saturating_mul(self.depth));
         let filled = self.lanes.min(k.div_ceil(self.depth));
-        let kernels = self.shapes().map(|(rows, vectors)| {
+        // Beside the largest tiles those of fewer sums than cover the latency: they leave registers to sums in parts.
+        let below = self.cover.min(self.registers).saturating_sub(1);
+        let few = (1..=below)
+            .flat_map(move |rows| (1..=below.checked_div(rows).unwrap_or(0)).map(move |vectors| (rows, vectors)));
+        let kernels = self.shapes().chain(few).map(|(rows, vectors)| {
             let sums = rows.saturating_mul(vectors);
             let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
             let parts = self.cover.div_ceil(sums.max(1)).min(room).max(1);
@@ -323,7 +330,7 @@ fn traffic(of: &Product, across: u64, down: u64) -> Result<Traffic, Error> {
 /// Of q · workers + 1 tasks one worker gets q + 1. Never less with one more or a longer task, never more with one more worker.
 /// **Source**: the lower bounds of Dell'Amico, Martello, "Optimal Scheduling of Tasks on Identical Parallel Processors", ORSA
 /// Journal on Computing 7(2), 1995, with the pigeonhole argument for every q; for few lengths they are reached or nearly so.
-fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error> {
+pub(super) fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error> {
     let mut tasks = 0_u64;
     let mut total = 0_u64;
     for &(length, count) in classes {

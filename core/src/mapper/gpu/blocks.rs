@@ -17,6 +17,12 @@ struct Block {
     warps: [u64; 2],
 }
 
+impl Block {
+    const fn area(&self) -> u64 {
+        self.rows.saturating_mul(self.columns)
+    }
+}
+
 const fn block(rows: u64, columns: u64, warps: [u64; 2]) -> Block {
     Block { rows, columns, warps }
 }
@@ -45,8 +51,9 @@ const BLOCKS: [Block; 15] = [
 
 /// Elements of C from which a tile is taken for its reuse, however many blocks there are: of a product, of an attention.
 ///
-/// Smaller tiles and parts of k are for products of few blocks, where they fill multiprocessors that would have none.
-const LARGE: [u64; 2] = [128 * 128, 128 * 64];
+/// Smaller tiles are for narrow results, which leave most of a large one empty, and with parts of k for few blocks, where they
+/// fill multiprocessors that would have none.
+const LARGE: (u64, u64) = (128 * 128, 128 * 64);
 
 /// Blocks for each multiprocessor up to which blocks are few: with more, the last wave weighs less than a fourth.
 const FEW: u64 = 4;
@@ -55,6 +62,11 @@ const FEW: u64 = 4;
 ///
 /// **Source**: CUTLASS, `generator.py`, the same tiles: k of 32 for fp16, of 64 for int8.
 const SLICE: u64 = 64;
+
+/// Bytes a cycle from shared memory to the registers of a multiprocessor: 32 banks of 4 bytes.
+///
+/// **Source**: CUDA C++ Programming Guide, shared memory of compute capabilities 5.x to 9.0.
+const PORT: f32 = 128.0;
 
 /// Slices that shared memory holds: one that is multiplied, one that is loaded.
 ///
@@ -82,10 +94,11 @@ pub(super) struct Plan {
     /// MACs of all tiles, without padding of the sums; and with it.
     pub(super) edge: f32,
     pub(super) padded: f32,
-    /// Cycles of the busiest multiprocessor: of its blocks; with idle partitions; with the first slices; with the added parts.
+    /// Cycles of the busiest multiprocessor: of its blocks; with idle partitions; with loads of fragments; with the first slices
+    /// and the added parts.
     pub(super) waves: f32,
     pub(super) idle: f32,
-    pub(super) filled: f32,
+    pub(super) loaded: f32,
     pub(super) cycles: f32,
     /// Bytes from shared memory to registers, and from outside to shared memory.
     pub(super) fragments: Traffic,
@@ -96,6 +109,14 @@ pub(super) struct Plan {
     pub(super) shared: Bytes,
 }
 
+/// What a block takes of a multiprocessor: bytes of shared memory and of registers, warps.
+#[derive(Clone, Copy, Debug)]
+struct Takes {
+    shared: u64,
+    registers: u64,
+    warps: u64,
+}
+
 /// The work of all blocks of one kind.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
@@ -104,10 +125,10 @@ struct Grid {
     slices: u64,
     /// MACs of a slice.
     slice: u64,
-    /// Bytes of shared memory and of registers that a block takes; its warps.
-    shared: u64,
-    registers: u64,
-    warps: u64,
+    /// Bytes that a slice loads from shared memory to registers.
+    loads: u64,
+    /// MACs of all tiles, their sums as long as those of the product.
+    edge: u64,
     /// Bytes of parts that are added at the end: written, then read.
     parts: u64,
 }
@@ -133,7 +154,7 @@ impl Plan {
             padded: self.padded + next.padded,
             waves: self.waves + next.waves,
             idle: self.idle + next.idle,
-            filled: self.filled + next.filled,
+            loaded: self.loaded + next.loaded,
             cycles: self.cycles + next.cycles,
             fragments: joined(&self.fragments, &next.fragments)?,
             tiles: joined(&self.tiles, &next.tiles)?,
@@ -146,7 +167,7 @@ impl Plan {
     pub(super) fn repeat(&mut self, times: u64) -> Result<(), Error> {
         let factor = to_f32(times);
         for cost in
-            [&mut self.edge, &mut self.padded, &mut self.waves, &mut self.idle, &mut self.filled, &mut self.cycles]
+            [&mut self.edge, &mut self.padded, &mut self.waves, &mut self.idle, &mut self.loaded, &mut self.cycles]
         {
             *cost *= factor;
         }
@@ -164,6 +185,12 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// These sizes, those below four bytes as four.
+fn four(sizes: ElementSizes) -> ElementSizes {
+    let ElementSizes { a, b, partial, c } = sizes;
+    ElementSizes { a: a.max(4), b: b.max(4), partial: partial.max(4), c }
 }
 
 /// The smallest multiple of a number that is not below another.
@@ -194,56 +221,77 @@ impl Multiprocessor {
         })
     }
 
-    /// The best plan of a product; `None` where no tile fits a multiprocessor.
-    pub(super) fn product(&self, gemm: Gemm, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
-        let [large, _] = LARGE;
-        match self.product_from(gemm, sizes, large)? {
-            None => self.product_from(gemm, sizes, 0),
-            plan => Ok(plan),
+    /// Area from which tiles count as large: this one, or that of the largest tile that a multiprocessor holds.
+    ///
+    /// Told by what elements of at least four bytes take: which tiles are tried does not depend on narrower ones.
+    fn large(&self, area: u64, takes: impl Fn(&Block) -> Result<Takes, Error>) -> Result<u64, Error> {
+        let mut largest = 0;
+        for block in self.blocks() {
+            let block = block?;
+            if self.resident(&takes(&block)?) > 0 {
+                largest = largest.max(block.area());
+            }
         }
+        Ok(largest.min(area))
     }
 
-    /// Whether a tile is tried: it is large, or its blocks are few.
-    fn tried(&self, block: &Block, grid: &Grid, large: u64) -> bool {
-        grid.parts == 0 && block.rows.saturating_mul(block.columns) >= large
-            || grid.blocks <= self.count.saturating_mul(FEW)
+    /// Blocks that a multiprocessor holds at once.
+    fn resident(&self, takes: &Takes) -> u64 {
+        let fits = |room: u64, each: u64| room.checked_div(each.max(1)).unwrap_or(0);
+        fits(self.shared, takes.shared)
+            .min(fits(self.registers, takes.registers))
+            .min(fits(self.threads, takes.warps.saturating_mul(WARP)))
     }
 
-    fn product_from(&self, gemm: Gemm, sizes: ElementSizes, large: u64) -> Result<Option<Plan>, Error> {
-        let Gemm { m, n, k, groups } = gemm;
+    /// Elements along k of a slice, and their bytes: whole instructions of the wider operand.
+    fn slice(&self, sizes: ElementSizes) -> Result<[u64; 2], Error> {
         let widest = sizes.a.max(sizes.b).max(1);
         let [_, _, depth] = self.matrix;
-        let slice = round_up(SLICE.checked_div(widest).unwrap_or(1).max(1), depth)?;
+        Ok([round_up(SLICE.checked_div(widest).unwrap_or(1).max(1), depth)?, widest])
+    }
+
+    /// The best plan of a product; `None` where no tile fits a multiprocessor.
+    pub(super) fn product(&self, gemm: Gemm, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
+        let Gemm { m, n, k, groups } = gemm;
+        let [_, _, depth] = self.matrix;
+        let [slice, widest] = self.slice(sizes)?;
+        // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
+        let fragments = |block: &Block, bytes: u64| {
+            let Block { rows, columns, warps: [down, across] } = *block;
+            product([rows.saturating_mul(across).saturating_add(columns.saturating_mul(down)), bytes])
+        };
+        // Slices of A and B; sums, and two fragments of each warp.
+        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
+            let Block { rows, columns, warps: [down, across] } = *block;
+            let [slice, widest] = self.slice(sizes)?;
+            let sums = product([rows, columns, sizes.partial])?;
+            Ok(Takes {
+                shared: product([BUFFERS, rows.saturating_add(columns), slice, widest])?,
+                registers: product([BUFFERS, fragments(block, product([depth, widest])?)?])?.saturating_add(sums),
+                warps: down.saturating_mul(across),
+            })
+        };
+        let large = self.large(LARGE.0, |block| takes(block, four(sizes)))?;
         let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let Block { rows, columns, warps: [down, across] } = block;
-            let tiles = [m.div_ceil(rows), n.div_ceil(columns)];
-            let warps = down.saturating_mul(across);
-            let edges = rows.saturating_add(columns);
-            let fragments = product([
-                BUFFERS,
-                rows.saturating_mul(across).saturating_add(columns.saturating_mul(down)),
-                depth,
-                widest,
-            ])?;
+            let takes = takes(&block, sizes)?;
+            let tiles = [m.div_ceil(block.rows), n.div_ceil(block.columns)];
+            let all = product([product(tiles)?, groups])?;
+            let traffic = tiled(gemm, sizes, tiles, block.warps)?;
+            let reuses = block.area() >= large || m <= block.rows || n <= block.columns;
             // Parts of k of one slice or more.
             let mut parts = 1_u64;
             while parts == 1 || parts.saturating_mul(slice) <= k {
                 let grid = Grid {
-                    blocks: product([product(tiles)?, groups, parts])?,
+                    blocks: product([all, parts])?,
                     slices: k.div_ceil(parts).div_ceil(slice),
-                    slice: product([rows, columns, slice])?,
-                    shared: product([BUFFERS, edges, slice, widest])?,
-                    registers: product([rows, columns, sizes.partial])?.saturating_add(fragments),
-                    warps,
+                    slice: product([block.area(), slice])?,
+                    loads: fragments(&block, product([slice, widest])?)?,
+                    edge: product([all, block.area(), k])?,
                     parts: if parts > 1 { product([2, parts, groups, m, n, sizes.partial])? } else { 0 },
                 };
-                let edge = product([product(tiles)?, groups, rows, columns, k])?;
-                let traffic = tiled(gemm, sizes, tiles, [down, across])?;
-                if let Some(plan) = self.plan(&grid, edge, traffic).filter(|_| self.tried(&block, &grid, large)) {
-                    best = Some(best.map_or(plan, |best| best.or_less(plan)));
-                }
+                best = self.better(best, reuses, &takes, &grid, traffic);
                 parts = parts.saturating_mul(2);
             }
         }
@@ -252,87 +300,96 @@ impl Multiprocessor {
 
     /// The best plan of an attention as one kernel; `None` where its rows and columns fit no multiprocessor.
     pub(super) fn attention(&self, loops: AttentionLoops, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
-        let [_, large] = LARGE;
-        match self.attention_from(loops, sizes, large)? {
-            None => self.attention_from(loops, sizes, 0),
-            plan => Ok(plan),
-        }
-    }
-
-    fn attention_from(&self, loops: AttentionLoops, sizes: ElementSizes, large: u64) -> Result<Option<Plan>, Error> {
         let AttentionLoops { groups, m, n, d, d_v } = loops;
         let [_, wide, depth] = self.matrix;
-        let depths = d.checked_add(d_v).ok_or(Error::CountOverflow)?;
-        let padded = round_up(d, depth)?.checked_add(round_up(d_v, wide)?).ok_or(Error::CountOverflow)?;
+        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
+        let depths = sum(d, d_v)?;
+        let padded = sum(round_up(d, depth)?, round_up(d_v, wide)?)?;
+        // Queries, and slices of keys and values; scores and sums.
+        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
+            let Block { rows, columns, warps: [down, across] } = *block;
+            Ok(Takes {
+                shared: sum(product([rows, d, sizes.a])?, product([BUFFERS, columns, depths, sizes.b])?)?,
+                registers: product([rows, sum(columns, d_v)?, sizes.partial])?,
+                warps: down.saturating_mul(across),
+            })
+        };
+        let large = self.large(LARGE.1, |block| takes(block, four(sizes)))?;
         let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let Block { rows, columns, warps: [down, across] } = block;
-            let tiles = [m.div_ceil(rows), n.div_ceil(columns)];
-            let [down_all, _] = tiles;
-            let warps = down.saturating_mul(across);
-            let queries = product([rows, d, sizes.a])?;
-            let keys = product([BUFFERS, columns, depths, sizes.b])?;
-            let sums = product([rows, columns.checked_add(d_v).ok_or(Error::CountOverflow)?, sizes.partial])?;
+            let takes = takes(&block, sizes)?;
+            let (down, across) = (m.div_ceil(block.rows), n.div_ceil(block.columns));
+            let reuses = block.area() >= large || m <= block.rows;
+            let b = product([groups, n, depths, sizes.b, down])?;
+            let c = Bytes(product([groups, m, d_v, sizes.c])?);
             let mut parts = 1_u64;
-            while parts == 1 || parts.saturating_mul(columns) <= n {
+            while parts == 1 || parts.saturating_mul(block.columns) <= n {
                 let grid = Grid {
-                    blocks: product([down_all, groups, parts])?,
-                    slices: n.div_ceil(parts).div_ceil(columns),
-                    slice: product([rows, columns, padded])?,
-                    shared: queries.checked_add(keys).ok_or(Error::CountOverflow)?,
-                    registers: sums,
-                    warps,
+                    blocks: product([down, groups, parts])?,
+                    slices: n.div_ceil(parts).div_ceil(block.columns),
+                    slice: product([block.area(), padded])?,
+                    loads: product([block.columns, depths, sizes.b, takes.warps])?,
+                    edge: product([down, across, groups, block.area(), depths])?,
                     parts: if parts > 1 { product([2, parts, groups, m, d_v, sizes.partial])? } else { 0 },
                 };
-                let edge = product([product(tiles)?, groups, rows, columns, depths])?;
-                let a = product([groups, m, d, sizes.a])?;
-                let b = product([groups, n, depths, sizes.b, down_all])?;
-                let c = Bytes(product([groups, m, d_v, sizes.c])?);
                 // Warps divide the queries: each reads all keys and values of the block.
-                let traffic = [
-                    Traffic { a: Bytes(product([a, parts])?), b: Bytes(product([b, warps])?), c },
-                    Traffic { a: Bytes(product([a, parts])?), b: Bytes(b), c },
-                ];
-                if let Some(plan) = self.plan(&grid, edge, traffic).filter(|_| self.tried(&block, &grid, large)) {
-                    best = Some(best.map_or(plan, |best| best.or_less(plan)));
-                }
+                let a = Bytes(product([groups, m, d, sizes.a, parts])?);
+                let traffic = [Traffic { a, b: Bytes(product([b, takes.warps])?), c }, Traffic { a, b: Bytes(b), c }];
+                best = self.better(best, reuses, &takes, &grid, traffic);
                 parts = parts.saturating_mul(2);
             }
         }
         Ok(best)
     }
 
+    /// The better of the best plan so far and one more, where that is tried.
+    ///
+    /// A tile is tried that is large, or has all rows or all columns, whose blocks are few; parts are tried of few blocks.
+    fn better(
+        &self,
+        best: Option<Plan>,
+        reuses: bool,
+        takes: &Takes,
+        grid: &Grid,
+        traffic: [Traffic; 2],
+    ) -> Option<Plan> {
+        let tried = grid.parts == 0 && reuses || grid.blocks <= self.count.saturating_mul(FEW);
+        match (best, self.plan(grid, takes, traffic).filter(|_| tried)) {
+            (Some(best), Some(plan)) => Some(best.or_less(plan)),
+            (best, plan) => best.or(plan),
+        }
+    }
+
     /// When all blocks are done; `None` where a multiprocessor does not hold one.
-    fn plan(&self, grid: &Grid, edge: u64, [fragments, tiles]: [Traffic; 2]) -> Option<Plan> {
-        let fits = |room: u64, each: u64| room.checked_div(each.max(1)).unwrap_or(0);
-        let resident = fits(self.shared, grid.shared)
-            .min(fits(self.registers, grid.registers))
-            .min(fits(self.threads, grid.warps.saturating_mul(WARP)));
+    fn plan(&self, grid: &Grid, takes: &Takes, [fragments, tiles]: [Traffic; 2]) -> Option<Plan> {
+        let resident = self.resident(takes);
         if resident == 0 {
             return None;
         }
         let waves = grid.blocks.div_ceil(self.count);
         let at_once = waves.min(resident);
         let slice = to_f32(grid.slice) / self.macs_per_cycle;
+        let loads = to_f32(grid.loads) / PORT;
         let slices = to_f32(grid.slices);
-        // Blocks of fewer warps than partitions leave some idle: the time of all is that of `waves · 4 / warps`, at least.
-        let warps = at_once.saturating_mul(grid.warps).max(1);
-        let share = to_f32(PARTITIONS) / to_f32(warps);
+        // Blocks of fewer warps than partitions leave some idle.
+        let share = to_f32(PARTITIONS) / to_f32(at_once.saturating_mul(takes.warps).max(1));
         let slowed = to_f32(waves) * if share > 1.0 { share } else { 1.0 };
         let rounds = to_f32(waves.div_ceil(resident));
-        let filled = slice * (slices * slowed + rounds);
+        let idle = slice * slices * slowed;
+        let loaded = idle.max(loads * slices * to_f32(waves));
+        let first = slice.max(loads) * rounds;
         Some(Plan {
-            edge: to_f32(edge),
+            edge: to_f32(grid.edge),
             padded: to_f32(grid.blocks) * slices * to_f32(grid.slice),
             waves: slice * slices * to_f32(waves),
-            idle: slice * slices * slowed,
-            filled,
-            cycles: filled + to_f32(grid.parts) / self.outside,
+            idle,
+            loaded,
+            cycles: loaded + first + to_f32(grid.parts) / self.outside,
             fragments,
             tiles,
             local: Bytes(grid.parts),
-            shared: Bytes(grid.shared.saturating_mul(at_once)),
+            shared: Bytes(takes.shared.saturating_mul(at_once)),
         })
     }
 }
@@ -343,7 +400,6 @@ fn tiled(gemm: Gemm, sizes: ElementSizes, [down, across]: [u64; 2], warps: [u64;
     let a = product([groups, m, k, sizes.a, across])?;
     let b = product([groups, k, n, sizes.b, down])?;
     let c = Bytes(product([groups, m, n, sizes.c])?);
-    // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
     let [warps_down, warps_across] = warps;
     Ok([
         Traffic { a: Bytes(product([a, warps_across])?), b: Bytes(product([b, warps_down])?), c },

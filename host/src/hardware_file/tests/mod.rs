@@ -5,6 +5,7 @@ mod edits;
 mod files;
 mod mapper_systolic;
 mod mapper_npu;
+mod mapper_cpu_gpu;
 mod mutations;
 mod reads;
 
