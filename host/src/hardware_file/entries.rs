@@ -8,10 +8,10 @@ use derate_core::shape::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::check::check;
-use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
-use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
-use super::mapper_mcu::McuEntry;
 use super::mapper_cpu_gpu::{CpuEntry, GpuEntry};
+use super::mapper_mcu::McuEntry;
+use super::mapper_npu::{CgraEntry, DpuEntry, NpuEntry};
+use super::mapper_systolic::{SystolicEntry, TileFabricEntry};
 use super::problem::{Problem, ProblemKind, SpecError};
 
 /// A number, where it comes from, and who says so. Written as `{ value, basis, source }`.

@@ -19,10 +19,11 @@ mod entries;
 mod files;
 mod json_schema;
 mod keys;
-mod mapper_systolic;
-mod mapper_npu;
-mod mapper_mcu;
+mod mapper;
 mod mapper_cpu_gpu;
+mod mapper_mcu;
+mod mapper_npu;
+mod mapper_systolic;
 mod parts;
 mod problem;
 mod rules;
@@ -36,10 +37,10 @@ pub use entries::{
 };
 pub use files::write_atomic;
 pub use json_schema::json_schema;
-pub use mapper_systolic::{SystolicEntry, TileFabricEntry};
-pub use mapper_npu::{CgraEntry, DepthwiseEntry, DpuEntry, NpuEntry};
-pub use mapper_mcu::McuEntry;
 pub use mapper_cpu_gpu::{CpuEntry, GpuEntry};
+pub use mapper_mcu::McuEntry;
+pub use mapper_npu::{CgraEntry, DepthwiseEntry, DpuEntry, NpuEntry};
+pub use mapper_systolic::{SystolicEntry, TileFabricEntry};
 pub use parts::HardwareParts;
 pub use problem::{Problem, ProblemKind, SpecError};
 

@@ -144,19 +144,3 @@ fn precision_factors(entry: &FactorsEntry) -> Result<PrecisionFactors, derate_co
         native_acceleration: entry.native_acceleration,
     })
 }
-
-impl HardwareFile {
-    /// The mapper of the device: of its kind where the description has the table of that kind, else the plain roofline.
-    #[must_use]
-    pub fn mapper(&self) -> derate_core::mapper::Any {
-        derate_core::mapper::Any::Roofline(derate_core::mapper::Roofline)
-    }
-
-    /// The mapper's type, and an expression of its value.
-    pub(crate) fn mapper_expression(&self) -> (&'static str, String) {
-        use derate_core::mapper::Any;
-        match self.mapper() {
-            Any::Roofline(mapper) => ("Roofline", format!("{mapper:?}")),
-        }
-    }
-}

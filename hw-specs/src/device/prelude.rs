@@ -3,7 +3,19 @@
 pub(super) use derate_core::hardware::{
     Basis, ComputeUnit, Filling, Hardware, Holds, MemoryLevel, PrecisionFactors, ThermalProfile,
 };
-pub(super) use derate_core::mapper::{Any, Roofline};
+#[allow(unused_imports, reason = "of some kinds there may be no device")]
+pub(super) use derate_core::mapper::{
+    Any, Roofline,
+    cgra::Cgra,
+    cpu::Cpu,
+    dpu::Dpu,
+    gpu::Gpu,
+    lanes::{Lanes, Rates},
+    mcu::Mcu,
+    npu::Npu,
+    systolic::{Dataflow::*, Systolic},
+    tile_fabric::{Engines, TileFabric},
+};
 pub(super) use derate_core::mapping::Device;
 pub(super) use derate_core::shape::{PerPrecision, Precision};
 pub(super) use derate_core::units::{Bytes, Seconds};

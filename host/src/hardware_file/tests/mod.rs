@@ -3,9 +3,9 @@
 mod checks;
 mod edits;
 mod files;
-mod mapper_systolic;
-mod mapper_npu;
 mod mapper_cpu_gpu;
+mod mapper_npu;
+mod mapper_systolic;
 mod mutations;
 mod reads;
 
