@@ -5,6 +5,5 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod device;
 pub mod network;
 pub mod report;

@@ -7,8 +7,8 @@
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::{hio, hprintln};
-use derate_firmware::device::CORTEX_M4F;
 use derate_firmware::report::{self, Failure};
+use derate_hw_specs::device::STM32L4R5;
 
 #[entry]
 fn main() -> ! {
@@ -25,7 +25,7 @@ fn main() -> ! {
 
 fn run() -> Result<(), Failure> {
     let mut out = hio::hstdout().map_err(|()| Failure::Write)?;
-    report::write(&mut out, &CORTEX_M4F)
+    report::write(&mut out, &STM32L4R5)
 }
 
 #[panic_handler]
