@@ -92,7 +92,7 @@ impl Mapper for Mcu {
             let flow = |bytes, least, distance, runs| Flow { bytes, least, distance, runs };
             regions.read(flow(all.a, a, kernel.distance_a, 1), false)?;
             regions.read(flow(all.b, b, kernel.distance_b, nest.repeats), nest.weighted)?;
-            regions.buffer(all.scratch, kernel.buffer)?;
+            regions.buffer(all.scratch, kernel.buffer, kernel.distance_buffer)?;
             regions.write(if last { all.c.max(compulsory.c.0) } else { all.c })?;
         }
         let units = to_f32(u64::from(machine.unit.count));

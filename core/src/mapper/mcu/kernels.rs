@@ -56,6 +56,8 @@ pub(super) struct Kernel {
     pub(super) distance_b: u64,
     /// Bytes of the buffer of gathered columns.
     pub(super) buffer: u64,
+    /// Bytes between two uses of the same byte of that buffer.
+    pub(super) distance_buffer: u64,
 }
 
 /// A matrix product: rows of weights, columns of inputs, elements of a sum; bytes of their elements.
@@ -221,7 +223,7 @@ impl Mcu {
         } else {
             (product([columns, depth, sizes.a])?, strip)
         };
-        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0 })
+        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0, distance_buffer: 0 })
     }
 
     /// Columns of a convolution gathered from the input: `columns` of `taps` taps of `channels` elements.
@@ -272,7 +274,11 @@ impl Mcu {
             let gather = self.gather(style, [pixels, taps, conv.c_in], sizes)?;
             kernel.counts = kernel.counts.plus(gather)?;
             kernel.even += self.cycles(&gather, mac_cycles);
-            kernel.buffer = product([pixels.min(2), depth, style.gathered(sizes.a)])?;
+            let [rows, columns] = style.block;
+            kernel.buffer = product([pixels.min(columns), depth, style.gathered(sizes.a)])?;
+            // A block of rows passes between two uses of a gathered byte.
+            let strip = product([rows, depth, sizes.b])?;
+            kernel.distance_buffer = kernel.buffer.checked_add(strip).ok_or(Error::CountOverflow)?;
             kernel
         } else {
             self.direct(style, [product([pixels, conv.c_out])?, taps, conv.c_in], sizes, mac_cycles)?
@@ -296,7 +302,7 @@ impl Mcu {
         let result = dot.plus(tap)?.times(taps)?.plus(self.finish(style, [1, 1], sizes)?)?;
         let counts = result.times(results)?;
         let even = self.cycles(&counts, mac_cycles);
-        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0 })
+        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0, distance_buffer: 0 })
     }
 
     /// A depthwise convolution of one image: one input channel for each of `conv.groups` groups of one output channel.
@@ -350,7 +356,8 @@ impl Mcu {
             counts.scratch = product([elements, wide, 2])?;
             // Padding channels and pixels of a vector are masked.
             counts.c = product([pixels, channels, sizes.c])?;
-            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: product([taps, channels, wide, at_once])? }
+            let buffer = product([taps, channels, wide, at_once])?;
+            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer, distance_buffer: buffer }
         } else {
             self.direct(style, [product([pixels, channels])?, taps, 1], sizes, mac_cycles)?
         };

@@ -61,13 +61,14 @@ impl<'a> Regions<'a> {
         self.serve(Flow::once(bytes), home, false)
     }
 
-    /// Stores to and loads from a buffer of this size beside the input: bytes of both together.
-    pub(super) fn buffer(&mut self, bytes: u64, size: u64) -> Result<(), Error> {
+    /// Stores to and loads from a buffer of this size beside the input: bytes of both together, and what is touched
+    /// between two uses of one.
+    pub(super) fn buffer(&mut self, bytes: u64, size: u64, distance: u64) -> Result<(), Error> {
         let home = self.region(self.homes.input, false);
         if let Some(footprint) = self.footprint.get_mut(home) {
             *footprint = (*footprint).max(Bytes(size));
         }
-        self.serve(Flow { bytes, least: 0, distance: size, runs: 1 }, home, false)
+        self.serve(Flow { bytes, least: 0, distance, runs: 1 }, home, false)
     }
 
     /// The level of a home. A home beyond the last level is the last; where that does not hold such bytes, it is the
