@@ -1,5 +1,5 @@
-//! Laws of the microcontroller mapper, on random products: never above the peak, never faster for more work, no byte that
-//! must move forgotten.
+//! Laws of the microcontroller mapper, on random products: never above the peak, never faster for more work, no byte
+//! that must move forgotten.
 
 use derate_core::Error;
 use derate_core::hardware::{Basis, ComputeUnit, Filling, Hardware, Holds, MemoryLevel, ThermalProfile};

@@ -1,10 +1,11 @@
-//! Microcontrollers against published results: the four networks of MLPerf Tiny on the Cortex-M boards of its closed division.
+//! Microcontrollers against published results: the four networks of `MLPerf` Tiny on the Cortex-M boards of its closed
+//! division.
 //!
-//! Cycles are summed over the layers of the reference networks; a core's numbers are the constants of [`Mcu`], chosen by its
-//! type alone, a board's are its clock and its flash. Nothing is fitted to a network, a board or a stack. The stacks that run
-//! kernels like those that are modelled (TensorFlow Lite for Microcontrollers, microTVM and ONNC on CMSIS-NN) are what the bound
-//! is about. Beside them stand the first reference of 2021 with older kernels, stacks with kernels of their own, floats, and two
-//! cores of another instruction set with packed bytes.
+//! Cycles are summed over the layers of the reference networks; a core's numbers are the constants of [`Mcu`], chosen
+//! by its type alone, a board's are its clock and its flash. Nothing is fitted to a network, a board or a stack. The
+//! stacks that run kernels like those that are modelled (TensorFlow Lite for Microcontrollers, microTVM and ONNC on
+//! CMSIS-NN) are what the bound is about. Beside them stand the first reference of 2021 with older kernels, stacks with
+//! kernels of their own, floats, and two cores of another instruction set with packed bytes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -74,8 +75,8 @@ enum Layer {
     Stream(Stream),
 }
 
-/// Filters of the convolutions of VWW that are not zero throughout, counted in the reference's `vww_96_int8.tflite`: a compiler
-/// that drops the others computes a smaller network. KWS and IC have none that are zero.
+/// Filters of the convolutions of VWW that are not zero throughout, counted in the reference's `vww_96_int8.tflite`: a
+/// compiler that drops the others computes a smaller network. KWS and IC have none that are zero.
 const LIVE: [u64; 14] = [8, 16, 32, 32, 64, 60, 107, 57, 30, 19, 19, 27, 32, 22];
 
 /// VWW without the filters that are zero throughout, and without the channels that they would give to the next layer.

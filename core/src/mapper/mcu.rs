@@ -1,20 +1,23 @@
 //! Microcontrollers: cycles from the instructions that inner loops issue, bytes from what each region of memory holds.
 //!
-//! A core issues one instruction a cycle, or two; of those of a loop only some are MACs. The others are counted by kind from the
-//! kernels that such cores run (the module's `kernels`), not looked up for a network:
+//! A core issues one instruction a cycle, or two; of those of a loop only some are MACs. The others are counted by kind
+//! in the kernels that such cores run, not looked up for a network:
 //!
 //! ```text
 //! cycles = MACs / lanes · mac_cycles + loads, extensions, addresses, spills + steps of loops · branch_cycles
 //!          + results · requantize_cycles
 //! ```
-//! Levels are regions: weights are read from the level that they lie in (flash, or SRAM for copied ones), activations from
-//! SRAM. Registers alone reuse operands, two rows by two columns; every load beyond is traffic, which a cache in front serves
-//! where what lies between two uses fits it. A small core waits for its loads, so that the times of arithmetic and traffic add up.
+//! Levels are regions: weights are read from the level that they lie in (flash, or SRAM for copied ones), activations
+//! from SRAM. Registers alone reuse operands, two rows by two columns; every load beyond is traffic, which a cache in
+//! front serves where what lies between two uses fits it. A small core waits for its loads, so that the times of
+//! arithmetic and traffic add up.
 //!
-//! **Valid for** kernels like those of CMSIS-NN and of TensorFlow Lite for Microcontrollers, with code that is fetched without
-//! waiting. **Leaves out** padded taps that a kernel skips, code that does not fit an instruction cache, writes of a cache back.
+//! **Valid for** kernels like those of CMSIS-NN and of TensorFlow Lite for Microcontrollers, with code that is fetched
+//! without waiting. **Leaves out** padded taps that a kernel skips, code that does not fit an instruction cache, writes
+//! of a cache back.
 //!
-//! **Source**: Lai, Suda, Chandra, "CMSIS-NN: Efficient Neural Network Kernels for Arm Cortex-M CPUs", arXiv 1801.06601, 2018.
+//! **Source**: Lai, Suda, Chandra, "CMSIS-NN: Efficient Neural Network Kernels for Arm Cortex-M CPUs", arXiv
+//! 1801.06601, 2018.
 
 mod cores;
 mod counts;
@@ -33,14 +36,15 @@ use counts::{Counts, ceiling};
 use kernels::{Kernel, Matrix, Style};
 use regions::{Flow, Regions};
 
-/// A microcontroller core, as its inner loops see it. Constants of this type describe cores with the manuals they are from.
+/// A microcontroller core, as its inner loops see it. Constants of this type describe cores with the manuals they are
+/// from.
 ///
 /// Every cycle count is finite and not negative; rates and widths are at least 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mcu {
-    /// MACs of 8-bit integers of one multiply-accumulate instruction: 1; 2 for SMLAD, which takes pairs of 16 bits; 4 for a dot
-    /// product of packed bytes; 16 for VMLADAVA.
+    /// MACs of 8-bit integers of one multiply-accumulate instruction: 1; 2 for SMLAD, which takes pairs of 16 bits; 4
+    /// for a dot product of packed bytes; 16 for VMLADAVA.
     pub macs_per_instruction: u32,
     /// Cycles of that instruction; of the pair where multiplying and adding are two instructions.
     pub mac_cycles: f32,
@@ -56,9 +60,11 @@ pub struct Mcu {
     pub pointer_cycles: f32,
     /// Registers that an inner loop may use.
     pub registers: u32,
-    /// Cycles to scale a sum to 8 bits: load of multiplier and shift, product of 64 bits, rounding shift, offset, clamp.
+    /// Cycles to scale a sum to 8 bits: load of multiplier and shift, product of 64 bits, rounding shift, offset,
+    /// clamp.
     pub requantize_cycles: f32,
-    /// Cycles of a multiply-accumulate of 32-bit floats whose sum the next one needs; of the two calls where there is no unit.
+    /// Cycles of a multiply-accumulate of 32-bit floats whose sum the next one needs; of the two calls where there is
+    /// no unit.
     pub fp32_mac_cycles: f32,
     /// Whether loads run beside arithmetic.
     pub overlapped: bool,
@@ -78,17 +84,16 @@ impl Mapper for Mcu {
             let all = kernel.counts.times(number)?;
             counts = counts.plus(all)?;
             even += kernel.even * to_f32(number);
-            // Of an attention's two products the first reads the queries, the second writes the result; keys and values are halved.
-            let share = |bytes: u64| if kernels.len() > 1 { bytes.div_ceil(2) } else { bytes };
-            let [a, c] = [index == 0, index.saturating_add(1) == kernels.len()];
-            let input = if a { compulsory.a.0 } else { 0 };
-            regions.read(Flow { bytes: all.a, least: input, distance: kernel.distance_a }, false)?;
-            regions.read(
-                Flow { bytes: all.b, least: share(compulsory.b.0), distance: kernel.distance_b },
-                nest.weighted,
-            )?;
-            regions.buffer(all.scratch, kernel.buffer)?;
-            regions.write(if c { all.c.max(compulsory.c.0) } else { all.c })?;
+            // Of an attention's two products the first reads the queries, the second writes the result; keys and values
+            // are halves.
+            let [first, last] = [index == 0, index.saturating_add(1) == kernels.len()];
+            let a = if first { compulsory.a.0 } else { 0 };
+            let b = if kernels.len() > 1 { compulsory.b.0.div_ceil(2) } else { compulsory.b.0 };
+            let flow = |bytes, least, distance, runs| Flow { bytes, least, distance, runs };
+            regions.read(flow(all.a, a, kernel.distance_a, 1), false)?;
+            regions.read(flow(all.b, b, kernel.distance_b, nest.repeats), nest.weighted)?;
+            regions.buffer(all.scratch, kernel.buffer, kernel.distance_buffer)?;
+            regions.write(if last { all.c.max(compulsory.c.0) } else { all.c })?;
         }
         let units = to_f32(u64::from(machine.unit.count));
         let cycles = self.cycles(&counts, mac_cycles) / units;
@@ -104,7 +109,7 @@ impl Mapper for Mcu {
         let style = Style::of(self, integer, size);
         let mut regions = Regions::new(machine, stream.homes);
         for (bytes, weights) in [(stream.read.0, false), (stream.weights.0, true)] {
-            regions.read(Flow { bytes, least: bytes, distance: u64::MAX }, weights)?;
+            regions.read(Flow::once(bytes), weights)?;
         }
         regions.write(stream.written.0)?;
 
@@ -128,8 +133,8 @@ impl Mapper for Mcu {
 }
 
 impl Mcu {
-    /// Cycles of a multiply-accumulate instruction: by this core's numbers, and of other floats than those of 32 bits no less than the
-    /// machine's rate allows.
+    /// Cycles of a multiply-accumulate instruction: by this core's numbers, and of other floats than those of 32 bits
+    /// no less than the machine's rate allows.
     fn mac_of(&self, style: Style, machine: &Machine<'_>) -> f32 {
         match machine.precision {
             Precision::Int8 => self.mac_cycles,
@@ -176,8 +181,8 @@ impl Mcu {
         Ok((kernels, product([number, nest.repeats])?))
     }
 
-    /// The mapping of so many MACs in so many cycles, of which `even` would do without leftovers and `emulated` are those of the
-    /// emulated arithmetic alone.
+    /// The mapping of so many MACs in so many cycles, of which `even` would do without leftovers and `emulated` are
+    /// those of the emulated arithmetic alone.
     fn mapping(
         &self,
         macs: f32,

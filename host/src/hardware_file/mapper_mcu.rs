@@ -60,7 +60,7 @@ pub(super) const MCU: Fields = Fields {
         required(
             "macs_per_instruction",
             Node::Number(U32),
-            "MACs of 8-bit integers of one multiply-accumulate instruction: 1; 2 for SMLAD; 4 for a dot product of packed bytes; 16 for VMLADAVA.",
+            "MACs of bytes of one instruction: 1; 2 for SMLAD; 4 for a dot product of packed bytes; 16 for VMLADAVA.",
         ),
         required(
             "mac_cycles",
@@ -89,7 +89,7 @@ pub(super) const MCU: Fields = Fields {
         required(
             "fp32_mac_cycles",
             Node::Number(Range::Positive),
-            "Cycles of a multiply-accumulate of 32-bit floats whose sum the next one needs; of two calls where there is no unit.",
+            "Cycles of a multiply-accumulate of 32-bit floats, one after the other; of two calls where there is no unit.",
         ),
         required("overlapped", Node::Flag, "Whether loads run beside arithmetic."),
     ],

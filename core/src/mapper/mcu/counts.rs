@@ -100,16 +100,18 @@ impl Counts {
 }
 
 impl Mcu {
-    /// Cycles that a core needs for these instructions, beside those in which bytes move where it cannot do both at once.
+    /// Cycles that a core needs for these instructions, beside those in which bytes move where it cannot do both at
+    /// once.
     ///
     /// ```text
-    /// arithmetic = arithmetic + pointers · pointer_cycles
-    /// stalling:    arithmetic / width + macs · mac_cycles + loads · load_cycles + idle / bus + spills · (2 + load_cycles)
-    /// overlapping: max((arithmetic + macs + loads + stores + 2 · spills) / width, macs · mac_cycles)
-    /// both:        + branches · branch_cycles + results · requantize_cycles
+    /// others      = arithmetic + pointers · pointer_cycles
+    /// stalling    = others / width + macs · mac_cycles + loads · load_cycles + idle / bus + spills · (2 + load_cycles)
+    /// overlapping = max((others + macs + loads + stores + 2 · spills) / width, macs · mac_cycles)
+    /// cycles      = either + branches · branch_cycles + results · requantize_cycles
     /// ```
-    /// A load of a stalling core takes `load_cycles` here and its data a cycle for each word, which the bandwidth of the level
-    /// counts; of a load narrower than the bus the bandwidth counts only the part that its bytes fill, `idle / bus` is the rest.
+    /// A load of a stalling core takes `load_cycles` here and its data a cycle for each word, which the bandwidth of
+    /// the level counts; of a load narrower than the bus the bandwidth counts only the part that its bytes fill, `idle
+    /// / bus` is the rest.
     pub(super) fn cycles(&self, counts: &Counts, mac_cycles: f32) -> f32 {
         let [macs, arithmetic, loads, stores, idle, spills] =
             [counts.macs, counts.arithmetic, counts.loads, counts.stores, counts.idle, counts.spills].map(to_f32);
@@ -135,7 +137,8 @@ pub(super) fn ceiling(cycles: f32) -> Result<u64, Error> {
     if !(0.0..18_446_744_073_709_551_616.0).contains(&cycles) {
         return Err(Error::CountOverflow);
     }
-    // Sign, 8 bits of exponent, 23 of fraction: value = (2^23 + fraction) · 2^(exponent − 150); all below 2^-126 rounds up to 1.
+    // Sign, 8 bits of exponent, 23 of fraction: value = (2^23 + fraction) · 2^(exponent − 150); all below 2^-126 rounds
+    // up to 1.
     let bits = cycles.to_bits();
     let exponent = bits.checked_shr(23).unwrap_or(0) & 0xff;
     if exponent == 0 {

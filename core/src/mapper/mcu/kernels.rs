@@ -1,8 +1,8 @@
 //! The inner loops: what a matrix product, a gathered convolution, a depthwise convolution and a plain loop issue.
 //!
-//! Integers follow CMSIS-NN (Lai, Suda, Chandra, arXiv 1801.06601; the sources of version 4): columns of the input are gathered and
-//! widened to 16 bits, then multiplied two rows of weights by two columns at a time. Floats follow the plain loops of TensorFlow
-//! Lite for Microcontrollers: one sum at a time, no gathering.
+//! Integers follow CMSIS-NN (Lai, Suda, Chandra, arXiv 1801.06601; the sources of version 4): columns of the input are
+//! gathered and widened to 16 bits, then multiplied two rows of weights by two columns at a time. Floats follow the
+//! plain loops of TensorFlow Lite for Microcontrollers: one sum at a time, no gathering.
 
 use super::Mcu;
 use super::counts::Counts;
@@ -11,13 +11,15 @@ use crate::nest::{ConvLoops, ElementSizes};
 use crate::shape::product;
 use crate::units::to_f32;
 
-/// Instructions before the bytes of one tap are gathered: two coordinates, four comparisons with the edges, two addresses of a
-/// multiplication and an addition each, the arguments of the call, loop counters; from the source of `arm_convolve_s8`.
+/// Instructions before the bytes of one tap are gathered: two coordinates, four comparisons with the edges, two
+/// addresses of a multiplication and an addition each, the arguments of the call, loop counters; from the source of
+/// `arm_convolve_s8`.
 const GATHER_TAP: u64 = 16;
 /// Branches taken there: the call, its return, the loop over taps.
 const GATHER_BRANCHES: u64 = 3;
-/// Instructions of one tap of a loop that gathers nothing: two comparisons, two indices of a multiplication and an addition each,
-/// the offset of the input, the counter; from the sources of `arm_depthwise_conv_s8` and of TensorFlow's reference convolution.
+/// Instructions of one tap of a loop that gathers nothing: two comparisons, two indices of a multiplication and an
+/// addition each, the offset of the input, the counter; from the sources of `arm_depthwise_conv_s8` and of TensorFlow's
+/// reference convolution.
 const DIRECT_TAP: u64 = 8;
 /// Channels that the depthwise kernels take at once.
 const CHANNELS: u64 = 4;
@@ -54,6 +56,8 @@ pub(super) struct Kernel {
     pub(super) distance_b: u64,
     /// Bytes of the buffer of gathered columns.
     pub(super) buffer: u64,
+    /// Bytes between two uses of the same byte of that buffer.
+    pub(super) distance_buffer: u64,
 }
 
 /// A matrix product: rows of weights, columns of inputs, elements of a sum; bytes of their elements.
@@ -101,10 +105,11 @@ impl Mcu {
 
     /// Sums of `rows` · `columns` over `depth` elements in registers; no results written.
     ///
-    /// One step takes `style.depth` elements of each row and column: word loads of both, their extension to 16 bits where the
-    /// core multiplies pairs of those (SXTB16 twice a word; two packings more where the other side lies in order), the MACs, and a
-    /// store and a load for each value beyond the registers: the sums, a pointer for each row and column, the counter, the
-    /// operands and one temporary. Elements left over are taken one by one; a vector masks them.
+    /// One step takes `style.depth` elements of each row and column: word loads of both, their extension to 16 bits
+    /// where the core multiplies pairs of those (SXTB16 twice a word; two packings more where the other side lies in
+    /// order), the MACs, and a store and a load for each value beyond the registers: the sums, a pointer for each row
+    /// and column, the counter, the operands and one temporary. Elements left over are taken one by one; a vector masks
+    /// them.
     fn dot(
         &self,
         style: Style,
@@ -210,20 +215,22 @@ impl Mcu {
         let even = self.cycles(&step, mac_cycles) * steps
             + self.cycles(&self.finish(style, [r, c], sizes)?, mac_cycles) * (results / block);
 
-        // Gathered columns are multiplied by all rows before the next are gathered; else a block of rows meets all columns.
+        // Gathered columns are multiplied by all rows before the next are gathered; else a block of rows meets all
+        // columns.
         let strip = product([r, depth, sizes.b])?;
         let (distance_a, distance_b) = if gathered || columns == 1 {
             (strip, product([rows, depth, sizes.b])?)
         } else {
             (product([columns, depth, sizes.a])?, strip)
         };
-        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0 })
+        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0, distance_buffer: 0 })
     }
 
     /// Columns of a convolution gathered from the input: `columns` of `taps` taps of `channels` elements.
     ///
-    /// A word is loaded, widened by two extensions and two packings where the core multiplies 16 bits (`arm_q7_to_q15_with_offset`),
-    /// and stored; a scalar core loads, adds the offset and stores each element; wider lanes only copy.
+    /// A word is loaded, widened by two extensions and two packings where the core multiplies 16 bits
+    /// (`arm_q7_to_q15_with_offset`), and stored; a scalar core loads, adds the offset and stores each element; wider
+    /// lanes only copy.
     fn gather(&self, style: Style, [columns, taps, channels]: [u64; 3], sizes: ElementSizes) -> Result<Counts, Error> {
         let wide = style.gathered(sizes.a);
         let bus = self.bus();
@@ -267,7 +274,11 @@ impl Mcu {
             let gather = self.gather(style, [pixels, taps, conv.c_in], sizes)?;
             kernel.counts = kernel.counts.plus(gather)?;
             kernel.even += self.cycles(&gather, mac_cycles);
-            kernel.buffer = product([pixels.min(2), depth, style.gathered(sizes.a)])?;
+            let [rows, columns] = style.block;
+            kernel.buffer = product([pixels.min(columns), depth, style.gathered(sizes.a)])?;
+            // A block of rows passes between two uses of a gathered byte.
+            let strip = product([rows, depth, sizes.b])?;
+            kernel.distance_buffer = kernel.buffer.checked_add(strip).ok_or(Error::CountOverflow)?;
             kernel
         } else {
             self.direct(style, [product([pixels, conv.c_out])?, taps, conv.c_in], sizes, mac_cycles)?
@@ -291,15 +302,15 @@ impl Mcu {
         let result = dot.plus(tap)?.times(taps)?.plus(self.finish(style, [1, 1], sizes)?)?;
         let counts = result.times(results)?;
         let even = self.cycles(&counts, mac_cycles);
-        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0 })
+        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0, distance_buffer: 0 })
     }
 
     /// A depthwise convolution of one image: one input channel for each of `conv.groups` groups of one output channel.
     ///
     /// Cores that multiply pairs gather all channels of a pixel and then take four channels and two taps in a step
-    /// (`arm_depthwise_conv_s8_opt`): two words of weights, four of inputs, four extensions, two rotations, eight packings, four
-    /// SMLAD; an odd tap one by one. Vectors take four channels of four pixels, each lane a multiplication and an addition
-    /// (`arm_nn_depthwise_conv_nt_t_s8`). All others run plain loops.
+    /// (`arm_depthwise_conv_s8_opt`): two words of weights, four of inputs, four extensions, two rotations, eight
+    /// packings, four SMLAD; an odd tap one by one. Vectors take four channels of four pixels, each lane a
+    /// multiplication and an addition (`arm_nn_depthwise_conv_nt_t_s8`). All others run plain loops.
     pub(super) fn depthwise(
         &self,
         style: Style,
@@ -345,7 +356,8 @@ impl Mcu {
             counts.scratch = product([elements, wide, 2])?;
             // Padding channels and pixels of a vector are masked.
             counts.c = product([pixels, channels, sizes.c])?;
-            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: product([taps, channels, wide, at_once])? }
+            let buffer = product([taps, channels, wide, at_once])?;
+            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer, distance_buffer: buffer }
         } else {
             self.direct(style, [product([pixels, channels])?, taps, 1], sizes, mac_cycles)?
         };

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::hardware::{Filling, Holds, MemoryLevel};
 use crate::mapping::Machine;
 use crate::nest::Homes;
+use crate::shape::product;
 use crate::tile::MAX_LEVELS;
 use crate::units::Bytes;
 
@@ -16,6 +17,15 @@ pub(super) struct Flow {
     pub(super) least: u64,
     /// Bytes that are touched between two uses of one.
     pub(super) distance: u64,
+    /// How often all of it is used anew, at least 1; between two runs every byte of it is touched.
+    pub(super) runs: u64,
+}
+
+impl Flow {
+    /// Bytes that pass once.
+    pub(super) const fn once(bytes: u64) -> Self {
+        Self { bytes, least: bytes, distance: u64::MAX, runs: 1 }
+    }
 }
 
 /// Traffic and footprint of the levels of a device, as they add up.
@@ -48,20 +58,21 @@ impl<'a> Regions<'a> {
     /// Stores of the result.
     pub(super) fn write(&mut self, bytes: u64) -> Result<(), Error> {
         let home = self.region(self.homes.output, false);
-        self.serve(Flow { bytes, least: bytes, distance: u64::MAX }, home, false)
+        self.serve(Flow::once(bytes), home, false)
     }
 
-    /// Stores to and loads from a buffer of this size beside the input: bytes of both together.
-    pub(super) fn buffer(&mut self, bytes: u64, size: u64) -> Result<(), Error> {
+    /// Stores to and loads from a buffer of this size beside the input: bytes of both together, and what is touched
+    /// between two uses of one.
+    pub(super) fn buffer(&mut self, bytes: u64, size: u64, distance: u64) -> Result<(), Error> {
         let home = self.region(self.homes.input, false);
         if let Some(footprint) = self.footprint.get_mut(home) {
             *footprint = (*footprint).max(Bytes(size));
         }
-        self.serve(Flow { bytes, least: 0, distance: size }, home, false)
+        self.serve(Flow { bytes, least: 0, distance, runs: 1 }, home, false)
     }
 
-    /// The level of a home. A home beyond the last level is the last; where that does not hold such bytes, it is the next one
-    /// inwards that does: the backing store of a microcontroller is flash, and its activations lie in SRAM.
+    /// The level of a home. A home beyond the last level is the last; where that does not hold such bytes, it is the
+    /// next one inwards that does: the backing store of a microcontroller is flash, and its activations lie in SRAM.
     fn region(&self, home: u8, weights: bool) -> usize {
         let last = self.levels.len().min(MAX_LEVELS).saturating_sub(1);
         let named = usize::from(home);
@@ -87,8 +98,8 @@ impl<'a> Regions<'a> {
         self.holds(level, weights) && self.levels.get(level).is_some_and(|level| level.filling == Filling::Cache)
     }
 
-    /// Loads served by the caches in front of a level and by the level itself: a cache that holds what is touched between two uses
-    /// passes each byte once.
+    /// Loads served by the caches in front of a level and by the level itself: a cache that holds what is touched
+    /// between two uses passes each byte once.
     fn serve(&mut self, flow: Flow, home: usize, weights: bool) -> Result<(), Error> {
         let mut bytes = flow.bytes.max(flow.least);
         for level in 0..=home {
@@ -101,7 +112,9 @@ impl<'a> Regions<'a> {
             }
             let capacity = self.levels.get(level).map_or(0, |level| level.instance_capacity().0);
             if flow.distance <= capacity {
-                bytes = flow.least;
+                // Small enough to stay from one run to the next, or loaded anew for each.
+                let runs = if flow.least <= capacity { 1 } else { flow.runs };
+                bytes = product([flow.least, runs])?;
             }
         }
         Ok(())

@@ -8,7 +8,8 @@ use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
 
 const BYTES: ElementSizes = ElementSizes { a: 1, b: 1, partial: 4, c: 1 };
 
-/// Lends a machine of 100 MHz: SRAM for activations and flash for weights, behind a cache of so many bytes where there is one.
+/// Lends a machine of 100 MHz: SRAM for activations and flash for weights, behind a cache of so many bytes where there
+/// is one.
 fn with_machine<R>(
     precision: Precision,
     rate: f32,
@@ -74,7 +75,7 @@ fn checked(mapping: &Mapping, nest: &LoopNest, rate: f32) -> Result<(u64, u64, u
 
 #[test]
 fn a_fully_connected_layer_by_hand() -> Result<(), Error> {
-    // 3 outputs of 6 inputs on a Cortex-M4: a block of two rows, one of a single row; a step of 4 elements, 2 elements left.
+    // 3 outputs of 6 inputs on a Cortex-M4: a block of two rows, one of a single row; a step of 4 elements, 2 left.
     // Two rows: step: 3 words loaded, 6 extensions, 4 SMLAD; twice 3 byte loads (3 of 4 bytes idle), 2 MLA;
     //   3 trips: 3 counters, 3 branches. Around: 6 settings, 1 branch, 2 stores of a byte, 2 results.
     //   macs 8, arithmetic 6 + 3 + 6 = 15, loads 9, idle 18 + 6 = 24, branches 4, results 2.
@@ -93,15 +94,20 @@ fn a_fully_connected_layer_by_hand() -> Result<(), Error> {
 
 #[test]
 fn a_convolution_of_odd_extents_by_hand() -> Result<(), Error> {
-    // 3×3 taps, 3 to 3 channels, 3×3 pixels: 3 rows, 9 columns, sums of 27 = 6 · 4 + 3. Columns are gathered in 16 bits.
-    // Block 2×2, four times. Step: 4 words of columns, 2 of weights, 8 extensions and packings, 8 SMLAD, 16 − 13 = 3 spills; left: 4
-    //   loads (idle 2 · 2 + 2 · 3 = 10), 4 MLA; 9 trips; around: 9 settings, 4 stores, 1 branch.
-    //   macs 48 + 12 = 60, arithmetic 48 + 9 + 9 = 66, loads 36 + 12 = 48, idle 30 + 12 = 42, spills 18, branches 10, results 4.
-    // Block 2×1, once: macs 24 + 6 = 30, arithmetic 48 + 9 + 6 = 63, loads 24 + 9 = 33, idle 24 + 6 = 30, branches 10, results 2.
-    // Block 1×2, four times: macs 24 + 6, arithmetic 24 + 9 + 6 = 39, loads 30 + 9 = 39, idle 21 + 6 = 27, branches 10, results 2.
-    // Block 1×1, once: macs 12 + 3, arithmetic 24 + 9 + 4 = 37, loads 18 + 6 = 24, idle 15 + 3 = 18, branches 10, results 1.
+    // 3×3 taps, 3 to 3 channels, 3×3 pixels: 3 rows, 9 columns, sums of 27 = 6 · 4 + 3. Columns: 16 bits.
+    // Block 2×2, four times. Step: 4 words of columns, 2 of weights, 8 extensions and packings, 8 SMLAD, 16 − 13 = 3
+    //   spills; left: 4 loads (idle 2 · 2 + 2 · 3 = 10), 4 MLA; 9 trips; around: 9 settings, 4 stores, 1 branch.
+    //   macs 48 + 12 = 60, arithmetic 48 + 9 + 9 = 66, loads 36 + 12 = 48, idle 30 + 12 = 42, spills 18, branches 10,
+    //   results 4.
+    // Block 2×1, once: macs 24 + 6 = 30, arithmetic 48 + 9 + 6 = 63, loads 24 + 9 = 33, idle 24 + 6 = 30, branches 10,
+    //   results 2.
+    // Block 1×2, four times: macs 24 + 6, arithmetic 24 + 9 + 6 = 39, loads 30 + 9 = 39, idle 21 + 6 = 27, branches 10,
+    //   results 2.
+    // Block 1×1, once: macs 12 + 3, arithmetic 24 + 9 + 4 = 37, loads 18 + 6 = 24, idle 15 + 3 = 18, branches 10,
+    //   results 1.
     //   Sum: macs 405, arithmetic 520, loads 405, idle 324, spills 72, branches 100, results 27.
-    // Gathering 9 · 9 taps of 3 bytes: each byte a load (idle 3), an addition, a store (idle 2), a counter, a branch; 16 and 3 a tap.
+    // Gathering 9 · 9 taps of 3 bytes: each byte a load (idle 3), an addition, a store (idle 2), a counter, a branch;
+    //   16 and 3 a tap.
     //   81 · (16 + 6) = 1782 arithmetic, 243 loads, 81 · 15 = 1215 idle, 81 · 6 = 486 branches.
     // 2302 + 405 + 648 · 0.5 + 1539 / 4 + 72 · 2.5 + 586 · 3 + 27 · 45 = 6568.75 cycles.
     let nest = conv(1, 3, 3, 3);
@@ -119,14 +125,16 @@ fn a_convolution_of_odd_extents_by_hand() -> Result<(), Error> {
 #[test]
 fn a_depthwise_convolution_of_odd_channels_by_hand() -> Result<(), Error> {
     // 3×3 taps, 5 channels, 2×2 pixels on a Cortex-M4: four channels at once and one alone; four pairs of taps and one.
-    // Gathering 4 · 9 taps of 5 bytes: a word (1 load, 4 extensions, 2 stores, counter, branch), a byte (load, addition, store,
-    //   counter, branch; idle 5), 16 instructions and 3 branches: 36 · 23 = 828 arithmetic, 72 loads, 180 idle, 180 branches.
-    // Four channels: a pair of taps: 6 loads, 17 instructions, 4 SMLAD, 3 spills, 1 branch; the last tap: 8 loads (idle 4 · 3 + 4 · 2),
-    //   3 instructions, 4 MLA, 1 branch; around: 10 settings, 4 stores (idle 12), 1 branch.
+    // Gathering 4 · 9 taps of 5 bytes: a word (1 load, 4 extensions, 2 stores, counter, branch), a byte (load,
+    //   addition, store, counter, branch; idle 5), 16 instructions and 3 branches: 36 · 23 = 828 arithmetic, 72 loads,
+    //   180 idle, 180 branches.
+    // Four channels: a pair of taps: 6 loads, 17 instructions, 4 SMLAD, 3 spills, 1 branch; the last tap: 8 loads
+    //   (idle 4 · 3 + 4 · 2), 3 instructions, 4 MLA, 1 branch; around: 10 settings, 4 stores (idle 12), 1 branch.
     //   macs 20, arithmetic 81, loads 32, idle 32, spills 12, branches 6, results 4; for each of 4 pixels.
     // One channel: 9 · (2 loads, idle 5, 3 instructions, 1 MLA, 1 branch), 4 settings, 1 store (idle 3), 1 branch.
     //   macs 9, arithmetic 31, loads 18, idle 48, branches 10, results 1; for each of 4 pixels.
-    // (828 + 324 + 124) + (80 + 36) + (72 + 128 + 72) · 0.5 + (180 + 128 + 192) / 4 + 48 · 2.5 + (180 + 24 + 40) · 3 + 20 · 45 = 3405.
+    // (828 + 324 + 124) + (80 + 36) + (72 + 128 + 72) · 0.5 + (180 + 128 + 192) / 4 + 48 · 2.5
+    //   + (180 + 24 + 40) · 3 + 20 · 45 = 3405.
     let nest = conv(5, 1, 1, 2);
     with_machine(Precision::Int8, 2.0, 0, |machine| {
         let mapping = Mcu::CORTEX_M4.product(&nest, machine)?;
@@ -138,8 +146,8 @@ fn a_depthwise_convolution_of_odd_channels_by_hand() -> Result<(), Error> {
 
 #[test]
 fn scalars_floats_and_vectors_by_hand() -> Result<(), Error> {
-    // Cortex-M0+, 2×2 sums of 3: each element 4 byte loads (idle 12), 4 MULS and ADDS, 12 − 8 = 4 spills, 4 pointers of 2
-    // instructions, a counter, a branch; around: 9 settings, 4 stores (idle 12), a branch.
+    // Cortex-M0+, 2×2 sums of 3: each element 4 byte loads (idle 12), 4 MULS and ADDS, 12 − 8 = 4 spills, 4 pointers of
+    // 2 instructions, a counter, a branch; around: 9 settings, 4 stores (idle 12), a branch.
     // 36 + 12 · 2 + 12 · 1 + 48 / 4 + 12 · 3 + 4 · 2 + 4 · 100 = 528.
     let nest = gemm(2, 2, 3);
     with_machine(Precision::Int8, 1.0, 0, |machine| {
@@ -157,8 +165,8 @@ fn scalars_floats_and_vectors_by_hand() -> Result<(), Error> {
         assert_eq!(checked(&Mcu::CORTEX_M4.product(&nest, machine)?, &nest, 0.5)?, (41, 16 + 4, 16));
         Ok(())
     })?;
-    // Cortex-M55, one row by four columns of 20 elements: two steps of 5 loads, 4 VMLADAVA, a counter; 10 settings, 4 stores.
-    // max(12 + 8 + 10 + 4, 8 · 2) + 4 · 9 = 70.
+    // Cortex-M55, one row by four columns of 20 elements: two steps of 5 loads, 4 VMLADAVA, a counter; 10 settings, 4
+    // stores. max(12 + 8 + 10 + 4, 8 · 2) + 4 · 9 = 70.
     let nest = gemm(4, 1, 20);
     with_machine(Precision::Int8, 8.0, 0, |machine| {
         let mapping = Mcu::CORTEX_M55.product(&nest, machine)?;
@@ -185,14 +193,20 @@ fn weights_are_read_where_they_lie() -> Result<(), Error> {
     with_machine(Precision::Int8, 2.0, 256, |machine| {
         let cached = Mcu::CORTEX_M7.product(&nest, machine)?;
         assert_eq!(cached.traffic[..3], [Bytes(768 + 768 + 24), Bytes(768 + 24), Bytes(256)]);
+        // Three steps of a recurrent layer: 256 weights stay in the cache from one to the next, 512 are loaded for
+        // each.
+        for (rows, flash) in [(4, 256), (8, 3 * 512)] {
+            let steps = LoopNest { repeats: 3, ..gemm(6, rows, 64) };
+            assert_eq!(Mcu::CORTEX_M7.product(&steps, machine)?.traffic[2], Bytes(flash));
+        }
         Ok(())
     })
 }
 
 #[test]
 fn a_stream_moves_its_bytes() -> Result<(), Error> {
-    // 8 sums of two bytes, 3 FLOPs each: 16 loads (idle 48), 8 stores (idle 24), 24 additions, 8 counters and branches, 8 results.
-    // 32 + 16 · 0.5 + 72 / 4 + 8 · 3 + 8 · 45 = 442.
+    // 8 sums of two bytes, 3 FLOPs each: 16 loads (idle 48), 8 stores (idle 24), 24 additions, 8 counters and branches,
+    // 8 results. 32 + 16 · 0.5 + 72 / 4 + 8 · 3 + 8 · 45 = 442.
     let stream = Stream {
         read: Bytes(16),
         weights: Bytes::ZERO,
