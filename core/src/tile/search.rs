@@ -281,18 +281,27 @@ impl Search<'_> {
         }
         pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         for (bytes, free, pair) in &pairs {
-            if bytes * SLACK >= to_f32(best.least) {
+            if *bytes >= self.worth(best.least, inner) {
                 break;
             }
             self.snapped(inside, pair, *free, (buffer, inner), &mut best);
         }
         for (bytes, free, pair) in &pairs {
-            if bytes * SLACK >= to_f32(best.least) || self.budget == 0 {
+            if *bytes >= self.worth(best.least, inner) || self.budget == 0 {
                 break;
             }
             self.around(inside, pair, (*free, rest), (buffer, inner), &mut best);
         }
         best.found
+    }
+
+    /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
+    /// count every write of C as one of partial sums; the last one is of results.
+    fn worth(&self, least: u64, inner: &[Buffer]) -> f32 {
+        let ElementSizes { partial, c, .. } = *self.sizes;
+        let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
+        let credit = each * (1.0 + inner.iter().map(|_| 1.0).sum::<f32>());
+        credit + (to_f32(least) - credit) / SLACK
     }
 
     /// Every tile of a level.
@@ -362,7 +371,7 @@ impl Search<'_> {
         let most = extent.saturating_sub(1).max(1);
         let mut visit = |tz: u64| -> bool {
             let (bytes, p, relaxed) = pair.at(to_f32(tz));
-            if (bytes + rest) * SLACK >= to_f32(best.least) || budget == 0 {
+            if bytes + rest >= self.worth(best.least, levels.1) || budget == 0 {
                 return false;
             }
             let case = self.case(inside, pair.stationary, levels.0, tz);
@@ -372,7 +381,7 @@ impl Search<'_> {
                 }
                 budget = budget.saturating_sub(1);
                 self.consider(inside, &case, [tx, ty, tz], levels, best);
-                bound::floor(to_f32(best.least) / SLACK)
+                bound::floor(self.worth(best.least, levels.1))
             });
             true
         };
