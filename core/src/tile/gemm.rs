@@ -23,7 +23,7 @@
 //! free extent and the tiles for which both levels together move least without rounding.
 
 use super::reuse::{Axis, Cut, Extents, moved};
-use super::search::{Cuts, Inside, Search};
+use super::search::{Cuts, Inside, Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
@@ -101,19 +101,17 @@ impl Product {
         // Runs one after the other with the same B are a loop along m, outside all others.
         let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
         // A level inside another has no use for more room than that: its tiles are within the other's.
-        let mut outside: Option<Buffer> = None;
-        let mut rooms: heapless::Vec<Buffer, MAX_LEVELS> = heapless::Vec::new();
-        for &buffer in buffers.iter().rev() {
-            let room = outside.map_or(u64::MAX, |outside| {
+        let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
+        for buffer in buffers.iter().rev() {
+            let most = rooms.last().map_or(u64::MAX, |outside| {
                 let times = if buffer.double_buffered && !outside.double_buffered { 2 } else { 1 };
-                outside.capacity.0.saturating_mul(times)
+                outside.capacity.saturating_mul(times)
             });
-            let buffer = Buffer { capacity: Bytes(buffer.capacity.0.min(room)), ..buffer };
-            outside = Some(buffer);
-            rooms.push(buffer).map_err(|_| too_many_levels())?;
+            let capacity = buffer.capacity.0.min(most);
+            let room = Room { capacity, double_buffered: buffer.double_buffered, times: 1 };
+            rooms.push(room).map_err(|_| too_many_levels())?;
         }
         rooms.reverse();
-        let buffers = rooms.as_slice();
         let every = m.saturating_mul(n).saturating_mul(k) <= super::EVERY.load(core::sync::atomic::Ordering::Relaxed);
         let search = Search {
             product: self,
@@ -122,9 +120,9 @@ impl Product {
             every,
             budget: super::BUDGET.load(core::sync::atomic::Ordering::Relaxed),
         };
-        let found = search.levels(&inside, buffers, u64::MAX);
+        let found = search.levels(&inside, &rooms, u64::MAX);
         found.map(|found| found.cuts).ok_or_else(|| {
-            let level = buffers.iter().position(|&buffer| search.levels(&inside, &[buffer], u64::MAX).is_none());
+            let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
             Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) }
         })
     }

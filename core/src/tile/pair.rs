@@ -1,9 +1,8 @@
 //! Two levels next to each other, without rounding: which free extent of the outer one is best for both.
 
-use super::Buffer;
 use super::case::{Case, Relaxed};
 use super::reuse::{Axis, Extents};
-use super::search::{Inside, Search};
+use super::search::{Inside, Room, Search};
 use crate::nest::Operand;
 use crate::units::to_f32;
 
@@ -34,18 +33,19 @@ impl<'i> Pair<'i> {
     pub(super) fn new(
         search: &Search<'_>,
         inside: &'i Inside,
-        [buffer, next]: [Buffer; 2],
+        [room, next]: [Room; 2],
         [stationary, stays]: [Operand; 2],
         unit: Extents,
     ) -> Self {
-        let case = search.case(inside, stationary, buffer, 1);
+        let case = search.case(inside, stationary, room, 1);
         let within = search.case(inside, stays, next, 1);
         let [_, _, common] = within.axes;
         let [x, y, z] = case.axes.map(|axis| axis == common);
-        let [_, _, weight] = case.weights.map(to_f32);
+        let [_, _, weight] = within.weights.map(to_f32);
+        let both = (to_f32(room.times) + to_f32(next.times)) / to_f32(room.times);
         let (mut outer, mut inner) = (case.relaxed(), within.relaxed());
-        outer.alpha = if x { outer.alpha * 2.0 } else { outer.alpha };
-        outer.beta = if y { outer.beta * 2.0 } else { outer.beta };
+        outer.alpha = if x { outer.alpha * both } else { outer.alpha };
+        outer.beta = if y { outer.beta * both } else { outer.beta };
         inner.stays = 0.0;
         let free = if z { weight * to_f32(case.z.count) } else { 0.0 };
         let extent = case.z.mean();

@@ -4,7 +4,7 @@ use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
 use super::pair::Pair;
 use super::reuse::{Along, Axis, Cut, Extents, moved};
-use super::{Buffer, MAX_LEVELS, bound};
+use super::{MAX_LEVELS, bound};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::to_f32;
 
@@ -73,11 +73,23 @@ pub(super) struct Found {
     pub(super) cuts: Cuts,
 }
 
+/// Room for tiles of a level, or of some levels that have the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes of one instance.
+    pub(super) capacity: u64,
+    pub(super) double_buffered: bool,
+    /// Levels that have these tiles.
+    pub(super) times: u64,
+}
+
 /// The best that is found so far.
 #[derive(Debug)]
 struct Best {
     least: u64,
     found: Option<Found>,
+    /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
+    list: Option<heapless::Vec<(f32, Cut), 16>>,
 }
 
 /// The search for tiles of a product.
@@ -99,11 +111,17 @@ const SLACK: f32 = 1.005;
 /// Added before a number is rounded down that may be a rounding error below an integer.
 const ROUND: f32 = 1.0 / 1024.0;
 
+/// Ratio of capacities from which on two levels never do best with the same tiles.
+const CLOSE: u64 = 8;
+
+/// Cuts of an outer level for which the levels inside are searched.
+const TRIED: usize = 4;
+
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
 impl Search<'_> {
-    pub(super) fn case<'i>(&self, inside: &'i Inside, stationary: Operand, buffer: Buffer, free: u64) -> Case<'i> {
-        let times = if buffer.double_buffered { free.saturating_mul(2) } else { free };
+    pub(super) fn case<'i>(&self, inside: &'i Inside, stationary: Operand, room: Room, free: u64) -> Case<'i> {
+        let times = if room.double_buffered { free.saturating_mul(2) } else { free };
         let ElementSizes { a, b, partial, .. } = *self.sizes;
         let ([x, y, z], [s, u, v]) = match stationary {
             Operand::C => ([Axis::M, Axis::N, Axis::K], [partial, a, b]),
@@ -118,38 +136,46 @@ impl Search<'_> {
             s,
             u: u.saturating_mul(times),
             v: v.saturating_mul(times),
-            room: buffer.capacity.0,
-            weights: [self.weights.along(x), self.weights.along(y), self.weights.along(z)],
+            room: room.capacity,
+            weights: [x, y, z].map(|axis| self.weights.along(axis).saturating_mul(room.times)),
         }
     }
 
     /// Bytes of a level whose tile is that of the level outside.
-    fn unchanged(&self, inside: &Inside) -> u64 {
+    fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
         let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
-        bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K))
+        bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K)).saturating_mul(room.times)
     }
 
-    fn fits_whole(&self, inside: &Inside, buffer: Buffer) -> bool {
-        footprint(inside.extents(), self.sizes, inside.stationary, buffer.double_buffered)
-            .is_some_and(|bytes| bytes <= buffer.capacity.0)
+    fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
+        footprint(inside.extents(), self.sizes, inside.stationary, room.double_buffered)
+            .is_some_and(|bytes| bytes <= room.capacity)
     }
 
     /// Tiles for these levels, the last one the outermost, that move less than `limit`.
-    pub(super) fn levels(&self, inside: &Inside, buffers: &[Buffer], limit: u64) -> Option<Found> {
-        let Some((&buffer, inner)) = buffers.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
-        if self.fits_whole(inside, buffer) {
-            let bytes = self.unchanged(inside);
+    pub(super) fn levels(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
+        let Some((&room, inner)) = rooms.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
+        if self.fits_whole(inside, room) {
+            let bytes = self.unchanged(inside, room);
             let cut = Cut { tile: inside.extents(), order: [Axis::M, Axis::N, Axis::K] };
             let mut found = self.levels(inside, inner, limit.saturating_sub(bytes))?;
             found.bytes = found.bytes.saturating_add(bytes);
             found.cuts.push(cut).ok()?;
             return (found.bytes < limit).then_some(found);
         }
-        if inner.is_empty() { self.innermost(inside, buffer, limit) } else { self.outer(inside, buffer, inner, limit) }
+        match inner.len() {
+            0 => self.innermost(inside, room, limit),
+            1 => {
+                let mut best = Best { least: limit, found: None, list: None };
+                self.outer(inside, (room, inner), &mut best);
+                best.found
+            }
+            _ => self.many(inside, rooms, limit),
+        }
     }
 
-    fn innermost(&self, inside: &Inside, buffer: Buffer, limit: u64) -> Option<Found> {
-        let cases = OPERANDS.map(|stationary| self.case(inside, stationary, buffer, 1));
+    fn innermost(&self, inside: &Inside, room: Room, limit: u64) -> Option<Found> {
+        let cases = OPERANDS.map(|stationary| self.case(inside, stationary, room, 1));
         // The case with the lowest relaxed cost first: it often rules out the others.
         let mut order = cases.each_ref().map(|case| {
             let relaxed = case.relaxed();
@@ -165,11 +191,11 @@ impl Search<'_> {
                 continue;
             }
             case.walk(&relaxed, centre, self.every, 0.0, |tx, ty| {
-                self.see(inside, buffer, case, [tx, ty], &mut least, &mut best);
+                self.see(inside, room, case, [tx, ty], &mut least, &mut best);
                 self.tolerant(least)
             });
             if case.stays_whole() {
-                self.see(inside, buffer, case, [case.x.extent, case.y.extent], &mut least, &mut best);
+                self.see(inside, room, case, [case.x.extent, case.y.extent], &mut least, &mut best);
             }
         }
         let mut cuts = Cuts::new();
@@ -181,7 +207,7 @@ impl Search<'_> {
     fn see(
         &self,
         inside: &Inside,
-        buffer: Buffer,
+        room: Room,
         case: &Case<'_>,
         [tx, ty]: [u64; 2],
         least: &mut u64,
@@ -191,7 +217,7 @@ impl Search<'_> {
         if bytes >= self.tolerant(*least) {
             return;
         }
-        let Some(tz) = self.free(case, buffer, tx, ty) else { return };
+        let Some(tz) = self.free(case, room, tx, ty) else { return };
         let [x, y, z] = case.axes;
         let cut = cut_of([x, y, z], [tx, ty, tz]);
         if !self.every {
@@ -200,7 +226,7 @@ impl Search<'_> {
         }
         for order in [[x, y, z], [y, x, z]] {
             let cut = Cut { order, ..cut };
-            let Some(bytes) = self.exact(inside, cut) else { continue };
+            let Some(bytes) = self.exact(inside, cut, room) else { continue };
             if bytes < *least {
                 (*least, *best) = (bytes, Some(cut));
             }
@@ -213,7 +239,7 @@ impl Search<'_> {
     }
 
     /// Bytes of a level by walking its edges.
-    fn exact(&self, inside: &Inside, cut: Cut) -> Option<u64> {
+    fn exact(&self, inside: &Inside, cut: Cut, room: Room) -> Option<u64> {
         let Extents { m, n, k } = self.product.extents;
         let extents = Extents { m: m.checked_mul(self.product.repeats)?, n, k };
         let run = Cut { tile: self.product.extents, order: [Axis::N, Axis::K, Axis::M] };
@@ -222,27 +248,27 @@ impl Search<'_> {
         let a = moved(extents, cuts(), [Axis::M, Axis::K, Axis::N])?.checked_mul(a)?;
         let b = moved(extents, cuts(), [Axis::K, Axis::N, Axis::M])?.checked_mul(b)?;
         let c = moved(extents, cuts(), [Axis::M, Axis::N, Axis::K])?.checked_mul(partial.checked_mul(2)?)?;
-        a.checked_add(b)?.checked_add(c)
+        a.checked_add(b)?.checked_add(c)?.checked_mul(room.times)
     }
 
     /// The longest free extent beside these tiles, balanced; `None` where nothing fits.
-    fn free(&self, case: &Case<'_>, buffer: Buffer, tx: u64, ty: u64) -> Option<u64> {
+    fn free(&self, case: &Case<'_>, room: Room, tx: u64, ty: u64) -> Option<u64> {
         let left = case.room.checked_sub(case.s.checked_mul(tx)?.checked_mul(ty)?)?;
         let each = case.u.checked_mul(tx)?.checked_add(case.v.checked_mul(ty)?)?;
         let most = left.checked_div(each)?.min(case.z.extent);
         // With one pass along the free axis, another operand would be stationary, and this one take room twice.
-        let most = if buffer.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
+        let most = if room.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
         Some(balanced(case.z.extent, most))
     }
 
     /// What the levels inside move at least, without rounding.
-    fn below(&self, inside: &Inside, buffers: &[Buffer]) -> f32 {
-        buffers.iter().fold(0.0, |sum, &buffer| {
-            let least = if self.fits_whole(inside, buffer) {
-                to_f32(self.unchanged(inside))
+    fn below(&self, inside: &Inside, rooms: &[Room]) -> f32 {
+        rooms.iter().fold(0.0, |sum, &room| {
+            let least = if self.fits_whole(inside, room) {
+                to_f32(self.unchanged(inside, room))
             } else {
                 OPERANDS.into_iter().fold(f32::INFINITY, |least, stationary| {
-                    let case = self.case(inside, stationary, buffer, 1);
+                    let case = self.case(inside, stationary, room, 1);
                     let relaxed = case.relaxed();
                     let bytes = relaxed.cost(relaxed.centre());
                     if case.z.extent > 1 && bytes < least { bytes } else { least }
@@ -253,66 +279,95 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    fn outer(&self, inside: &Inside, buffer: Buffer, inner: &[Buffer], limit: u64) -> Option<Found> {
-        let mut best = Best { least: limit, found: None };
-        if self.every {
-            self.all(inside, buffer, inner, &mut best);
-            return best.found;
+    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), best: &mut Best) {
+        if self.every && inner.len() == 1 {
+            return self.all(inside, room, inner, best);
         }
-        let (&next, rest) = inner.split_last()?;
+        let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
         let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 9> = heapless::Vec::new();
         for stays in OPERANDS {
             let Some(unit) = self.alone(inside, next, stays) else { continue };
             // The tile that the next level would have alone, so that it stays where it is.
-            let case = self.case(inside, stays, buffer, 1);
+            let case = self.case(inside, stays, room, 1);
             let [x, y, _] = case.axes;
-            if let Some(tz) = self.free(&case, buffer, unit.along(x), unit.along(y)) {
-                self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (buffer, inner), &mut best);
+            if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
+                self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
             }
             for outside in OPERANDS {
-                let pair = Pair::new(self, inside, [buffer, next], [outside, stays], unit);
-                if pair.case.z.extent > 1 && (pair.least() + rest) * MARGIN < to_f32(best.least) {
-                    if let Some((bytes, free)) = pair.best() {
-                        pairs.push((bytes + rest, free, pair)).ok();
-                    }
+                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
+                if pair.case.z.extent > 1
+                    && (pair.least() + rest) * MARGIN < to_f32(best.least)
+                    && let Some((bytes, free)) = pair.best()
+                {
+                    pairs.push((bytes + rest, free, pair)).ok();
                 }
             }
         }
         pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, inner) {
+            if *bytes >= self.worth(best.least, (room, inner)) {
                 break;
             }
-            self.snapped(inside, pair, *free, (buffer, inner), &mut best);
+            self.snapped(inside, pair, *free, (room, inner), best);
         }
         for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, inner) || self.budget == 0 {
+            if *bytes >= self.worth(best.least, (room, inner)) || self.budget == 0 {
                 break;
             }
-            self.around(inside, pair, (*free, rest), (buffer, inner), &mut best);
+            self.around(inside, pair, (*free, rest), (room, inner), best);
+        }
+    }
+
+    /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.
+    fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
+        let (&room, inner) = rooms.split_last()?;
+        let mut best = Best { least: limit, found: None, list: None };
+        let ratio = |(small, large): (&Room, &Room)| large.capacity.checked_div(small.capacity).unwrap_or(u64::MAX);
+        let closest = rooms.iter().zip(rooms.iter().skip(1)).map(ratio).min().unwrap_or(u64::MAX);
+        for (level, (small, large)) in rooms.iter().zip(rooms.iter().skip(1)).enumerate() {
+            if ratio((small, large)) >= CLOSE || rooms.len() > 3 && ratio((small, large)) > closest {
+                continue;
+            }
+            let double_buffered = small.double_buffered || large.double_buffered;
+            let capacity = small.capacity.min(large.capacity);
+            let joined = Room { capacity, double_buffered, times: small.times.saturating_add(large.times) };
+            let mut fewer: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::from_slice(rooms).ok()?;
+            fewer.remove(level);
+            *fewer.get_mut(level)? = joined;
+            if let Some(mut found) = self.levels(inside, &fewer, best.least) {
+                found.cuts.insert(level, *found.cuts.get(level)?).ok()?;
+                best = Best { least: found.bytes, found: Some(found), list: None };
+            }
+        }
+        let mut list = Best { least: best.least, found: None, list: Some(heapless::Vec::new()) };
+        self.outer(inside, (room, inner), &mut list);
+        let mut list = list.list?;
+        list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        for (_, cut) in list.iter().take(TRIED) {
+            self.under(inside, cut, (room, inner), &mut best);
         }
         best.found
     }
 
     /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
     /// count every write of C as one of partial sums; the last one is of results.
-    fn worth(&self, least: u64, inner: &[Buffer]) -> f32 {
+    fn worth(&self, least: u64, (room, inner): (Room, &[Room])) -> f32 {
         let ElementSizes { partial, c, .. } = *self.sizes;
         let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
-        let credit = each * (1.0 + inner.iter().map(|_| 1.0).sum::<f32>());
+        let credit = each * inner.iter().fold(to_f32(room.times), |sum, room| sum + to_f32(room.times));
         credit + (to_f32(least) - credit) / SLACK
     }
 
     /// Every tile of a level.
-    fn all(&self, inside: &Inside, buffer: Buffer, inner: &[Buffer], best: &mut Best) {
+    fn all(&self, inside: &Inside, room: Room, inner: &[Room], best: &mut Best) {
         for stationary in OPERANDS {
-            let free = self.case(inside, stationary, buffer, 1).z.extent;
+            let free = self.case(inside, stationary, room, 1).z.extent;
             for tz in 1..free {
-                let case = self.case(inside, stationary, buffer, tz);
+                let case = self.case(inside, stationary, room, tz);
                 for tx in 1..=case.x.extent {
                     for ty in 1..=case.rows(tx).min(case.y.extent) {
-                        self.consider(inside, &case, [tx, ty, tz], (buffer, inner), best);
+                        self.consider(inside, &case, [tx, ty, tz], (room, inner), best);
                     }
                 }
             }
@@ -320,8 +375,8 @@ impl Search<'_> {
     }
 
     /// The tile of a level for this stationary operand as if no other level were there, balanced, its free extent 1.
-    fn alone(&self, inside: &Inside, buffer: Buffer, stationary: Operand) -> Option<Extents> {
-        let case = self.case(inside, stationary, buffer, 1);
+    fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> Option<Extents> {
+        let case = self.case(inside, stationary, room, 1);
         if case.z.extent <= 1 {
             return None;
         }
@@ -339,7 +394,7 @@ impl Search<'_> {
     }
 
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
-    fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Buffer, &[Buffer]), best: &mut Best) {
+    fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Room, &[Room]), best: &mut Best) {
         let [x, y, z] = pair.case.axes;
         let most = pair.case.z.extent.saturating_sub(1).max(1);
         let unit = pair.unit;
@@ -362,7 +417,7 @@ impl Search<'_> {
         inside: &Inside,
         pair: &Pair<'_>,
         (free, rest): (f32, f32),
-        levels: (Buffer, &[Buffer]),
+        levels: (Room, &[Room]),
         best: &mut Best,
     ) {
         let mut budget = self.budget;
@@ -371,7 +426,7 @@ impl Search<'_> {
         let most = extent.saturating_sub(1).max(1);
         let mut visit = |tz: u64| -> bool {
             let (bytes, p, relaxed) = pair.at(to_f32(tz));
-            if bytes + rest >= self.worth(best.least, levels.1) || budget == 0 {
+            if bytes + rest >= self.worth(best.least, levels) || budget == 0 {
                 return false;
             }
             let case = self.case(inside, pair.stationary, levels.0, tz);
@@ -381,7 +436,7 @@ impl Search<'_> {
                 }
                 budget = budget.saturating_sub(1);
                 self.consider(inside, &case, [tx, ty, tz], levels, best);
-                bound::floor(self.worth(best.least, levels.1))
+                bound::floor(self.worth(best.least, levels))
             });
             true
         };
@@ -408,17 +463,28 @@ impl Search<'_> {
         inside: &Inside,
         case: &Case<'_>,
         tile: [u64; 3],
-        (buffer, inner): (Buffer, &[Buffer]),
+        (room, inner): (Room, &[Room]),
         best: &mut Best,
     ) {
         let [x, y, z] = case.axes;
         let cut = cut_of(case.axes, tile);
-        if self.every {
-            self.under(inside, &cut, inner, best);
-            self.under(inside, &Cut { order: [y, x, z], ..cut }, inner, best);
+        if let Some(list) = &mut best.list {
+            let Some(within) = inside.cut(&cut) else { return };
+            let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
+            if list.push((bytes, cut)).is_err()
+                && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
+                && bytes < worst.0
+            {
+                *worst = (bytes, cut);
+            }
             return;
         }
-        if !self.under(inside, &cut, inner, best) {
+        if self.every {
+            self.under(inside, &cut, (room, inner), best);
+            self.under(inside, &Cut { order: [y, x, z], ..cut }, (room, inner), best);
+            return;
+        }
+        if !self.under(inside, &cut, (room, inner), best) {
             return;
         }
         // Tiles that hold whole tiles of the level inside leave fewer edges.
@@ -432,18 +498,18 @@ impl Search<'_> {
         for other in [[sx, sy, sz], [sx, ty, tz], [tx, sy, tz], [tx, ty, sz]] {
             let [_, _, free] = other;
             let cut = cut_of(case.axes, other);
-            let fits = footprint(cut.tile, self.sizes, left_by(z), buffer.double_buffered)
-                .is_some_and(|bytes| bytes <= buffer.capacity.0);
+            let fits = footprint(cut.tile, self.sizes, left_by(z), room.double_buffered)
+                .is_some_and(|bytes| bytes <= room.capacity);
             if other != tile && fits && (free < case.z.extent || free == tz) {
-                self.under(inside, &cut, inner, best);
+                self.under(inside, &cut, (room, inner), best);
             }
         }
     }
 
     /// Keeps this cut and what is best inside it where they move less.
-    fn under(&self, inside: &Inside, cut: &Cut, inner: &[Buffer], best: &mut Best) -> bool {
+    fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
         let Some(within) = inside.cut(cut) else { return false };
-        let bytes = self.unchanged(&within);
+        let bytes = self.unchanged(&within, room);
         if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
             return false;
         }
