@@ -32,12 +32,7 @@ use crate::work::Gemm;
 
 /// Tiles matrix products; see [`super::tile`].
 pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    let product = Product {
-        extents: Extents { m: gemm.m, n: gemm.n, k: gemm.k },
-        sizes: nest.sizes,
-        groups: gemm.groups,
-        repeats: nest.repeats,
-    };
+    let product = Product::new(nest, gemm);
     // One of a product and its transpose is searched, so that both have the same tiles.
     let (m, n) = ((gemm.m, nest.sizes.a), (gemm.n, nest.sizes.b));
     let cuts = if nest.repeats <= 1 && m < n {
@@ -79,6 +74,11 @@ pub(super) struct Product {
 }
 
 impl Product {
+    pub(super) fn new(nest: &LoopNest, gemm: Gemm) -> Self {
+        let extents = Extents { m: gemm.m, n: gemm.n, k: gemm.k };
+        Self { extents, sizes: nest.sizes, groups: gemm.groups, repeats: nest.repeats }
+    }
+
     fn transposed(self) -> Self {
         let Extents { m, n, k } = self.extents;
         let sizes = ElementSizes { a: self.sizes.b, b: self.sizes.a, ..self.sizes };
@@ -90,16 +90,6 @@ impl Product {
         if buffers.len() > MAX_LEVELS {
             return Err(too_many_levels());
         }
-        let Extents { m, n, k } = self.extents;
-        let bytes =
-            |x: u64, y: u64, size: u64, runs: u64| x.saturating_mul(y).saturating_mul(size).saturating_mul(runs);
-        let weights = Extents {
-            m: bytes(n, k, self.sizes.b, 1),
-            n: bytes(m, k, self.sizes.a, self.repeats),
-            k: bytes(m, n, self.sizes.partial.saturating_mul(2), self.repeats),
-        };
-        // Runs one after the other with the same B are a loop along m, outside all others.
-        let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
         // A level inside another has no use for more room than that: its tiles are within the other's.
         let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
         for buffer in buffers.iter().rev() {
@@ -112,19 +102,52 @@ impl Product {
             rooms.push(room).map_err(|_| too_many_levels())?;
         }
         rooms.reverse();
-        let every = m.saturating_mul(n).saturating_mul(k) <= super::EVERY.load(core::sync::atomic::Ordering::Relaxed);
-        let search = Search {
-            product: self,
-            sizes: &self.sizes,
-            weights,
-            every,
-            budget: super::BUDGET.load(core::sync::atomic::Ordering::Relaxed),
-        };
+        let (search, inside) = self.search();
         let found = search.levels(&inside, &rooms, u64::MAX);
-        found.map(|found| found.cuts).ok_or_else(|| {
+        found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
             let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
             Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) }
         })
+    }
+
+    /// Tiles of one element for each level, where they fit.
+    fn smallest(&self, buffers: &[Buffer]) -> Option<Cuts> {
+        let orders =
+            [[Axis::M, Axis::N, Axis::K], [Axis::M, Axis::K, Axis::N], [Axis::N, Axis::K, Axis::M]].into_iter();
+        let mut all = orders.map(|order| {
+            let cut = Cut { tile: Extents { m: 1, n: 1, k: 1 }, order };
+            buffers.iter().map(|_| cut).collect::<Cuts>()
+        });
+        all.find(|cuts| {
+            buffers.iter().enumerate().all(|(level, buffer)| {
+                let cuts = cuts.get(level..).unwrap_or_default();
+                let tile = Extents { m: 1, n: 1, k: 1 };
+                let bytes = footprint(tile, &self.sizes, self.stationary(cuts), buffer.double_buffered);
+                bytes.is_some_and(|bytes| bytes <= buffer.capacity.0)
+            })
+        })
+    }
+
+    /// The search, and what it starts with.
+    fn search(&self) -> (Search<'_>, Inside) {
+        let Extents { m, n, k } = self.extents;
+        let bytes = |x: u64, y: u64, size: u64| x.saturating_mul(y).saturating_mul(size);
+        let weights = Extents {
+            m: bytes(n, k, self.sizes.b),
+            n: bytes(m, k, self.sizes.a).saturating_mul(self.repeats),
+            k: bytes(m, n, self.sizes.partial).saturating_mul(2).saturating_mul(self.repeats),
+        };
+        let every = m.saturating_mul(n).saturating_mul(k) <= super::EVERY.load(core::sync::atomic::Ordering::Relaxed);
+        let budget = super::BUDGET.load(core::sync::atomic::Ordering::Relaxed);
+        // Runs one after the other with the same B are a loop along m, outside all others.
+        let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
+        (Search { product: self, sizes: &self.sizes, weights, every, budget }, inside)
+    }
+
+    /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
+    pub(super) fn relaxed(&self, capacity: Bytes) -> f32 {
+        let (search, inside) = self.search();
+        search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
     }
 
     /// What the innermost of these levels holds and moves.

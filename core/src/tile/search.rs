@@ -262,7 +262,7 @@ impl Search<'_> {
     }
 
     /// What the levels inside move at least, without rounding.
-    fn below(&self, inside: &Inside, rooms: &[Room]) -> f32 {
+    pub(super) fn below(&self, inside: &Inside, rooms: &[Room]) -> f32 {
         rooms.iter().fold(0.0, |sum, &room| {
             let least = if self.fits_whole(inside, room) {
                 to_f32(self.unchanged(inside, room))
