@@ -13,7 +13,9 @@ use crate::units::Bytes;
 mod bound;
 mod case;
 mod gemm;
+mod pair;
 mod reuse;
+mod search;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
