@@ -11,8 +11,11 @@ use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
 mod bound;
+mod case;
 mod gemm;
+mod pair;
 mod reuse;
+mod search;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
@@ -91,3 +94,7 @@ pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
     bound::lower_bound(nest, capacity)
 }
+/// DEV
+pub static EVERY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(512);
+/// DEV
+pub static BUDGET: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1000);

@@ -96,9 +96,10 @@ fn compare(count: u64, seed: u64, most: [u64; 2], depth: usize) {
                     let walked =
                         tiling::traffic(extents, &sizes, repeats, &cuts[..depth - index], u64::MAX).expect("no limit");
                     assert_eq!(level.traffic, walked, "{nest:?} {buffers:?} {ours:?}");
-                    let inside = if index + 1 == depth { extents } else { cuts[depth - index - 2].tile };
-                    let footprint = tiling::footprint(inside, &sizes, &cuts[depth - index - 1], double_buffered);
-                    assert_eq!(level.footprint.0, footprint);
+                    let footprint = tiling::footprint(extents, &sizes, repeats, &cuts[..depth - index], double_buffered);
+                    assert_eq!(level.footprint.0, footprint, "{nest:?} {buffers:?} {ours:?}");
+                    let stays = tiling::stays(extents, &cuts[..depth - index]);
+                    assert!(stays.is_none_or(|stays| stays == level.stationary));
                     assert!(footprint <= buffers[index].capacity.0);
                     let bound = lower_bound(&nest, buffers[index].capacity).expect("small").0;
                     assert!(bound <= level.traffic.total().expect("small").0, "{bound} {nest:?} {buffers:?} {ours:?}");
@@ -137,4 +138,9 @@ fn compare(count: u64, seed: u64, most: [u64; 2], depth: usize) {
 #[test]
 fn one_level_moves_what_the_best_tiling_moves() {
     compare(2000, 1, [24, 2000], 1);
+}
+
+#[test]
+fn two_levels_move_together_what_the_best_tilings_move() {
+    compare(std::env::var("CASES").map_or(300, |n| n.parse().unwrap()), 2, [9, 130], 2);
 }

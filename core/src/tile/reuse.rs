@@ -5,6 +5,7 @@
 //! tile. At an edge an outer tile may be so small that an inner loop has one pass only: there the tile stays.
 
 use crate::tile::MAX_LEVELS;
+use crate::units::to_f32;
 
 /// An axis of a product `C[m × n] += A[m × k] · B[k × n]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +54,53 @@ impl Cut {
     }
 }
 
+/// An axis as the levels outside have cut it.
+#[derive(Clone, Debug)]
+pub(super) struct Along {
+    /// The longest tile.
+    pub(super) extent: u64,
+    /// Tiles, over the whole nest.
+    pub(super) count: u64,
+    /// How often the operand that does not depend on this axis is moved to the level outside.
+    pub(super) moved: u64,
+    /// Extent of the axis, over the whole nest.
+    total: u64,
+    /// Extents that tiles have, and how many have each.
+    classes: Classes,
+}
+
+impl Along {
+    /// An axis that is walked along so often.
+    pub(super) fn new(extent: u64, runs: u64) -> Self {
+        let mut classes = Classes::new();
+        classes.push((extent, runs)).ok();
+        Self { extent, count: runs, moved: 1, total: extent.saturating_mul(runs), classes }
+    }
+
+    /// Tiles of this extent that all the tiles together are cut into.
+    pub(super) fn tiles(&self, tile: u64) -> u64 {
+        let each = self.classes.iter().map(|&(extent, count)| extent.div_ceil(tile.max(1)).saturating_mul(count));
+        each.fold(0, u64::saturating_add)
+    }
+
+    /// Mean extent of a tile.
+    pub(super) fn mean(&self) -> f32 {
+        if self.count <= 1 { to_f32(self.extent) } else { to_f32(self.total) / to_f32(self.count) }
+    }
+
+    /// The axis cut into tiles of this extent.
+    pub(super) fn cut(&self, tile: u64, moved: u64) -> Option<Self> {
+        if tile >= self.extent {
+            return Some(Self { moved, ..self.clone() });
+        }
+        let classes = divided(&self.classes, tile.max(1))?;
+        let count = classes.iter().fold(0, |sum: u64, &(_, count)| sum.saturating_add(count));
+        Some(Self { extent: tile, count, moved, total: self.total, classes })
+    }
+}
+
 /// Lengths along an axis, by the loop after which they are in one tile.
-type Settled = heapless::Vec<(usize, u64), { MAX_LEVELS.saturating_mul(2).saturating_add(2) }>;
+type Settled = heapless::Vec<(usize, u64), { MAX_LEVELS.saturating_add(2) }>;
 
 /// Extents that tiles have, and how many have it.
 type Classes = heapless::Vec<(u64, u64), { MAX_LEVELS.saturating_add(2) }>;

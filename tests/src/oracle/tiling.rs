@@ -140,26 +140,31 @@ pub fn traffic(extents: [u64; 3], sizes: &ElementSizes, repeats: u64, levels: &[
     (store.total() <= most).then_some(store.moved)
 }
 
-/// Bytes that the tiles of a level take.
+/// Bytes that the tiles of the innermost of these levels take; `levels` from the outermost on.
 #[must_use]
-pub fn footprint(inside: [u64; 3], sizes: &ElementSizes, level: &Level, double_buffered: bool) -> u64 {
-    let [m, n, k] = level.tile;
+pub fn footprint(extents: [u64; 3], sizes: &ElementSizes, repeats: u64, levels: &[Level], double_buffered: bool) -> u64 {
+    let [m, n, k] = levels.last().map_or(extents, |level| level.tile);
     let bytes = [m * k * sizes.a, k * n * sizes.b, m * n * sizes.partial];
-    let stays = stationary(inside, level).unwrap_or_else(|| (0..3).max_by_key(|&tile| bytes[tile]).unwrap_or(0));
+    let stays = stationary(extents, levels).unwrap_or_else(|| match repeats {
+        1 => (0..3).max_by_key(|&tile| bytes[tile]).unwrap_or(0),
+        _ => 1,
+    });
     (0..3).map(|tile| if double_buffered && tile != stays { 2 * bytes[tile] } else { bytes[tile] }).sum()
 }
 
 /// The operand, A, B, C as 0, 1, 2, that the innermost loop with more than one tile does not touch.
-fn stationary(inside: [u64; 3], level: &Level) -> Option<usize> {
-    let steps = level.order.into_iter().rev().find(|&axis| level.tile[axis] < inside[axis])?;
+fn stationary(extents: [u64; 3], levels: &[Level]) -> Option<usize> {
+    let (level, outer) = levels.split_last()?;
+    let inside = outer.last().map_or(extents, |level| level.tile);
     // m steps through A and C, n through B and C, k through A and B.
-    Some([1, 0, 2][steps])
+    let steps = level.order.into_iter().rev().find(|&axis| level.tile[axis] < inside[axis]);
+    steps.map(|axis| [1, 0, 2][axis]).or_else(|| stationary(extents, outer))
 }
 
-/// The operand that a level's innermost loop with more than one tile leaves in place; none where there is no such loop.
+/// The operand that the innermost loop with more than one tile leaves in place; none where there is no such loop.
 #[must_use]
-pub fn stays(inside: [u64; 3], level: &Level) -> Option<Operand> {
-    stationary(inside, level).map(|operand| [Operand::A, Operand::B, Operand::C][operand])
+pub fn stays(extents: [u64; 3], levels: &[Level]) -> Option<Operand> {
+    stationary(extents, levels).map(|operand| [Operand::A, Operand::B, Operand::C][operand])
 }
 
 /// All tiles that cut a space, each with the orders of the loops that step more than once.
@@ -219,10 +224,11 @@ impl Problem<'_> {
         let rest = self.every * inner.len() as u64;
         let mut candidates = Vec::new();
         for level in levels(inside) {
-            if footprint(inside, self.sizes, &level, *double_buffered) > *capacity {
+            outer.push(level);
+            if footprint(self.extents, self.sizes, self.repeats, outer, *double_buffered) > *capacity {
+                outer.pop();
                 continue;
             }
-            outer.push(level);
             let most = best.as_ref().map_or(u64::MAX, |(least, _)| least.saturating_sub(moved + rest));
             if let Some(traffic) = traffic(self.extents, self.sizes, self.repeats, outer, most) {
                 candidates.push((traffic.a.0 + traffic.b.0 + traffic.c.0, level));

@@ -1,0 +1,485 @@
+//! The search for tiles of several levels: from the outermost to the innermost, each level together with the next one inside.
+
+use super::case::{Case, MARGIN};
+use super::gemm::{Product, footprint, left_by};
+use super::pair::Pair;
+use super::reuse::{Along, Axis, Cut, Extents, moved};
+use super::{Buffer, MAX_LEVELS, bound};
+use crate::nest::{ElementSizes, Operand};
+use crate::units::to_f32;
+
+/// Cuts of all levels, from the innermost to the outermost.
+pub(super) type Cuts = heapless::Vec<Cut, MAX_LEVELS>;
+
+/// What the levels outside leave to a level.
+#[derive(Clone, Debug)]
+pub(super) struct Inside {
+    m: Along,
+    n: Along,
+    k: Along,
+    stationary: Operand,
+    /// Cuts of the levels outside, from the outermost on.
+    outside: Cuts,
+}
+
+impl Inside {
+    pub(super) fn new(extents: Extents, runs: u64, stationary: Operand) -> Self {
+        let Extents { m, n, k } = extents;
+        let (m, n, k) = (Along::new(m, runs), Along::new(n, 1), Along::new(k, 1));
+        Self { m, n, k, stationary, outside: Cuts::new() }
+    }
+
+    fn along(&self, axis: Axis) -> &Along {
+        match axis {
+            Axis::M => &self.m,
+            Axis::N => &self.n,
+            Axis::K => &self.k,
+        }
+    }
+
+    fn extents(&self) -> Extents {
+        Extents { m: self.m.extent, n: self.n.extent, k: self.k.extent }
+    }
+
+    /// What a level with these tiles leaves, its free axis innermost.
+    fn cut(&self, cut: &Cut) -> Option<Self> {
+        let [_, _, z] = cut.order;
+        let whole = |axis: Axis| cut.tile.along(axis) >= self.along(axis).extent;
+        if [Axis::M, Axis::N, Axis::K].into_iter().all(whole) {
+            return Some(self.clone());
+        }
+        let along = |axis: Axis| {
+            let (outside, tile) = (self.along(axis), cut.tile.along(axis));
+            let moved = if axis != z {
+                outside.tiles(tile)
+            } else if cut.order.into_iter().all(|other| other == z || whole(other)) {
+                outside.moved
+            } else {
+                outside.count
+            };
+            outside.cut(tile, moved)
+        };
+        let (m, n, k) = (along(Axis::M)?, along(Axis::N)?, along(Axis::K)?);
+        let mut outside = self.outside.clone();
+        outside.push(*cut).ok()?;
+        Some(Self { m, n, k, stationary: left_by(z), outside })
+    }
+}
+
+/// Tiles of some levels and the bytes that they move together.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    bytes: u64,
+    pub(super) cuts: Cuts,
+}
+
+/// The best that is found so far.
+#[derive(Debug)]
+struct Best {
+    least: u64,
+    found: Option<Found>,
+}
+
+/// The search for tiles of a product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search<'s> {
+    pub(super) product: &'s Product,
+    pub(super) sizes: &'s ElementSizes,
+    /// Bytes that a pass along each axis moves: of B along m, of A along n, of partial sums along k.
+    pub(super) weights: Extents,
+    /// Whether every tile is tried.
+    pub(super) every: bool,
+    /// Most tiles of a level for which the levels inside are searched.
+    pub(super) budget: u32,
+}
+
+/// Share of the bytes by which a better tiling may be missed.
+const SLACK: f32 = 1.005;
+
+/// Added before a number is rounded down that may be a rounding error below an integer.
+const ROUND: f32 = 1.0 / 1024.0;
+
+const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
+
+impl Search<'_> {
+    pub(super) fn case<'i>(&self, inside: &'i Inside, stationary: Operand, buffer: Buffer, free: u64) -> Case<'i> {
+        let times = if buffer.double_buffered { free.saturating_mul(2) } else { free };
+        let ElementSizes { a, b, partial, .. } = *self.sizes;
+        let ([x, y, z], [s, u, v]) = match stationary {
+            Operand::C => ([Axis::M, Axis::N, Axis::K], [partial, a, b]),
+            Operand::A => ([Axis::M, Axis::K, Axis::N], [a, partial, b]),
+            Operand::B => ([Axis::N, Axis::K, Axis::M], [b, partial, a]),
+        };
+        Case {
+            axes: [x, y, z],
+            x: inside.along(x),
+            y: inside.along(y),
+            z: inside.along(z),
+            s,
+            u: u.saturating_mul(times),
+            v: v.saturating_mul(times),
+            room: buffer.capacity.0,
+            weights: [self.weights.along(x), self.weights.along(y), self.weights.along(z)],
+        }
+    }
+
+    /// Bytes of a level whose tile is that of the level outside.
+    fn unchanged(&self, inside: &Inside) -> u64 {
+        let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
+        bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K))
+    }
+
+    fn fits_whole(&self, inside: &Inside, buffer: Buffer) -> bool {
+        footprint(inside.extents(), self.sizes, inside.stationary, buffer.double_buffered)
+            .is_some_and(|bytes| bytes <= buffer.capacity.0)
+    }
+
+    /// Tiles for these levels, the last one the outermost, that move less than `limit`.
+    pub(super) fn levels(&self, inside: &Inside, buffers: &[Buffer], limit: u64) -> Option<Found> {
+        let Some((&buffer, inner)) = buffers.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
+        if self.fits_whole(inside, buffer) {
+            let bytes = self.unchanged(inside);
+            let cut = Cut { tile: inside.extents(), order: [Axis::M, Axis::N, Axis::K] };
+            let mut found = self.levels(inside, inner, limit.saturating_sub(bytes))?;
+            found.bytes = found.bytes.saturating_add(bytes);
+            found.cuts.push(cut).ok()?;
+            return (found.bytes < limit).then_some(found);
+        }
+        if inner.is_empty() { self.innermost(inside, buffer, limit) } else { self.outer(inside, buffer, inner, limit) }
+    }
+
+    fn innermost(&self, inside: &Inside, buffer: Buffer, limit: u64) -> Option<Found> {
+        let cases = OPERANDS.map(|stationary| self.case(inside, stationary, buffer, 1));
+        // The case with the lowest relaxed cost first: it often rules out the others.
+        let mut order = cases.each_ref().map(|case| {
+            let relaxed = case.relaxed();
+            let centre = relaxed.centre();
+            (relaxed.cost(centre), centre, relaxed, case)
+        });
+        order.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        let mut least = limit;
+        let mut best = None;
+        for (bytes, centre, relaxed, case) in order {
+            // With one pass along the free axis, another case has the same tiles and moves no more.
+            if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
+                continue;
+            }
+            case.walk(&relaxed, centre, self.every, 0.0, |tx, ty| {
+                self.see(inside, buffer, case, [tx, ty], &mut least, &mut best);
+                self.tolerant(least)
+            });
+            if case.stays_whole() {
+                self.see(inside, buffer, case, [case.x.extent, case.y.extent], &mut least, &mut best);
+            }
+        }
+        let mut cuts = Cuts::new();
+        cuts.push(best?).ok()?;
+        Some(Found { bytes: least, cuts })
+    }
+
+    /// Keeps these tiles of the innermost level where they move less.
+    fn see(
+        &self,
+        inside: &Inside,
+        buffer: Buffer,
+        case: &Case<'_>,
+        [tx, ty]: [u64; 2],
+        least: &mut u64,
+        best: &mut Option<Cut>,
+    ) {
+        let bytes = case.cost(tx, ty);
+        if bytes >= self.tolerant(*least) {
+            return;
+        }
+        let Some(tz) = self.free(case, buffer, tx, ty) else { return };
+        let [x, y, z] = case.axes;
+        let cut = cut_of([x, y, z], [tx, ty, tz]);
+        if !self.every {
+            (*least, *best) = (bytes, Some(cut));
+            return;
+        }
+        for order in [[x, y, z], [y, x, z]] {
+            let cut = Cut { order, ..cut };
+            let Some(bytes) = self.exact(inside, cut) else { continue };
+            if bytes < *least {
+                (*least, *best) = (bytes, Some(cut));
+            }
+        }
+    }
+
+    /// Bytes beyond which a tiling is of no interest, before its edges are counted.
+    fn tolerant(&self, least: u64) -> u64 {
+        if self.every { least.saturating_add(least / 8) } else { least }
+    }
+
+    /// Bytes of a level by walking its edges.
+    fn exact(&self, inside: &Inside, cut: Cut) -> Option<u64> {
+        let Extents { m, n, k } = self.product.extents;
+        let extents = Extents { m: m.checked_mul(self.product.repeats)?, n, k };
+        let run = Cut { tile: self.product.extents, order: [Axis::N, Axis::K, Axis::M] };
+        let cuts = || [&run].into_iter().chain(&inside.outside).chain([&cut]);
+        let ElementSizes { a, b, partial, .. } = *self.sizes;
+        let a = moved(extents, cuts(), [Axis::M, Axis::K, Axis::N])?.checked_mul(a)?;
+        let b = moved(extents, cuts(), [Axis::K, Axis::N, Axis::M])?.checked_mul(b)?;
+        let c = moved(extents, cuts(), [Axis::M, Axis::N, Axis::K])?.checked_mul(partial.checked_mul(2)?)?;
+        a.checked_add(b)?.checked_add(c)
+    }
+
+    /// The longest free extent beside these tiles, balanced; `None` where nothing fits.
+    fn free(&self, case: &Case<'_>, buffer: Buffer, tx: u64, ty: u64) -> Option<u64> {
+        let left = case.room.checked_sub(case.s.checked_mul(tx)?.checked_mul(ty)?)?;
+        let each = case.u.checked_mul(tx)?.checked_add(case.v.checked_mul(ty)?)?;
+        let most = left.checked_div(each)?.min(case.z.extent);
+        // With one pass along the free axis, another operand would be stationary, and this one take room twice.
+        let most = if buffer.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
+        Some(balanced(case.z.extent, most))
+    }
+
+    /// What the levels inside move at least, without rounding.
+    fn below(&self, inside: &Inside, buffers: &[Buffer]) -> f32 {
+        buffers.iter().fold(0.0, |sum, &buffer| {
+            let least = if self.fits_whole(inside, buffer) {
+                to_f32(self.unchanged(inside))
+            } else {
+                OPERANDS.into_iter().fold(f32::INFINITY, |least, stationary| {
+                    let case = self.case(inside, stationary, buffer, 1);
+                    let relaxed = case.relaxed();
+                    let bytes = relaxed.cost(relaxed.centre());
+                    if case.z.extent > 1 && bytes < least { bytes } else { least }
+                })
+            };
+            sum + least
+        })
+    }
+
+    /// Tiles for a level and those inside it.
+    fn outer(&self, inside: &Inside, buffer: Buffer, inner: &[Buffer], limit: u64) -> Option<Found> {
+        let mut best = Best { least: limit, found: None };
+        if self.every {
+            self.all(inside, buffer, inner, &mut best);
+            return best.found;
+        }
+        let (&next, rest) = inner.split_last()?;
+        let rest = self.below(inside, rest);
+        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 9> = heapless::Vec::new();
+        for stays in OPERANDS {
+            let Some(unit) = self.alone(inside, next, stays) else { continue };
+            // The tile that the next level would have alone, so that it stays where it is.
+            let case = self.case(inside, stays, buffer, 1);
+            let [x, y, _] = case.axes;
+            if let Some(tz) = self.free(&case, buffer, unit.along(x), unit.along(y)) {
+                self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (buffer, inner), &mut best);
+            }
+            for outside in OPERANDS {
+                let pair = Pair::new(self, inside, [buffer, next], [outside, stays], unit);
+                if pair.case.z.extent > 1 && (pair.least() + rest) * MARGIN < to_f32(best.least) {
+                    if let Some((bytes, free)) = pair.best() {
+                        pairs.push((bytes + rest, free, pair)).ok();
+                    }
+                }
+            }
+        }
+        pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        for (bytes, free, pair) in &pairs {
+            if *bytes >= self.worth(best.least, inner) {
+                break;
+            }
+            self.snapped(inside, pair, *free, (buffer, inner), &mut best);
+        }
+        for (bytes, free, pair) in &pairs {
+            if *bytes >= self.worth(best.least, inner) || self.budget == 0 {
+                break;
+            }
+            self.around(inside, pair, (*free, rest), (buffer, inner), &mut best);
+        }
+        best.found
+    }
+
+    /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
+    /// count every write of C as one of partial sums; the last one is of results.
+    fn worth(&self, least: u64, inner: &[Buffer]) -> f32 {
+        let ElementSizes { partial, c, .. } = *self.sizes;
+        let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
+        let credit = each * (1.0 + inner.iter().map(|_| 1.0).sum::<f32>());
+        credit + (to_f32(least) - credit) / SLACK
+    }
+
+    /// Every tile of a level.
+    fn all(&self, inside: &Inside, buffer: Buffer, inner: &[Buffer], best: &mut Best) {
+        for stationary in OPERANDS {
+            let free = self.case(inside, stationary, buffer, 1).z.extent;
+            for tz in 1..free {
+                let case = self.case(inside, stationary, buffer, tz);
+                for tx in 1..=case.x.extent {
+                    for ty in 1..=case.rows(tx).min(case.y.extent) {
+                        self.consider(inside, &case, [tx, ty, tz], (buffer, inner), best);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tile of a level for this stationary operand as if no other level were there, balanced, its free extent 1.
+    fn alone(&self, inside: &Inside, buffer: Buffer, stationary: Operand) -> Option<Extents> {
+        let case = self.case(inside, stationary, buffer, 1);
+        if case.z.extent <= 1 {
+            return None;
+        }
+        let relaxed = case.relaxed();
+        let (mut least, mut tile) = (u64::MAX, None);
+        case.walk(&relaxed, relaxed.centre(), false, 0.0, |tx, ty| {
+            let bytes = case.cost(tx, ty);
+            if bytes < least {
+                (least, tile) = (bytes, Some((tx, ty)));
+            }
+            least
+        });
+        let (tx, ty) = tile?;
+        Some(cut_of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
+    }
+
+    /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
+    fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Buffer, &[Buffer]), best: &mut Best) {
+        let [x, y, z] = pair.case.axes;
+        let most = pair.case.z.extent.saturating_sub(1).max(1);
+        let unit = pair.unit;
+        let lower = whole(bound::floor(free + ROUND), unit.along(z));
+        for tz in [lower, lower.saturating_add(unit.along(z))] {
+            let tz = tz.min(most);
+            let (_, p, relaxed) = pair.at(to_f32(tz));
+            let case = self.case(inside, pair.stationary, levels.0, tz);
+            let tx = whole(bound::floor(relaxed.x / p + ROUND), unit.along(x)).min(case.x.extent);
+            let ty = case.rows(tx).min(case.y.extent);
+            if ty > 0 {
+                self.consider(inside, &case, [tx, whole(ty, unit.along(y)).min(ty), tz], levels, best);
+            }
+        }
+    }
+
+    /// Free extents and tiles outward from those that are best without rounding.
+    fn around(
+        &self,
+        inside: &Inside,
+        pair: &Pair<'_>,
+        (free, rest): (f32, f32),
+        levels: (Buffer, &[Buffer]),
+        best: &mut Best,
+    ) {
+        let mut budget = self.budget;
+        let extent = pair.case.z.extent;
+        let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
+        let most = extent.saturating_sub(1).max(1);
+        let mut visit = |tz: u64| -> bool {
+            let (bytes, p, relaxed) = pair.at(to_f32(tz));
+            if bytes + rest >= self.worth(best.least, levels.1) || budget == 0 {
+                return false;
+            }
+            let case = self.case(inside, pair.stationary, levels.0, tz);
+            case.walk(&relaxed, p, false, bytes - relaxed.cost(p) + rest, |tx, ty| {
+                if budget == 0 {
+                    return 0;
+                }
+                budget = budget.saturating_sub(1);
+                self.consider(inside, &case, [tx, ty, tz], levels, best);
+                bound::floor(self.worth(best.least, levels.1))
+            });
+            true
+        };
+        let start = tile_of(tile_of(bound::floor(free + ROUND))).clamp(1, most);
+        let mut tz = start;
+        let mut go = visit(tz);
+        while go && tz > 1 {
+            let shorter = tile_of(tile_of(tz).saturating_add(1));
+            tz = if shorter >= tz { tz.saturating_sub(1) } else { shorter };
+            go = visit(tz);
+        }
+        tz = start;
+        while tz < most {
+            tz = tile_of(tile_of(tz).saturating_sub(1)).max(tz.saturating_add(1)).min(most);
+            if !visit(tz) {
+                break;
+            }
+        }
+    }
+
+    /// Keeps these tiles and what is best inside them where they move less.
+    fn consider(
+        &self,
+        inside: &Inside,
+        case: &Case<'_>,
+        tile: [u64; 3],
+        (buffer, inner): (Buffer, &[Buffer]),
+        best: &mut Best,
+    ) {
+        let [x, y, z] = case.axes;
+        let cut = cut_of(case.axes, tile);
+        if self.every {
+            self.under(inside, &cut, inner, best);
+            self.under(inside, &Cut { order: [y, x, z], ..cut }, inner, best);
+            return;
+        }
+        if !self.under(inside, &cut, inner, best) {
+            return;
+        }
+        // Tiles that hold whole tiles of the level inside leave fewer edges.
+        let Some(next) = best.found.as_ref().and_then(|found| found.cuts.iter().rev().nth(1).copied()) else { return };
+        let [tx, ty, tz] = tile;
+        let snapped = |axis: Axis, extent: u64| {
+            let inner = next.tile.along(axis).max(1);
+            extent.div_ceil(inner).saturating_mul(inner).min(inside.along(axis).extent)
+        };
+        let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
+        for other in [[sx, sy, sz], [sx, ty, tz], [tx, sy, tz], [tx, ty, sz]] {
+            let [_, _, free] = other;
+            let cut = cut_of(case.axes, other);
+            let fits = footprint(cut.tile, self.sizes, left_by(z), buffer.double_buffered)
+                .is_some_and(|bytes| bytes <= buffer.capacity.0);
+            if other != tile && fits && (free < case.z.extent || free == tz) {
+                self.under(inside, &cut, inner, best);
+            }
+        }
+    }
+
+    /// Keeps this cut and what is best inside it where they move less.
+    fn under(&self, inside: &Inside, cut: &Cut, inner: &[Buffer], best: &mut Best) -> bool {
+        let Some(within) = inside.cut(cut) else { return false };
+        let bytes = self.unchanged(&within);
+        if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
+            return false;
+        }
+        let found = self.levels(&within, inner, best.least.saturating_sub(bytes));
+        let Some(mut found) = found.filter(|found| found.bytes.saturating_add(bytes) < best.least) else {
+            return false;
+        };
+        found.bytes = found.bytes.saturating_add(bytes);
+        if found.cuts.push(*cut).is_err() {
+            return false;
+        }
+        best.least = found.bytes;
+        best.found = Some(found);
+        true
+    }
+}
+
+/// The longest tile of whole units that is not longer than this, one unit at least.
+fn whole(extent: u64, unit: u64) -> u64 {
+    let unit = unit.max(1);
+    extent.checked_div(unit).unwrap_or(0).max(1).saturating_mul(unit)
+}
+
+/// The shortest tile that needs no more passes than this one.
+fn balanced(extent: u64, tile: u64) -> u64 {
+    extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
+}
+
+fn cut_of(axes: [Axis; 3], extents: [u64; 3]) -> Cut {
+    let mut tile = Extents { m: 1, n: 1, k: 1 };
+    for (axis, extent) in axes.into_iter().zip(extents) {
+        match axis {
+            Axis::M => tile.m = extent,
+            Axis::N => tile.n = extent,
+            Axis::K => tile.k = extent,
+        }
+    }
+    Cut { tile, order: axes }
+}
