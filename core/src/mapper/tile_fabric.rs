@@ -54,7 +54,7 @@ impl Engines {
 /// MACs a cycle those of the whole array of a tile. Extents are at least 1, and 0 counts as 1.
 ///
 /// The last memory level is DRAM, the one before it the L3, of which all tiles reach all; levels inside are divided among the tiles of all
-/// types.
+/// types. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All engines run at the machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TileFabric {
