@@ -16,7 +16,8 @@ const SMALL: TileFabric = TileFabric {
     dma: Engines { count: 4, bytes_per_cycle: 64 },
 };
 
-/// Tiles of 32 × 32; engines as the simulator's configuration of 64 tiles has them: 4 streamers and a block mover a tile, 8 DMA.
+/// Tiles of 32 × 32; engines as the simulator's configuration of 64 tiles has them: 4 streamers and a block mover a
+/// tile, 8 DMA.
 const T64: TileFabric = TileFabric {
     rows: 32,
     columns: 32,
@@ -38,10 +39,10 @@ fn gemm(m: u64, n: u64, k: u64) -> LoopNest {
 #[test]
 fn one_tile_folds_one_after_the_other() -> Result<(), Error> {
     with_machine(&[(1, 256.0, 1.0)], &[], |machine| {
-        // 40 × 40 on 16 × 16: 4 folds of 16 × 16, 2 of 16 × 8, 2 of 8 × 16, one of 8 × 8. With k = 10:
-        // 10 + 16 + 16 + 1 = 43 cycles where an extent is 16, 10 + 8 + 16 + 1 = 35 at the corner: 8 · 43 + 35 = 379.
-        // Streams of a whole fold: A 16 rows of one slice, B 16 columns of one, C 16 rows: 32 / 2 + 16 / 2 = 24, hidden.
-        // First and last: 24 cycles of the streamers; nothing lies beyond them.
+        // 40 × 40 on 16 × 16: 4 folds of 16 × 16, 2 of 16 × 8, 2 of 8 × 16, one of 8 × 8. With k = 10: 10 + 16 + 16 + 1
+        // = 43 cycles where an extent is 16, 10 + 8 + 16 + 1 = 35 at the corner: 8 · 43 + 35 = 379. Streams of a whole
+        // fold: A 16 rows of one slice, B 16 columns of one, C 16 rows: 32 / 2 + 16 / 2 = 24, hidden. First and last:
+        // 24 cycles of the streamers; nothing lies beyond them.
         let nest = gemm(40, 40, 10);
         let mapping = SMALL.product(&nest, machine)?;
         assert_eq!(mapping.compute_cycles, Cycles(379 + 24));
@@ -75,8 +76,8 @@ fn waves_end_with_the_small_folds() -> Result<(), Error> {
 fn streamers_set_the_pace_where_they_are_slower() -> Result<(), Error> {
     let narrow = TileFabric { streamers: Engines { count: 1, bytes_per_cycle: 8 }, ..SMALL };
     with_machine(&[(1, 256.0, 1.0)], &[], |machine| {
-        // 16 × 16 × 32: 32 + 33 = 65 cycles. A: 16 rows of 4 slices of 8, B: 16 columns of 4, C: 16 rows of 2: 64 + 64 + 32 = 160.
-        // First: 16 deep, A and B 16 · 2 each, 64; last: C 32.
+        // 16 × 16 × 32: 32 + 33 = 65 cycles. A: 16 rows of 4 slices of 8, B: 16 columns of 4, C: 16 rows of 2: 64 + 64
+        // + 32 = 160. First: 16 deep, A and B 16 · 2 each, 64; last: C 32.
         let mapping = narrow.product(&gemm(16, 16, 32), machine)?;
         assert_eq!(mapping.compute_cycles, Cycles(160 + 64 + 32));
         assert!((left(&mapping, Loss::Movement) / (65.0 / 256.0) - 1.0).abs() < 1e-6);
@@ -88,8 +89,8 @@ fn streamers_set_the_pace_where_they_are_slower() -> Result<(), Error> {
 fn other_types_help() -> Result<(), Error> {
     with_machine(&T64_TYPES, &[], |machine| {
         assert_eq!(machine.unit.count, 44);
-        // 320 × 320: 100 folds of 64 + 32 + 32 + 1 = 129 cycles. 44 tiles alone need 3 waves; all 64 need 2.
-        // Streams: A 32 rows of one slice, B 32 columns, C 32 rows on 4 engines: 16 + 8 cycles; the ends are 32 deep, as long.
+        // 320 × 320: 100 folds of 64 + 32 + 32 + 1 = 129 cycles. 44 tiles alone need 3 waves; all 64 need 2. Streams: A
+        // 32 rows of one slice, B 32 columns, C 32 rows on 4 engines: 16 + 8 cycles; the ends are 32 deep, as long.
         let nest = gemm(320, 320, 64);
         let mapping = T64.product(&nest, machine)?;
         assert_eq!(mapping.compute_cycles, Cycles(2 * 129 + 24));
@@ -99,8 +100,8 @@ fn other_types_help() -> Result<(), Error> {
     // But the streamers of the fast one: A 16 · 8, B 8 · 8 on 4 engines 48, C 16 on 4: 52.
     let fabric = TileFabric { rows: 16, columns: 8, ..T64 };
     with_machine(&[(2, 256.0, 1.0), (1, 4096.0, 1.0)], &[], |machine| {
-        // 12 folds: alone 12 · 52 = 624. With help 11 take 572 and each other tile has done one by 289, two by 578: 520 are
-        // 10 + 1 + 1. Arithmetic alone: 10 · 49 = 490 and two at 289.
+        // 12 folds: alone 12 · 52 = 624. With help 11 take 572 and each other tile has done one by 289, two by 578: 520
+        // are 10 + 1 + 1. Arithmetic alone: 10 · 49 = 490 and two at 289.
         let nest = gemm(16 * 12, 8, 512);
         let mapping = fabric.product(&nest, machine)?;
         // Ends: A 16 rows of a slice, B 8 columns of one: 24 / 4 = 6; C 4.
@@ -135,8 +136,9 @@ fn a_small_product_leaves_tiles_idle() -> Result<(), Error> {
 #[test]
 fn shared_engines_set_the_pace() -> Result<(), Error> {
     with_machine(&T64_TYPES, &T64_LEVELS, |machine| {
-        // 256³: 64 folds of 256 + 65 = 321 cycles, one a tile. From DRAM each operand once, 3 · 65,536 bytes at 8 · 64 a cycle: 384.
-        // Ends: A and B 32 × 32 each: DMA 2048 / 64 = 32, block mover 32, streamers 16; C 1024: 8, 16, 16.
+        // 256³: 64 folds of 256 + 65 = 321 cycles, one a tile. From DRAM each operand once, 3 · 65,536 bytes at 8 · 64
+        // a cycle: 384. Ends: A and B 32 × 32 each: DMA 2048 / 64 = 32, block mover 32, streamers 16; C 1024: 8, 16,
+        // 16.
         let nest = gemm(256, 256, 256);
         let mapping = T64.product(&nest, machine)?;
         assert_eq!(mapping.traffic[2], Bytes(3 * 65_536));
