@@ -11,8 +11,8 @@ use derate_core::units::{Bytes, BytesPerSecond, Flops, Hertz, MacsPerCycle, Seco
 use derate_core::work::Gemm;
 use proptest::prelude::*;
 
-/// Compute units of a device by their number, each with a MAC a cycle and element of its array times a power of two, and scratchpads:
-/// the bytes of one compute unit's, then those of one that all share.
+/// Compute units of a device by their number, each with a MAC a cycle and element of its array times a power of two,
+/// and scratchpads: the bytes of one compute unit's, then those of one that all share.
 #[derive(Clone, Debug)]
 struct Device {
     rows: u32,
@@ -214,8 +214,8 @@ proptest! {
     /// More tiles of any type with their own scratchpads, or a type more.
     #[test]
     fn more_tiles_are_never_slower(
-        device in device(3), nest in nest(), engines in engines(), which in any::<prop::sample::Index>(), more in 0_u32..100,
-        new in prop::option::of((1_u32..40, -2_i32..=4)),
+        device in device(3), nest in nest(), engines in engines(), which in any::<prop::sample::Index>(),
+        more in 0_u32..100, new in prop::option::of((1_u32..40, -2_i32..=4)),
     ) {
         let device = fitting(device, &nest);
         let mut larger = device.clone();
@@ -228,7 +228,8 @@ proptest! {
         prop_assert!(after.compute_cycles <= before.compute_cycles, "{before:?}\n{after:?}");
     }
 
-    /// Block movers never bind here: tiles of an inner level are best for those of the outer one, which may suit two images better.
+    /// Block movers never bind here: tiles of an inner level are best for those of the outer one, which may suit two
+    /// images better.
     #[test]
     fn two_images_are_never_faster_than_one(
         device in device(3), nest in nest(), engines in engines(), dataflow in 0_usize..3,
@@ -248,7 +249,8 @@ proptest! {
 
     #[test]
     fn more_to_stream_is_never_faster(
-        device in device(3), bytes in 0_u64..1 << 30, flops in 0_u64..1 << 40, elements in 1_u64..1 << 30, engines in engines(),
+        device in device(3), bytes in 0_u64..1 << 30, flops in 0_u64..1 << 40, elements in 1_u64..1 << 30,
+        engines in engines(),
     ) {
         let stream = Stream {
             read: Bytes(bytes),

@@ -11,8 +11,8 @@ use derate_core::work::Gemm;
 /// What the simulator gives: cycles, elements of A and of B read, elements of C written.
 type Counts = [u64; 4];
 
-/// The same counts of an array. The simulator adds the extents of each fold of an output-stationary array to what is written: its
-/// `create_ofmap_demand_mat` counts a fold once by its area, and once more by its sides.
+/// The same counts of an array. The simulator adds the extents of each fold of an output-stationary array to what is
+/// written: its `create_ofmap_demand_mat` counts a fold once by its area, and once more by its sides.
 fn counts(array: &Systolic, gemm: Gemm) -> Result<Counts, Error> {
     let Cycles(cycles) = array.cycles(gemm)?;
     let edge = array.edge_accesses(gemm)?;
@@ -48,8 +48,8 @@ impl Row<'_> {
 
     /// The product of a row; of a convolution from its own columns.
     ///
-    /// The simulator steps windows over the input without padding: ⌈(input − filter + stride) / stride⌉ along an axis. Where the step
-    /// does not divide, the last window hangs over the end; that is one more than a network has.
+    /// The simulator steps windows over the input without padding: ⌈(input − filter + stride) / stride⌉ along an axis.
+    /// Where the step does not divide, the last window hangs over the end; that is one more than a network has.
     fn gemm(&self) -> Gemm {
         let [m, n, k] = match self.text("kind") {
             "conv" => {
@@ -103,8 +103,8 @@ fn every_row_of_the_simulator() -> Result<(), Error> {
     Ok(())
 }
 
-/// Arrays that are not square: rows and columns of the array; M, N, K; counts of each dataflow, from SCALE-Sim 3.0.0's demand matrices
-/// and counters for the operands of these extents.
+/// Arrays that are not square: rows and columns of the array; M, N, K; counts of each dataflow, from SCALE-Sim 3.0.0's
+/// demand matrices and counters for the operands of these extents.
 #[rustfmt::skip]
 const RECTANGULAR: [([u32; 2], [u64; 3], [Counts; 3]); 12] = [
     ([8, 32], [33, 200, 17], [[1925, 3927, 17000, 8000], [1659, 3927, 3400, 19800], [1476, 561, 6800, 19800]]),

@@ -1,8 +1,8 @@
-//! What the mappers of arrays of processing elements share: nests as matrix products, memory levels as buffers, cycles at a rate,
-//! losses from one bound to the next.
+//! What the mappers of arrays of processing elements share: nests as matrix products, memory levels as buffers, cycles
+//! at a rate, losses from one bound to the next.
 //!
-//! An array sees a convolution as the product of its windows (im2col): a row for each window, a column for each filter. Leaves out
-//! layouts of operands and conflicts of banks.
+//! An array sees a convolution as the product of its windows (im2col): a row for each window, a column for each filter.
+//! Leaves out layouts of operands and conflicts of banks.
 
 use heapless::Vec;
 
@@ -42,7 +42,8 @@ pub(super) struct Product {
     pub(super) partial: u64,
 }
 
-/// A nest as the products that an array computes one after the other, of one run; `last` is the index of the backing store.
+/// A nest as the products that an array computes one after the other, of one run; `last` is the index of the backing
+/// store.
 ///
 /// ```text
 /// convolution:  M = batch · outputs      N = c_out      K = c_in · taps      groups
@@ -135,12 +136,14 @@ pub(super) fn last_level(hardware: &Hardware<'_>) -> Result<usize, Error> {
     if last < MAX_LEVELS { Ok(last) } else { Err(Error::MemoryLevels) }
 }
 
-/// Tiles of a nest for the levels of a device but the last, `capacities` bytes an instance each; `edge` bytes pass between the innermost
-/// level and the arrays.
+/// Tiles of a nest for the levels of a device but the last, `capacities` bytes an instance each; `edge` bytes pass
+/// between the innermost level and the arrays.
 ///
 /// ```text
-/// traffic₀ = edge        trafficᵢ₊₁ = Σ over operands that lie at level i + 1 or beyond, of what passes between levels i and i + 1
+/// traffic₀   = edge
+/// trafficᵢ₊₁ = Σ over operands that lie at level i + 1 or beyond, of what passes between levels i and i + 1
 /// ```
+/// A level of several instances has the tiles of one; what several of them need at once is moved to them once.
 pub(super) fn moves(
     nest: &LoopNest,
     hardware: &Hardware<'_>,
@@ -188,7 +191,8 @@ pub(super) fn stream_traffic(stream: &Stream, hardware: &Hardware<'_>) -> Result
     Ok(traffic)
 }
 
-/// A stream on so many lanes, in no fewer than `moving` cycles: each element passes a lane once, and each FLOP takes one for a cycle.
+/// A stream on so many lanes, in no fewer than `moving` cycles: each element passes a lane once, and each FLOP takes
+/// one for a cycle.
 ///
 /// ```text
 /// work   = max(flops, elements); 0 of an empty stream
@@ -265,8 +269,8 @@ pub(super) mod tests {
     use crate::shape::{PerPrecision, Precision};
     use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
 
-    /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so many bytes, then
-    /// DRAM.
+    /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so
+    /// many bytes, then DRAM.
     pub(crate) fn with_machine<R>(
         types: &[(u32, f32, f32)],
         scratchpads: &[u64],
@@ -295,7 +299,8 @@ pub(super) mod tests {
         body(&Machine::new(&hardware, &profiles[0], Precision::Int8)?)
     }
 
-    /// Whether utilization is the MACs over those that `macs_per_cycle` in all could have done, and the product of the losses.
+    /// Whether utilization is the MACs over those that `macs_per_cycle` in all could have done, and the product of the
+    /// losses.
     pub(crate) fn assert_utilization(mapping: &Mapping, nest: &LoopNest, macs_per_cycle: f64) -> Result<(), Error> {
         let could = mapping.compute_cycles.0 as f64 * macs_per_cycle;
         let share = nest.macs()?.0 as f64 / could;

@@ -1,7 +1,8 @@
 //! Systolic arrays: cycles of a product whose operands march through a grid of multipliers, one operand held still.
 //!
-//! The cycles of one array are SCALE-Sim's, cycle for cycle; several arrays share the folds of a product. Leaves out what hides one
-//! fold behind another: a second set of weights in the array, as a TPU has, or results that leave while the next fold enters.
+//! The cycles of one array are SCALE-Sim's, cycle for cycle; several arrays share the folds of a product. Leaves out
+//! what hides one fold behind another: a second set of weights in the array, as a TPU has, or results that leave while
+//! the next fold enters.
 
 use crate::error::Error;
 use crate::mapper::arrays::{self, Losses, Product, bound, cycles_at, sum, wide};
@@ -25,7 +26,8 @@ pub enum Dataflow {
     InputStationary,
 }
 
-/// Geometry of systolic arrays; their number is that of the units of the machine. Extents are at least 1, and 0 counts as 1.
+/// Geometry of systolic arrays; their number is that of the units of the machine. Extents are at least 1, and 0 counts
+/// as 1.
 ///
 /// ```text
 ///                     rows S   columns S'   steps T   cycles of a fold
@@ -38,8 +40,7 @@ pub enum Dataflow {
 /// An array that holds an operand takes R cycles to load it. A fold at the edge costs a full one; folds do not overlap.
 ///
 /// **Valid for** one array of SCALE-Sim 3.0.0, exactly: its cycles of computation without stalls.
-/// **Source**: Samajdar et al., "A Systematic Methodology for Characterizing Scalability of DNN Accelerators using SCALE-Sim",
-/// ISPASS 2020, whose equation 3 has 2R + C + T − 2 for every dataflow; SCALE-Sim 3.0.0 counts R less where the result stays.
+/// **Source**: the demand matrices that SCALE-Sim 3.0.0 makes (`scalesim/compute`), a row for each cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Systolic {
@@ -102,8 +103,8 @@ impl Systolic {
     /// weight-stationary   groups · ⌈K / R⌉ · ⌈N / C⌉ · (M + 2R + C − 2)
     /// input-stationary    groups · ⌈K / R⌉ · ⌈M / C⌉ · (N + 2R + C − 2)
     /// ```
-    /// **Valid for** SCALE-Sim 3.0.0, exactly: its `compute_cycles`; its `total_cycles` less the stalls are one less, the index of the
-    /// last cycle.
+    /// **Valid for** SCALE-Sim 3.0.0, exactly: its `compute_cycles`; its `total_cycles` less the stalls are one less,
+    /// the index of the last cycle.
     ///
     /// ```
     /// # use derate_core::{mapper::systolic::{Dataflow, Systolic}, units::Cycles, work::Gemm};
@@ -129,8 +130,8 @@ impl Systolic {
     /// input-stationary    MK             KN · ⌈M / C⌉   MN · ⌈K / R⌉   MN · (⌈K / R⌉ − 1)
     /// ```
     /// times the groups. **Valid for** SCALE-Sim 3.0.0, exactly: its `ifmap_sram_reads`, `filter_sram_reads` and
-    /// `ofmap_sram_writes`, but for the writes of the output-stationary array, to which it adds R + C for each fold; it does not count
-    /// partial sums that are read.
+    /// `ofmap_sram_writes`, but for the writes of the output-stationary array, to which it adds R + C for each fold; it
+    /// does not count partial sums that are read.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 elements.
@@ -150,7 +151,8 @@ impl Systolic {
         })
     }
 
-    /// Bytes that pass the edges in one run of a product: results once at their own width, partial sums at that of the accumulator.
+    /// Bytes that pass the edges in one run of a product: results once at their own width, partial sums at that of the
+    /// accumulator.
     pub(super) fn edge_bytes(&self, nest: &Product) -> Result<Bytes, Error> {
         let EdgeAccesses { a, b, c_written, c_read } = self.edge_accesses(nest.gemm)?;
         let partial = product([sum([c_read, c_read])?, nest.partial])?;
@@ -172,14 +174,16 @@ impl Systolic {
 ///        WeightLoad  that over Σ folds · fold
 ///        Waves       that over arrays · Σ waves · fold
 /// ```
-/// Folds along K on different arrays add into the same sums, at no cost but their traffic. A run of a recurrent layer loads its weights
-/// again. Moves hide behind the arithmetic.
+/// Folds along K on different arrays add into the same sums, at no cost but their traffic. A run of a recurrent layer
+/// loads its weights again. Moves hide behind the arithmetic.
 ///
 /// ```text
 /// traffic₀    = bytes at the edges of the arrays, partial sums read and written
 /// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
-/// [`Systolic::edge_accesses`] counts the elements at the edges. The scores of an attention leave the array and come back at level 0.
+/// Tiles are those of one instance of a level; what several instances need at once is moved to them once.
+/// [`Systolic::edge_accesses`] counts the elements at the edges. The scores of an attention leave the array and come
+/// back at level 0.
 impl Mapper for Systolic {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let (hardware, rate) = (machine.hardware, machine.macs_per_cycle.get());
@@ -216,7 +220,8 @@ impl Mapper for Systolic {
         Ok(losses.mapping(Cycles(product([cycles, nest.repeats])?), moves))
     }
 
-    /// The vector units beside the arrays: an element passes one of their lanes, and each FLOP takes a lane for a cycle.
+    /// The vector units beside the arrays: an element passes one of their lanes, and each FLOP takes a lane for a
+    /// cycle.
     ///
     /// ```text
     /// cycles = ⌈max(flops, elements) / (arrays · vector_lanes)⌉
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn folds_that_fill_the_arrays() -> Result<(), Error> {
         with_machine(&[(4, RATE, 1.05)], &[], |machine| {
-            // K: 256 / 128 = 2, N: 512 / 128 = 4: 8 folds on 4 arrays are 2 waves of 256 + 2 · 128 + 128 − 2 = 638 cycles.
+            // K: 256 / 128 = 2, N: 512 / 128 = 4. 8 folds on 4 arrays: 2 waves of 256 + 2 · 128 + 128 − 2 = 638 cycles.
             let nest = gemm(256, 512, 256);
             let mapping = TPU.product(&nest, machine)?;
             assert_eq!(mapping.compute_cycles, Cycles(1276));
@@ -275,8 +280,8 @@ mod tests {
             assert!(close(left(&mapping, Loss::FillDrain), 100.0 / 354.0));
             assert!(close(left(&mapping, Loss::WeightLoad), 354.0 / 482.0));
             assert!(close(left(&mapping, Loss::Waves), 6.0 / 8.0));
-            // At the edges: A twice, 100 · 300 · 2; B once, 300 · 200; the results 100 · 200, and of two passes over K partial sums
-            // of 4 bytes written and read: 2 · 2 · 20,000 · 4.
+            // At the edges: A twice, 100 · 300 · 2; B once, 300 · 200; the results 100 · 200, and of two passes over K
+            // partial sums of 4 bytes written and read: 2 · 2 · 20,000 · 4.
             assert_eq!(mapping.traffic[0], Bytes(60_000 + 60_000 + 20_000 + 320_000));
             assert_utilization(&mapping, &nest, 4.0 * f64::from(RATE))
         })
@@ -318,8 +323,8 @@ mod tests {
             // Scores · V: 3 · ⌈20 / 16⌉ · ⌈24 / 16⌉ = 12 folds of 40 + 30 = 70 cycles.
             let mapping = array.product(&nest, machine)?;
             assert_eq!(mapping.compute_cycles, Cycles(18 * 38 + 12 * 70));
-            // Q 20 · 8 · 3 times, K 8 · 40 · 2 times, scores 20 · 40 · 4 bytes; scores 20 · 40 · 2 times, V 40 · 24 · 2 times,
-            // results 20 · 24; of three heads.
+            // Q 20 · 8 · 3 times, K 8 · 40 · 2 times, scores 20 · 40 · 4 bytes; scores 20 · 40 · 2 times, V 40 · 24 · 2
+            // times, results 20 · 24; of three heads.
             assert_eq!(mapping.traffic[0], Bytes(3 * (480 + 640 + 3200 + 1600 + 1920 + 480)));
             assert_utilization(&mapping, &nest, 256.0)
         })
@@ -328,7 +333,8 @@ mod tests {
     #[test]
     fn elements_that_do_more_or_less_than_a_mac_a_cycle() -> Result<(), Error> {
         let array = Systolic { rows: 8, columns: 8, dataflow: Dataflow::OutputStationary, vector_lanes: 8 };
-        // 8 × 8 × 33: two MACs an element and cycle are ⌈33 / 2⌉ = 17 steps, half a MAC 66; 14 cycles to fill and drain.
+        // 8 × 8 × 33: two MACs an element and cycle are ⌈33 / 2⌉ = 17 steps, half a MAC 66; 14 cycles to fill and
+        // drain.
         for (rate, cycles) in [(64.0, 47), (128.0, 31), (32.0, 80)] {
             with_machine(&[(1, rate, 1.0)], &[], |machine| {
                 let nest = gemm(8, 8, 33);

@@ -1,8 +1,10 @@
-//! Fabrics of compute tiles: folds of a product on tiles of several types, operands brought by engines that a program starts.
+//! Fabrics of compute tiles: folds of a product on tiles of several types, operands brought by engines that a program
+//! starts.
 //!
-//! The rules of each component are those of the Stillwater KPU's simulator; how tiles share a product and how movement and arithmetic
-//! overlap is this module's. **Every number of such a device is a design study's: no silicon exists.** Leaves out contention on the
-//! network between tiles, copies of an operand that several tiles need at once, and tile types whose arrays differ in extent.
+//! The rules of each component are those of the Stillwater KPU's simulator; how tiles share a product and how movement
+//! and arithmetic overlap is this module's. **Every number of such a device is a design study's: no silicon exists.**
+//! Leaves out contention on the network between tiles, copies of an operand that several tiles need at once, and tile
+//! types whose arrays differ in extent.
 
 mod components;
 #[cfg(test)]
@@ -50,11 +52,12 @@ impl Engines {
     }
 }
 
-/// Geometry of a fabric of compute tiles. Each type of tile is a compute unit of the device, its count the number of such tiles, its
-/// MACs a cycle those of the whole array of a tile. Extents are at least 1, and 0 counts as 1.
+/// Geometry of a fabric of compute tiles. Each type of tile is a compute unit of the device, its count the number of
+/// such tiles, its MACs a cycle those of the whole array of a tile. Extents are at least 1, and 0 counts as 1.
 ///
-/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all; levels inside are divided among the tiles of all
-/// types.
+/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all; levels inside are divided
+/// among the tiles of all types. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All
+/// engines run at the machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TileFabric {
@@ -279,7 +282,8 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// folds     = groups · ⌈M / R⌉ · ⌈N / C⌉, each min(M, R) × min(N, C) or what is left at the edges: m × n
 /// steps     = ⌈K · R · C / macs_per_cycle⌉                          of the tile's type
 /// compute   = steps + max(m, n) + max(R, C) + 1
-/// stream    = ⌈(m · ⌈K / F⌉ + n · ⌈K / F⌉) / streamers⌉ + ⌈m · ⌈n / F⌉ / streamers⌉        F = bytes_per_cycle / element size
+/// stream    = ⌈(m · ⌈K / F⌉ + n · ⌈K / F⌉) / streamers⌉ + ⌈m · ⌈n / F⌉ / streamers⌉
+///             where F = ⌊bytes_per_cycle / bytes of an element⌋, at least 1, of each operand its own
 /// fold      = max(compute, stream)
 ///
 /// alone     = least over types of Σ over waves on its tiles of their longest fold, longest folds first
@@ -291,11 +295,13 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 ///                 ⌈bytes between DRAM and L3 / (DMA engines · bytes_per_cycle)⌉)
 ///           + repeats · Σ over products of (fill + drain)
 /// fill      = DMA + block mover + streamers for m × k of A and k × n of B, k = min(K, max(R, C))
-/// drain     = streamers + block mover + DMA for m × n of C          both only from or to the level where an operand lies
+/// drain     = streamers + block mover + DMA for m × n of C
+///             both only from or to the level where an operand lies
 /// ```
-/// The pipeline is double-buffered: in each step a tile computes while its streamers, and its share of the block movers and the DMA
-/// engines, bring the next operands, so that the slowest of them sets the pace of all steps. Other types help in proportion of their
-/// rates, up to whole folds; tiles idle where a product has fewer folds than there are tiles. At most eight types share a product.
+/// The pipeline is double-buffered: in each step a tile computes while its streamers, and its share of the block movers
+/// and the DMA engines, bring the next operands, so that the slowest of them sets the pace of all steps. Other types
+/// help in proportion of their rates, up to whole folds; tiles idle where a product has fewer folds than there are
+/// tiles. At most eight types share a product.
 ///
 /// ```text
 /// left:  EdgeTiles  Σ macs over Σ folds · R · C · K
@@ -342,7 +348,8 @@ impl Mapper for TileFabric {
         Ok(losses.mapping(Cycles(cycles), moves))
     }
 
-    /// Elements on the processing elements of all tiles that work in the precision, brought and taken by the same engines.
+    /// Elements on the processing elements of all tiles that work in the precision, brought and taken by the same
+    /// engines.
     ///
     /// ```text
     /// cycles = max(⌈max(flops, elements) / (tiles · R · C)⌉, ⌈bytes / (tiles · streamers · bytes_per_cycle)⌉,

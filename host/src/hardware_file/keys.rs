@@ -151,7 +151,7 @@ pub(super) const ROOT: Fields = Fields {
         optional(
             "tile_fabric",
             Node::Table(&TILE_FABRIC),
-            "Geometry of a fabric of compute tiles, each type of them a compute unit, and the engines that bring their operands.",
+            "Geometry of a fabric of compute tiles, each type a compute unit, and the engines that bring operands.",
         ),
         optional(
             "npu",

@@ -1,5 +1,5 @@
-//! The geometry of systolic arrays and of fabrics of compute tiles: the tables `[systolic]` and `[tile_fabric]`, and what the core's
-//! mappers make of them.
+//! The geometry of systolic arrays and of fabrics of compute tiles: the tables `[systolic]` and `[tile_fabric]`, and
+//! what the core's mappers make of them.
 
 use derate_core::mapper::systolic::{Dataflow, Systolic};
 use derate_core::mapper::tile_fabric::{Engines, TileFabric};

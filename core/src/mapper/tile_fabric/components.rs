@@ -60,7 +60,8 @@ pub fn column_stream_cycles(h: u64, w: u64, fabric: u64) -> Result<Cycles, Error
     row_stream_cycles(w, h, fabric)
 }
 
-/// Bytes that pass between DRAM and L3 when no tile is kept: A for each column of tiles of C, B for each row of them, C once.
+/// Bytes that pass between DRAM and L3 when no tile is kept: A for each column of tiles of C, B for each row of them, C
+/// once.
 ///
 /// ```text
 /// bytes = size · (M · K · ⌈N / Tj⌉ + K · N · ⌈M / Ti⌉ + M · N)
@@ -84,7 +85,8 @@ pub fn uncached_traffic(gemm: Gemm, [ti, tj]: [u32; 2], size: u64) -> Result<Byt
 /// store   = transfer(bytes of C)                                  streamer, mover and DMA at once
 /// cycles  = load + move + feed + store
 /// ```
-/// **Valid for** engines of one clock, which the simulator's comments deny, and Ti = Tj, the only tiles whose arithmetic it counts right.
+/// **Valid for** engines of one clock, which the simulator's comments deny, and Ti = Tj, the only tiles whose
+/// arithmetic it counts right.
 /// **Source**: stillwater-sc/kpu-sim, `ConcurrentExecutor`.
 ///
 /// # Errors
@@ -120,7 +122,8 @@ mod tests {
 
     #[test]
     fn engines_move_a_bus_width_a_cycle() {
-        // A block of h · w words of 4 bytes at 64 bytes a cycle: 16 · 16 · 4 / 64; 1 · 1 takes a cycle, and so does nothing.
+        // A block of h · w words of 4 bytes at 64 bytes a cycle: 16 · 16 · 4 / 64; 1 · 1 takes a cycle, and so does
+        // nothing.
         for (h, w, cycles) in [(16, 16, 16), (1, 1, 1), (0, 5, 1), (3, 7, 2), (5, 16, 5), (33, 1, 3)] {
             assert_eq!(transfer_cycles(Bytes(h * w * 4), 64), Cycles(cycles), "{h} x {w}");
         }
@@ -158,7 +161,8 @@ mod tests {
         assert_eq!(serial_tile_cycles([16, 16], [16, 16, 16], 4, 64)?, Cycles(64));
         // 64³: 16384 / 64 = 256 three times, and 64³ / 256 = 1024: what the simulator gives for that product.
         assert_eq!(serial_tile_cycles([16, 16], [64, 64, 64], 4, 64)?, Cycles(1792));
-        // One row of A: its 16 words are a cycle, B's 16 · 16 are 16, and 16 · 16 / 256 = 1 to compute: 16 + 16 + 16 + 1.
+        // One row of A: its 16 words are a cycle, B's 16 · 16 are 16, and 16 · 16 / 256 = 1 to compute: 16 + 16 + 16 +
+        // 1.
         assert_eq!(serial_tile_cycles([16, 16], [1, 16, 16], 4, 64)?, Cycles(49));
         Ok(())
     }
