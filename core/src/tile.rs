@@ -7,8 +7,14 @@
 //! Leaves out replacement and conflicts of caches (see [`crate::residency`]) and the shapes that units want (see [`crate::mapper`]).
 
 use crate::error::Error;
-use crate::nest::{Dim, LoopNest, Operand, Traffic};
+use crate::nest::{Dim, Loops, LoopNest, Operand, Traffic};
 use crate::units::Bytes;
+
+mod attention;
+mod conv;
+mod conv_bound;
+mod cut;
+mod visits;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
@@ -74,8 +80,11 @@ pub struct Tiling {
 /// [`Error::Infeasible`] with the level whose buffer is too small for the smallest tile; [`Error::CountOverflow`] above 2^64 − 1
 /// bytes.
 pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    let _ = (nest, buffers);
-    Err(Error::Infeasible { level: 0 })
+    match &nest.loops {
+        Loops::Gemm(_) => Err(Error::Infeasible { level: 0 }),
+        Loops::Conv(loops) => conv::tile_conv(loops, &nest.sizes, buffers),
+        Loops::Attention(loops) => attention::tile_attention(loops, &nest.sizes, buffers),
+    }
 }
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, whatever the tiling.
@@ -83,6 +92,9 @@ pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1.
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
-    let _ = capacity;
-    Traffic::compulsory(nest)?.total()
+    match &nest.loops {
+        Loops::Gemm(_) => Traffic::compulsory(nest)?.total(),
+        Loops::Conv(loops) => conv_bound::bound_conv(loops, &nest.sizes, capacity),
+        Loops::Attention(loops) => attention::bound_attention(loops, &nest.sizes, capacity),
+    }
 }
