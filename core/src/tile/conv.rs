@@ -47,33 +47,40 @@ struct Sizes {
     axes: [u64; 3],
 }
 
-/// Loop orders, outermost first, by what is stationary.
+/// A loop order, outermost first: groups, two classes of positions, `c_out` and `c_in`, and the one that the stationary operand does not
+/// depend on. That of the two outer ones matters only where some tiles are not cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    /// Group, positions, `c_out`, `c_in`.
-    Output,
-    /// Group, `c_out`, `c_in`, positions.
-    Weight,
-    /// Group, positions, `c_in`, `c_out`.
-    Input,
+struct Order {
+    stationary: Operand,
+    swapped: bool,
 }
 
 impl Order {
+    const fn new(stationary: Operand) -> Self {
+        Self { stationary, swapped: false }
+    }
+
     /// Places of group, positions, `c_out` and `c_in`.
     const fn ranks(self) -> Ranks {
-        match self {
-            Self::Output => [0, 1, 2, 3],
-            Self::Weight => [0, 3, 1, 2],
-            Self::Input => [0, 1, 3, 2],
+        match (self.stationary, self.swapped) {
+            (Operand::C, false) => [0, 1, 2, 3],
+            (Operand::C, true) => [0, 2, 1, 3],
+            (Operand::B, false) => [0, 3, 1, 2],
+            (Operand::B, true) => [0, 3, 2, 1],
+            (Operand::A, false) => [0, 1, 3, 2],
+            (Operand::A, true) => [0, 2, 3, 1],
         }
     }
 
     const fn dims(self) -> [Dim; 7] {
         use Dim::{Batch, CIn, COut, Depth, Group, Height, Width};
-        match self {
-            Self::Output => [Group, Batch, Depth, Height, Width, COut, CIn],
-            Self::Weight => [Group, COut, CIn, Batch, Depth, Height, Width],
-            Self::Input => [Group, Batch, Depth, Height, Width, CIn, COut],
+        match (self.stationary, self.swapped) {
+            (Operand::C, false) => [Group, Batch, Depth, Height, Width, COut, CIn],
+            (Operand::C, true) => [Group, COut, Batch, Depth, Height, Width, CIn],
+            (Operand::B, false) => [Group, COut, CIn, Batch, Depth, Height, Width],
+            (Operand::B, true) => [Group, CIn, COut, Batch, Depth, Height, Width],
+            (Operand::A, false) => [Group, Batch, Depth, Height, Width, CIn, COut],
+            (Operand::A, true) => [Group, CIn, Batch, Depth, Height, Width, COut],
         }
     }
 }

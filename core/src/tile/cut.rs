@@ -6,6 +6,9 @@
 use super::MAX_LEVELS;
 use crate::nest::Axis;
 
+/// Number of tiles of an axis up to which each is looked at for what it holds; of more, one is taken to lie within the input.
+const FEW: u64 = 16;
+
 /// Equal tiles.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
@@ -138,8 +141,21 @@ impl Cut {
 
     /// Most input positions that one tile moves if tiles are cut once more; `outer` is that of the tiles as they are.
     pub(super) fn held(&self, axis: &Axis, tile: u64, outer: u64) -> u64 {
-        if self.is_cut() || tile >= self.extent {
-            return outer.min(axis.span(tile));
+        if tile >= self.smallest() && !self.is_cut() {
+            return outer;
+        }
+        if self.is_cut() {
+            let most = outer.min(axis.span(tile));
+            if axis.padding == 0 && axis.end(axis.output.saturating_sub(1)) <= axis.border() || self.count_at(tile) > FEW {
+                return most;
+            }
+            // Of few tiles each may reach into the padding.
+            let (mut held, mut from) = (0, 0_u64);
+            while from < self.extent && held < most {
+                let (start, end, _) = self.at(from, Some(tile));
+                (held, from) = (held.max(axis.moved(start, end)), end);
+            }
+            return held;
         }
         // The first tile that starts within the input moves more than any after it; of those before it the last moves most.
         let step = tile.saturating_mul(axis.stride);

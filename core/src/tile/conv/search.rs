@@ -236,7 +236,7 @@ impl<'a> Search<'a> {
             }
             (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
         };
-        let order = Order::Output;
+        let order = Order::new(Operand::C);
         self.best.push(Candidate { tile, order, stays, cost: 0, units: [0; 2] }).ok();
         true
     }
@@ -304,8 +304,8 @@ impl<'a> Search<'a> {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
             if fit > 0 {
                 for co in fitting(&self.state.c_out, c_out, fit).into_iter().flatten() {
-                    for ci in self.stepping(&at, Order::Output, co) {
-                        self.channels(&at, Order::Output, co, ci);
+                    for ci in self.stepping(&at, Operand::C, co) {
+                        self.channels(&at, Operand::C, co, ci);
                     }
                 }
             }
@@ -317,8 +317,8 @@ impl<'a> Search<'a> {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
             if fit > 0 {
                 for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
-                    for co in self.stepping(&at, Order::Input, ci) {
-                        self.channels(&at, Order::Input, co, ci);
+                    for co in self.stepping(&at, Operand::A, ci) {
+                        self.channels(&at, Operand::A, co, ci);
                     }
                 }
             }
@@ -337,7 +337,7 @@ impl<'a> Search<'a> {
             let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
             if fit > 0 {
                 for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
-                    self.channels(&at, Order::Weight, co, ci);
+                    self.channels(&at, Operand::B, co, ci);
                 }
                 if fit == c_in {
                     break;
@@ -347,7 +347,7 @@ impl<'a> Search<'a> {
     }
 
     /// Tries these channels: counts what moves, and offers the tiling.
-    fn channels(&mut self, at: &Positions, order: Order, co: u64, ci: u64) {
+    fn channels(&mut self, at: &Positions, stationary: Operand, co: u64, ci: u64) {
         let (problem, state) = (self.problem, self.state);
         let [n_p_outer, n_co_outer, n_ci_outer] = self.outer;
         let [t_a, t_b, t_c] = state.traffic;
@@ -358,40 +358,35 @@ impl<'a> Search<'a> {
         let a = |n: u64| at.a.saturating_mul(n);
         let b = |n: u64| problem.b.saturating_mul(n);
         let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
-        let (stays, [a, b, c]) = match order {
-            Order::Output => (
-                Operand::C,
-                [
+        let [a, b, c] = match stationary {
+            Operand::C => [
                     if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
                     if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
                     if p || co_all || groups { c(n_ci_outer) } else { t_c },
                 ],
-            ),
-            Order::Input => (
-                Operand::A,
-                [
+            Operand::A => [
                     if p || ci_all || groups { a(n_co_outer) } else { t_a },
                     if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
                     if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
                 ],
-            ),
-            Order::Weight => (
-                Operand::B,
-                [
+            Operand::B => [
                     if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
                     if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
                     if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
                 ],
-            ),
         };
         let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
         let cost = a.saturating_add(b).saturating_add(c);
-        let candidate = Candidate { tile, order, stays: Stays::One(stays), cost, units: [at.alpha, at.gamma] };
+        let order = Order::new(stationary);
+        let candidate = Candidate { tile, order, stays: Stays::One(stationary), cost, units: [at.alpha, at.gamma] };
         let Sizes { c_out, c_in, .. } = state.tile;
         if at.cut == p && (co < c_out) == co_all && (ci < c_in) == ci_all {
             self.offer(candidate);
         } else if cost < self.threshold() {
-            self.offer(Candidate { cost: state.traffic_of(problem, &candidate), ..candidate });
+            for order in [order, Order { swapped: true, ..order }] {
+                let candidate = Candidate { order, ..candidate };
+                self.offer(Candidate { cost: state.traffic_of(problem, &candidate), ..candidate });
+            }
         }
     }
 
@@ -443,11 +438,11 @@ impl<'a> Search<'a> {
     }
 
     /// Most channels that step innermost, beside so many of the others.
-    fn most_stepping(&self, [alpha, gamma]: [u64; 2], order: Order, others: u64) -> u64 {
+    fn most_stepping(&self, [alpha, gamma]: [u64; 2], stationary: Operand, others: u64) -> u64 {
         let twice = u64::from(self.double).saturating_add(1);
-        let (kept, passing, extent) = match order {
-            Order::Output | Order::Weight => (gamma, alpha, self.state.tile.c_in),
-            Order::Input => (alpha, gamma, self.state.tile.c_out),
+        let (kept, passing, extent) = match stationary {
+            Operand::C | Operand::B => (gamma, alpha, self.state.tile.c_in),
+            Operand::A => (alpha, gamma, self.state.tile.c_out),
         };
         let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
         let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
@@ -455,13 +450,13 @@ impl<'a> Search<'a> {
     }
 
     /// Channels that step innermost: one at a time moves as little as more do, but where they leave some tile outside whole.
-    fn stepping(&self, at: &Positions, order: Order, others: u64) -> impl Iterator<Item = u64> + use<> {
+    fn stepping(&self, at: &Positions, stationary: Operand, others: u64) -> impl Iterator<Item = u64> + use<> {
         let more = if self.ragged {
-            let (cut, extent) = match order {
-                Order::Output | Order::Weight => (&self.state.c_in, self.state.tile.c_in),
-                Order::Input => (&self.state.c_out, self.state.tile.c_out),
+            let (cut, extent) = match stationary {
+                Operand::C | Operand::B => (&self.state.c_in, self.state.tile.c_in),
+                Operand::A => (&self.state.c_out, self.state.tile.c_out),
             };
-            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], order, others))
+            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others))
         } else {
             [None; 3]
         };
@@ -475,14 +470,14 @@ impl<'a> Search<'a> {
         }
         let mut best = core::mem::take(&mut self.best);
         for Candidate { tile, order, units, .. } in &mut best {
-            match order {
-                Order::Output => {
-                    tile.c_in = balanced(self.state.tile.c_in, self.most_stepping(*units, *order, tile.c_out));
+            match order.stationary {
+                Operand::C => {
+                    tile.c_in = balanced(self.state.tile.c_in, self.most_stepping(*units, Operand::C, tile.c_out));
                 }
-                Order::Input => {
-                    tile.c_out = balanced(self.state.tile.c_out, self.most_stepping(*units, *order, tile.c_in));
+                Operand::A => {
+                    tile.c_out = balanced(self.state.tile.c_out, self.most_stepping(*units, Operand::A, tile.c_in));
                 }
-                Order::Weight => {}
+                Operand::B => {}
             }
         }
         best
