@@ -14,6 +14,10 @@ use crate::shape::{Precision, product};
 use crate::units::{Bytes, Flops, Macs};
 use crate::work::{Gemm, Work};
 
+mod axis;
+
+pub(crate) use axis::Axis;
+
 /// Most products of a task.
 pub const MAX_NESTS: usize = 6;
 
@@ -405,36 +409,6 @@ impl Traffic {
     pub fn total(&self) -> Result<Bytes, Error> {
         self.a.checked_add(self.b)?.checked_add(self.c)
     }
-}
-
-impl ConvLoops {
-    /// Input positions that some window touches, of one channel: all of them, but where the step is larger than the window.
-    #[must_use]
-    pub fn touched(&self) -> u64 {
-        let axes = self.input.into_iter().zip(self.output).zip(self.kernel).zip(self.stride).zip(self.dilation);
-        let axes = axes.zip(self.padding).map(|(((((input, output), kernel), stride), dilation), padding)| {
-            touched(input, output, kernel, stride, dilation, padding)
-        });
-        axes.fold(1, u64::saturating_mul)
-    }
-}
-
-/// Positions of one axis that some window touches.
-fn touched(input: u64, output: u64, kernel: u64, stride: u64, dilation: u64, padding: u64) -> u64 {
-    let reach = dilation.saturating_mul(kernel.saturating_sub(1)).saturating_add(1);
-    if dilation == 1 && stride > reach {
-        // Windows apart from each other: their taps within the input, the first and the last cut by its ends.
-        let first = kernel.saturating_sub(padding);
-        let start = stride.saturating_mul(output.saturating_sub(1)).saturating_sub(padding);
-        let last = kernel.min(input.saturating_sub(start));
-        return match output {
-            0 => 0,
-            1 => first.min(input),
-            _ => kernel.saturating_mul(output.saturating_sub(2)).saturating_add(first).saturating_add(last),
-        };
-    }
-    let end = stride.saturating_mul(output.saturating_sub(1)).saturating_add(reach).saturating_sub(padding);
-    end.min(input)
 }
 
 /// Appends the products of a node.

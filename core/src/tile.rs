@@ -10,12 +10,17 @@ use crate::error::Error;
 use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
+mod attention;
 mod bound;
 mod case;
+mod conv;
+mod conv_bound;
+mod cut;
 mod gemm;
 mod pair;
 mod reuse;
 mod search;
+mod visits;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
@@ -81,9 +86,10 @@ pub struct Tiling {
 /// [`Error::Infeasible`] with the level whose buffer is too small for the smallest tile, or the first level beyond
 /// [`MAX_LEVELS`]; [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    match nest.loops {
-        Loops::Gemm(gemm) => gemm::tile(nest, gemm, buffers),
-        Loops::Conv(_) | Loops::Attention(_) => Err(Error::Infeasible { level: 0 }),
+    match &nest.loops {
+        Loops::Gemm(gemm) => gemm::tile(nest, *gemm, buffers),
+        Loops::Conv(loops) => conv::tile_conv(loops, &nest.sizes, buffers),
+        Loops::Attention(loops) => attention::tile_attention(loops, &nest.sizes, buffers),
     }
 }
 
@@ -92,7 +98,11 @@ pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1.
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
-    bound::lower_bound(nest, capacity)
+    match &nest.loops {
+        Loops::Gemm(_) => bound::lower_bound(nest, capacity),
+        Loops::Conv(loops) => conv_bound::bound_conv(loops, &nest.sizes, capacity),
+        Loops::Attention(loops) => attention::bound_attention(loops, &nest.sizes, capacity),
+    }
 }
 /// DEV
 pub static EVERY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(512);

@@ -8,6 +8,7 @@ use derate_core::graph::GraphView;
 use derate_core::work::{Class, Work};
 
 mod cell;
+pub mod nest;
 mod number;
 pub mod tiling;
 mod work;

@@ -1,0 +1,514 @@
+//! Search of one level: few tiles of positions, for each the best channels in closed form.
+//!
+//! Where all tiles outside are cut, or none is, what moves has a closed form. Where only the larger ones are (not the last, smaller one
+//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly.
+
+use super::{BEAM, Order, Problem, Sizes, State, Stays};
+use crate::nest::{Axis, Operand};
+use crate::tile::Buffer;
+use crate::tile::cut::{Cut, balanced};
+
+/// Most sizes of one loop that are listed.
+const LISTED: usize = 16;
+
+/// Share of the least traffic of a level, as a shift, by which another tiling may exceed it and still be followed inwards.
+const SLACK: u32 = 7;
+
+/// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
+/// are of more than one size.
+const UNEVEN: u64 = 10;
+
+/// Rounds of trying neighbours.
+const ROUNDS: usize = 8;
+
+/// A tiling of one level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) tile: Sizes,
+    pub(super) order: Order,
+    pub(super) stays: Stays,
+    /// Bytes that move.
+    cost: u64,
+    /// Bytes of A for each input channel, of C for each output channel.
+    units: [u64; 2],
+}
+
+/// A size of tiles along one loop of positions.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    tile: u64,
+    /// Most input positions of a tile.
+    held: u64,
+    /// Number of tiles of the whole nest.
+    count: u64,
+    /// Input positions that all of them move.
+    moved: u64,
+    /// Whether it cuts the tile outside.
+    cut: bool,
+    /// Whether it cuts even the smallest tile outside.
+    all: bool,
+}
+
+/// A loop of positions: batch, or an axis.
+struct Line<'a> {
+    cut: &'a Cut,
+    /// Extent of the tile outside.
+    extent: u64,
+    axis: Option<(&'a Axis, u64)>,
+    least: u64,
+    /// Whether tiles that cut unevenly are tried too.
+    uneven: bool,
+    listed: heapless::Vec<Size, LISTED>,
+    /// Whether sizes were left out.
+    thinned: bool,
+}
+
+impl<'a> Line<'a> {
+    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>) -> Self {
+        let least = axis.map_or(1, |(axis, _)| Cut::least(axis)).min(extent);
+        let in_padding = axis.is_some_and(|(axis, _)| {
+            let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
+            axis.padding.max(after) > axis.stride
+        });
+        let uneven = extent <= UNEVEN && (in_padding || cut.smallest() < extent);
+        Self { cut, extent, axis, least, uneven, listed: heapless::Vec::new(), thinned: false }
+    }
+
+    fn size(&self, tile: u64) -> Size {
+        let count = self.cut.count_at(tile);
+        let (held, moved) = match self.axis {
+            Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
+            None => (tile, self.cut.sum(usize::MAX)),
+        };
+        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.cut.smallest() }
+    }
+
+    /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
+    fn smaller(&self, tile: u64) -> Option<u64> {
+        let next = tile.checked_sub(1).filter(|&next| next >= self.least)?;
+        Some(if self.uneven { next } else { balanced(self.extent, next).max(self.least) })
+    }
+
+    /// The next larger tile.
+    fn larger(&self, tile: u64) -> Option<u64> {
+        if self.uneven {
+            return tile.checked_add(1).filter(|&next| next <= self.extent);
+        }
+        let fewer = self.extent.div_ceil(tile.max(1)).checked_sub(1).filter(|&trips| trips > 0)?;
+        Some(self.extent.div_ceil(fewer))
+    }
+
+    /// Lists up to so many sizes of at most `most`, from the largest on.
+    fn list(&mut self, limit: usize, most: u64) {
+        let most = most.clamp(self.least.max(1), self.extent.max(1));
+        let mut tile = if self.uneven { most } else { balanced(self.extent, most).max(self.least) };
+        // Eighths that are left of a size by the next one: a range of sizes needs so few steps.
+        let eighths = match tile.checked_ilog2().unwrap_or(0) {
+            0..=4 => 7,
+            5..=6 => 5,
+            7..=8 => 4,
+            9..=12 => 3,
+            _ => 2,
+        };
+        loop {
+            let size = self.size(tile);
+            if self.listed.len().saturating_add(1) >= limit.min(LISTED) && tile > self.least {
+                self.thinned = true;
+                tile = self.least;
+                continue;
+            }
+            self.listed.push(size).ok();
+            let Some(next) = self.smaller(tile) else { break };
+            let wanted = tile.saturating_mul(eighths).checked_div(8).unwrap_or(1);
+            if self.uneven || wanted >= next {
+                tile = next;
+            } else {
+                self.thinned = true;
+                tile = balanced(self.extent, wanted.max(self.least).max(1)).max(self.least);
+            }
+        }
+    }
+}
+
+/// The best tilings of a level inside those of a state, the best first; none where nothing fits.
+pub(super) fn search(
+    problem: &Problem,
+    state: &State,
+    buffer: &Buffer,
+    last: bool,
+) -> heapless::Vec<Candidate, BEAM> {
+    let mut search = Search::new(problem, state, buffer, last);
+    if search.whole() {
+        return search.best;
+    }
+    let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
+    let [h0, h1, h2] = state.held;
+    let mut lines = [
+        Line::new(&state.batch, state.tile.batch, None),
+        Line::new(c0, e0, Some((a0, h0))),
+        Line::new(c1, e1, Some((a1, h1))),
+        Line::new(c2, e2, Some((a2, h2))),
+    ];
+    let limit = match lines.iter().filter(|line| line.extent > 1).count() {
+        0 | 1 => LISTED,
+        2 => 10,
+        3 => 6,
+        _ => 4,
+    };
+    let most = search.room.checked_div(problem.sizes.partial.max(1)).unwrap_or(0);
+    for line in &mut lines {
+        line.list(limit, most);
+    }
+    let [batch, depth, height, width] = &lines;
+    for w in &width.listed {
+        for h in &height.listed {
+            for d in &depth.listed {
+                for b in &batch.listed {
+                    search.positions([*b, *d, *h, *w]);
+                }
+            }
+        }
+    }
+    if lines.iter().any(|line| line.thinned) {
+        search.neighbours(&lines);
+    }
+    search.grown()
+}
+
+struct Search<'a> {
+    problem: &'a Problem,
+    state: &'a State,
+    room: u64,
+    double: bool,
+    last: bool,
+    /// Bytes of B for each input and output channel.
+    beta: u64,
+    /// Numbers of tiles outside: of positions, output and input channels.
+    outer: [u64; 3],
+    /// Sizes of the smallest tiles outside: of output and input channels.
+    smallest: [u64; 2],
+    /// Whether tiles outside are of more than one size.
+    ragged: bool,
+    /// Sizes of tiles of output channels, and how many tiles each gives.
+    c_out: heapless::Vec<(u64, u64), LISTED>,
+    best: heapless::Vec<Candidate, BEAM>,
+}
+
+impl<'a> Search<'a> {
+    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
+        let mut c_out = heapless::Vec::new();
+        let extent = state.tile.c_out;
+        let mut tile = extent;
+        while tile > 0 && c_out.push((tile, state.c_out.count_at(tile))).is_ok() {
+            let next = tile.saturating_sub(1);
+            let uneven = extent <= UNEVEN && state.c_out.smallest() < extent;
+            tile = if uneven { next } else { balanced(extent, next.max(1)).min(next) };
+        }
+        let positions = state.axes.iter().fold(state.batch.count(), |n, cut| n.saturating_mul(cut.count()));
+        Self {
+            problem,
+            state,
+            room: buffer.capacity.0,
+            double: buffer.double_buffered,
+            last,
+            beta: problem.sizes.b.saturating_mul(problem.taps),
+            outer: [positions, state.c_out.count(), state.c_in.count()],
+            smallest: [state.c_out.smallest(), state.c_in.smallest()],
+            ragged: state.ragged(),
+            c_out,
+            best: heapless::Vec::new(),
+        }
+    }
+
+    /// Takes the whole tile outside, or as many of its whole groups as fit; says whether that is possible.
+    fn whole(&mut self) -> bool {
+        let (tile, stays) = (self.state.tile, self.state.stays);
+        let bytes = |group, stays: Stays| {
+            let tile = Sizes { group, ..tile };
+            super::footprint(self.problem, &tile, self.state.held, stays.times(self.double))
+        };
+        let (tile, stays) = if bytes(tile.group, stays) <= self.room {
+            (tile, stays)
+        } else {
+            let fit = self.room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
+            if fit == 0 {
+                return false;
+            }
+            (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
+        };
+        let order = Order::new(Operand::C);
+        self.best.push(Candidate { tile, order, stays, cost: 0, units: [0; 2] }).ok();
+        true
+    }
+
+    /// Traffic above which a tiling is of no interest.
+    fn threshold(&self) -> u64 {
+        let least = self.best.first().map_or(u64::MAX, |best| best.cost);
+        if self.last {
+            return least;
+        }
+        let worst = if self.best.is_full() { self.best.last().map_or(u64::MAX, |worst| worst.cost) } else { u64::MAX };
+        least.saturating_add(least.checked_shr(SLACK).unwrap_or(0).saturating_add(1)).min(worst)
+    }
+
+    fn offer(&mut self, candidate: Candidate) {
+        if candidate.cost >= self.threshold() {
+            return;
+        }
+        let place = self.best.iter().take_while(|other| other.cost <= candidate.cost).count();
+        if self.last {
+            self.best.clear();
+        } else if self.best.is_full() {
+            self.best.pop();
+        }
+        self.best.insert(place.min(self.best.len()), candidate).ok();
+        let threshold = self.best.first().map_or(0, |best| {
+            best.cost.saturating_add(best.cost.checked_shr(SLACK).unwrap_or(0).saturating_add(1))
+        });
+        while self.best.last().is_some_and(|worst| worst.cost > threshold) {
+            self.best.pop();
+        }
+    }
+
+    /// Tries tiles of these positions with the best channels in each order.
+    fn positions(&mut self, sizes: [Size; 4]) {
+        let product = |of: fn(&Size) -> u64| sizes.iter().fold(1_u64, |product, size| product.saturating_mul(of(size)));
+        let alpha = self.problem.sizes.a.saturating_mul(product(|size| size.held));
+        let gamma = self.problem.sizes.partial.saturating_mul(product(|size| size.tile));
+        if alpha.saturating_add(gamma) > self.room {
+            return;
+        }
+        let [batch, depth, height, width] = sizes.map(|size| size.tile);
+        let moved = sizes.iter().skip(1).fold(1_u64, |product, size| product.saturating_mul(size.moved));
+        let at = Positions {
+            tile: Sizes { group: 1, batch, c_out: 1, c_in: 1, axes: [depth, height, width] },
+            a: self.problem.a_unit.saturating_mul(moved),
+            alpha,
+            gamma,
+            count: product(|size| size.count),
+            cut: sizes.iter().any(|size| size.cut),
+            all: sizes.iter().any(|size| size.all),
+        };
+        let (c_out, c_in) = (self.state.tile.c_out, self.state.tile.c_in);
+        let (beta, twice) = (self.beta, u64::from(self.double).saturating_add(1));
+        let [t_a, t_b, t_c] = self.state.traffic;
+        let others = t_b.saturating_add(t_c);
+        let least = if at.all { at.a.saturating_mul(self.outer[1]) } else { t_a.min(at.a) };
+        if least.saturating_add(others) >= self.threshold() {
+            return;
+        }
+        // C stays; one input channel at a time leaves most room for output channels.
+        if c_in > 1
+            && let Some(room) = self.room.checked_sub(alpha.saturating_mul(twice))
+        {
+            let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
+            if fit > 0 {
+                for co in fitting(&self.state.c_out, c_out, fit).into_iter().flatten() {
+                    for ci in self.stepping(&at, Operand::C, co) {
+                        self.channels(&at, Operand::C, co, ci);
+                    }
+                }
+            }
+        }
+        // A stays; one output channel at a time leaves most room for input channels.
+        if c_out > 1
+            && let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice))
+        {
+            let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
+            if fit > 0 {
+                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                    for co in self.stepping(&at, Operand::A, ci) {
+                        self.channels(&at, Operand::A, co, ci);
+                    }
+                }
+            }
+        }
+        if !at.cut {
+            return;
+        }
+        // B stays: fewer output channels at a time leave room for more input channels.
+        for index in 0..self.c_out.len() {
+            let Some(&(co, n_co)) = self.c_out.get(index) else { break };
+            if at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold() {
+                break;
+            }
+            let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice).saturating_mul(co)) else { continue };
+            let unit = alpha.saturating_mul(twice).saturating_add(beta.saturating_mul(co));
+            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
+            if fit > 0 {
+                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                    self.channels(&at, Operand::B, co, ci);
+                }
+                if fit == c_in {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Tries these channels: counts what moves, and offers the tiling.
+    fn channels(&mut self, at: &Positions, stationary: Operand, co: u64, ci: u64) {
+        let (problem, state) = (self.problem, self.state);
+        let [n_p_outer, n_co_outer, n_ci_outer] = self.outer;
+        let [t_a, t_b, t_c] = state.traffic;
+        let (n_co, n_ci) = (state.c_out.count_at(co), state.c_in.count_at(ci));
+        let groups = state.tile.group > 1;
+        let (p, co_all, ci_all) = (at.all, co < self.smallest[0], ci < self.smallest[1]);
+        // The innermost loop of an operand that is surely cut says which loops around it bring its tiles again.
+        let a = |n: u64| at.a.saturating_mul(n);
+        let b = |n: u64| problem.b.saturating_mul(n);
+        let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
+        let [a, b, c] = match stationary {
+            Operand::C => [
+                    if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
+                    if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
+                    if p || co_all || groups { c(n_ci_outer) } else { t_c },
+                ],
+            Operand::A => [
+                    if p || ci_all || groups { a(n_co_outer) } else { t_a },
+                    if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
+                    if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
+                ],
+            Operand::B => [
+                    if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
+                    if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
+                    if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
+                ],
+        };
+        let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
+        let cost = a.saturating_add(b).saturating_add(c);
+        let order = Order::new(stationary);
+        let candidate = Candidate { tile, order, stays: Stays::One(stationary), cost, units: [at.alpha, at.gamma] };
+        let Sizes { c_out, c_in, .. } = state.tile;
+        if at.cut == p && (co < c_out) == co_all && (ci < c_in) == ci_all {
+            self.offer(candidate);
+        } else if cost < self.threshold() {
+            for order in [order, Order { swapped: true, ..order }] {
+                let candidate = Candidate { order, ..candidate };
+                self.offer(Candidate { cost: state.traffic_of(problem, &candidate), ..candidate });
+            }
+        }
+    }
+
+    /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
+    fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
+        for _ in 0..ROUNDS {
+            let Some(best) = self.best.first() else { return };
+            let cost = best.cost;
+            let [d, h, w] = best.tile.axes;
+            let tiles = [best.tile.batch, d, h, w];
+            let moved = |step: fn(&Line<'_>, u64) -> Option<u64>| {
+                let mut moved = [None; 4];
+                for ((moved, line), tile) in moved.iter_mut().zip(lines).zip(tiles) {
+                    *moved = step(line, tile).map(|tile| line.size(tile));
+                }
+                moved
+            };
+            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile)));
+            let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
+            for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
+                *here = line.size(tile);
+            }
+            let with = |base: [Size; 4], at: usize, size: Size| {
+                let mut sizes = base;
+                if let Some(place) = sizes.get_mut(at) {
+                    *place = size;
+                }
+                sizes
+            };
+            for (at, size) in larger.iter().enumerate() {
+                let Some(size) = *size else { continue };
+                let sizes = with(here, at, size);
+                self.positions(sizes);
+                for (other, size) in smaller.iter().enumerate() {
+                    if let Some(size) = size.filter(|_| other != at) {
+                        self.positions(with(sizes, other, size));
+                    }
+                }
+            }
+            for (at, size) in smaller.iter().enumerate() {
+                if let Some(size) = *size {
+                    self.positions(with(here, at, size));
+                }
+            }
+            if self.best.first().is_none_or(|best| best.cost >= cost) {
+                return;
+            }
+        }
+    }
+
+    /// Most channels that step innermost, beside so many of the others.
+    fn most_stepping(&self, [alpha, gamma]: [u64; 2], stationary: Operand, others: u64) -> u64 {
+        let twice = u64::from(self.double).saturating_add(1);
+        let (kept, passing, extent) = match stationary {
+            Operand::C | Operand::B => (gamma, alpha, self.state.tile.c_in),
+            Operand::A => (alpha, gamma, self.state.tile.c_out),
+        };
+        let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
+        let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
+        fit.clamp(1, extent.saturating_sub(1).max(1))
+    }
+
+    /// Channels that step innermost: one at a time moves as little as more do, but where they leave some tile outside whole.
+    fn stepping(&self, at: &Positions, stationary: Operand, others: u64) -> impl Iterator<Item = u64> + use<> {
+        let more = if self.ragged {
+            let (cut, extent) = match stationary {
+                Operand::C | Operand::B => (&self.state.c_in, self.state.tile.c_in),
+                Operand::A => (&self.state.c_out, self.state.tile.c_out),
+            };
+            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others))
+        } else {
+            [None; 3]
+        };
+        core::iter::once(1).chain(more.into_iter().flatten())
+    }
+
+    /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
+    fn grown(mut self) -> heapless::Vec<Candidate, BEAM> {
+        if self.ragged {
+            return self.best;
+        }
+        let mut best = core::mem::take(&mut self.best);
+        for Candidate { tile, order, units, .. } in &mut best {
+            match order.stationary {
+                Operand::C => {
+                    tile.c_in = balanced(self.state.tile.c_in, self.most_stepping(*units, Operand::C, tile.c_out));
+                }
+                Operand::A => {
+                    tile.c_out = balanced(self.state.tile.c_out, self.most_stepping(*units, Operand::A, tile.c_in));
+                }
+                Operand::B => {}
+            }
+        }
+        best
+    }
+}
+
+/// Sizes of tiles of channels of which so many fit: the even one; where tiles outside are of two sizes, also the largest, and the largest
+/// that leaves the smaller ones whole.
+fn fitting(cut: &Cut, extent: u64, fit: u64) -> [Option<u64>; 3] {
+    let (even, smallest) = (balanced(extent, fit), cut.smallest());
+    let ragged = smallest < extent;
+    [
+        Some(even),
+        Some(fit).filter(|&fit| ragged && fit != even),
+        Some(smallest).filter(|&smallest| ragged && smallest < fit && smallest != even),
+    ]
+}
+
+/// Tiles of positions.
+struct Positions {
+    tile: Sizes,
+    /// Bytes of A if each tile of positions comes once.
+    a: u64,
+    /// Bytes of A of a tile for each input channel.
+    alpha: u64,
+    /// Bytes of C of a tile for each output channel.
+    gamma: u64,
+    /// Number of tiles of the whole nest.
+    count: u64,
+    /// Whether they cut the tile outside.
+    cut: bool,
+    /// Whether they cut every tile outside.
+    all: bool,
+}
