@@ -24,7 +24,7 @@ mod registers;
 
 use crate::error::Error;
 use crate::mapper::levels::{Levels, streamed};
-use crate::mapper::losses::{Steps, whole};
+use crate::mapper::losses::{Steps, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
@@ -145,8 +145,8 @@ impl Mapper for Cpu {
         let element = machine.precision.data_type().size().0.max(1);
         let lanes = u64::from(self.vector_bytes).checked_div(element).unwrap_or(1).max(1);
         let (cores, ports) = (u64::from(machine.unit.count).max(1), u64::from(self.fma_ports).max(1));
-        let vectors = stream.flops.0.div_ceil(lanes);
-        let cycles = vectors.div_ceil(cores).div_ceil(ports);
+        let vectors = parts(stream.flops.0, lanes);
+        let cycles = parts(parts(vectors, cores), ports);
         let at_once = to_f32(cores.saturating_mul(ports));
         let (utilization, losses) = Steps::from(stream.flops.as_f32() / (to_f32(lanes) * at_once))
             .then(Loss::EdgeTiles, to_f32(vectors) / at_once)

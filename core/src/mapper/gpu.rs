@@ -23,7 +23,7 @@ mod blocks;
 use crate::error::Error;
 use crate::mapper::cpu::implicit;
 use crate::mapper::levels::{Levels, of, streamed};
-use crate::mapper::losses::{Steps, whole};
+use crate::mapper::losses::{Steps, floor, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{AttentionLoops, ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::{Precision, product};
@@ -94,7 +94,7 @@ impl Gpu {
         // Each thread loads its inputs; the weight of a channel is one load of a warp.
         let served = Traffic {
             a: Bytes(product([macs.0, nest.sizes.a])?).max(least.a),
-            b: Bytes(product([macs.0.div_ceil(WARP), nest.sizes.b])?).max(least.b),
+            b: Bytes(product([parts(macs.0, WARP), nest.sizes.b])?).max(least.b),
             c: least.c,
         };
         let levels = Levels::of(nest, machine, &[served])?;
@@ -123,7 +123,7 @@ impl Gpu {
         let fp32 = machine.hardware.compute().iter().filter_map(rate).min_by(f32::total_cmp);
         let lanes = fp32.unwrap_or(f32::INFINITY).min(machine.macs_per_cycle.get());
         let most = WARP.saturating_mul(PARTITIONS);
-        if lanes >= to_f32(most) { most } else { whole(libm::floorf(lanes)).map_or(1, |lanes| lanes.0).max(1) }
+        floor(lanes).clamp(1, most)
     }
 
     /// Cycles of so many scalar operations, so many of them one after the other in a thread.
@@ -135,8 +135,8 @@ impl Gpu {
             return 0;
         }
         let lanes = self.lanes(machine);
-        let busy = operations.div_ceil(u64::from(machine.unit.count).max(1)).div_ceil(lanes);
-        busy.max(in_a_row.saturating_mul(u64::from(self.threads).div_ceil(lanes)))
+        let busy = parts(parts(operations, u64::from(machine.unit.count)), lanes);
+        busy.max(in_a_row.saturating_mul(parts(u64::from(self.threads), lanes)))
     }
 }
 
@@ -205,7 +205,7 @@ impl Mapper for Gpu {
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let size = machine.precision.data_type().size().0;
         let elements = stream.elements.max(stream.read.0.checked_div(size).unwrap_or(0)).max(1);
-        let cycles = self.lanes_for(stream.flops.0, stream.flops.0.div_ceil(elements), machine);
+        let cycles = self.lanes_for(stream.flops.0, parts(stream.flops.0, elements), machine);
         let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
         let (utilization, losses) =
             Steps::from(stream.flops.as_f32() / all).then(Loss::Latency, to_f32(cycles)).finish();

@@ -9,6 +9,7 @@
 
 use crate::error::Error;
 use crate::hardware::{Filling, MemoryLevel};
+use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{AttentionLoops, LoopNest, Loops, Operand, Stream, Traffic};
 use crate::shape::product;
@@ -58,15 +59,15 @@ impl Levels {
         let mut tiling = Tiling { levels: heapless::Vec::new() };
         let mut index = given.len().saturating_sub(1);
         while let Some(first) = memory.get(index).filter(|_| index < last) {
-            let run = memory.iter().take(last).skip(index).take_while(|level| level.instances == first.instances);
-            let buffers: heapless::Vec<Buffer, MAX_LEVELS> = run
-                .map(|level| Buffer {
-                    capacity: level.instance_capacity(),
-                    double_buffered: level.filling == Filling::Scratchpad,
-                })
-                .collect();
+            let mut buffers = heapless::Vec::<Buffer, MAX_LEVELS>::new();
+            for level in memory.iter().take(last).skip(index).take_while(|level| level.instances == first.instances) {
+                let double_buffered = level.filling == Filling::Scratchpad;
+                buffers.push(Buffer { capacity: level.instance_capacity(), double_buffered }).ok();
+            }
             let share = Share::of(nest, u64::from(first.instances))?;
-            for level in tiled(&share.nest, &buffers)? {
+            let (passed, mut tiles) = tiled(&share.nest, &buffers)?;
+            let passed = (0..passed).map(|_| None);
+            for level in passed.chain(tiles.levels.iter_mut().map(Some)) {
                 let own = match &level {
                     Some(level) => share.all(&level.traffic, &least)?,
                     None => inner,
@@ -80,7 +81,8 @@ impl Levels {
                     *served = inner;
                     *footprint = level.as_ref().map_or(Bytes::ZERO, |level| level.footprint);
                 }
-                tiling.levels.push(level.unwrap_or_else(|| passing(inner))).ok();
+                let level = level.map_or_else(|| passing(inner), |level| core::mem::replace(level, passing(inner)));
+                tiling.levels.push(level).ok();
                 index = outside;
             }
         }
@@ -97,7 +99,7 @@ impl Levels {
         let last = count.saturating_sub(1);
         let b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
         let mut bytes = [Bytes::ZERO; MAX_LEVELS];
-        for (index, (place, served)) in bytes.iter_mut().zip(&self.served).take(count).enumerate() {
+        for (index, (place, served)) in (0..count).zip(bytes.iter_mut().zip(&self.served)) {
             let homed = |home: u8, bytes: Bytes| if usize::from(home).min(last) >= index { bytes } else { Bytes::ZERO };
             *place = homed(nest.homes.input, served.a)
                 .checked_add(homed(b, served.b))?
@@ -115,7 +117,7 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
     let count = of(machine).len();
     let last = count.saturating_sub(1);
     let mut bytes = [Bytes::ZERO; MAX_LEVELS];
-    for (index, place) in bytes.iter_mut().take(count).enumerate() {
+    for (index, place) in (0..count).zip(&mut bytes) {
         let homed = |home: u8, bytes: Bytes| if usize::from(home).min(last) >= index { bytes } else { Bytes::ZERO };
         *place = homed(stream.homes.input, stream.read)
             .checked_add(homed(stream.homes.weights, stream.weights))?
@@ -124,26 +126,20 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
     Ok(bytes)
 }
 
-/// Tiles for some buffers; `None` for the innermost ones that hold not even the smallest tile.
-fn tiled(nest: &LoopNest, buffers: &[Buffer]) -> Result<heapless::Vec<Option<LevelTiling>, MAX_LEVELS>, Error> {
-    let mut levels = heapless::Vec::new();
+/// How many of the innermost buffers hold not even the smallest tile, and tiles for the others.
+fn tiled(nest: &LoopNest, buffers: &[Buffer]) -> Result<(usize, Tiling), Error> {
     let mut rest = buffers;
-    loop {
+    let mut passed = 0_usize;
+    while let [_, outer @ ..] = rest {
         match tile(nest, rest) {
-            Err(Error::Infeasible { .. }) if !rest.is_empty() => {
-                levels.push(None).ok();
-                rest = rest.get(1..).unwrap_or(&[]);
+            Err(Error::Infeasible { .. }) => {
+                passed = passed.saturating_add(1);
+                rest = outer;
             }
-            Err(Error::Infeasible { .. }) => return Ok(levels),
-            Err(error) => return Err(error),
-            Ok(tiling) => {
-                for level in tiling.levels {
-                    levels.push(Some(level)).ok();
-                }
-                return Ok(levels);
-            }
+            tiling => return Ok((passed, tiling?)),
         }
     }
+    Ok((passed, Tiling { levels: heapless::Vec::new() }))
 }
 
 /// The entry of a level that holds no tile.
@@ -194,7 +190,7 @@ impl Share {
             }
         }
         let (by_row, by_column, _) = best;
-        let cut = |extent: u64, parts: u64| extent.div_ceil(parts.max(1));
+        let cut = parts;
         match &mut share.nest.loops {
             Loops::Gemm(Gemm { m, n, groups, .. }) => {
                 (*groups, *m, *n) = (cut(*groups, by_group), cut(*m, by_row), cut(*n, by_column));
@@ -231,11 +227,11 @@ impl Share {
     /// ```
     fn all(&self, one: &Traffic, least: &Traffic) -> Result<Traffic, Error> {
         let ([groups, rows, columns], [group, row, column]) = (self.whole, self.part);
-        let copies = |whole: u64, part: u64| whole.div_ceil(part.max(1));
-        let scale = |bytes: Bytes, times: [u64; 3], parts: [u64; 2]| -> Result<Bytes, Error> {
+        let copies = parts;
+        let scale = |bytes: Bytes, times: [u64; 3], over: [u64; 2]| -> Result<Bytes, Error> {
             let times = u128::from(product(times)?);
-            let parts = u128::from(product(parts)?).max(1);
-            let all = u128::from(bytes.0).checked_mul(times).ok_or(Error::CountOverflow)?.div_ceil(parts);
+            let over = u128::from(product(over)?);
+            let all = u128::from(bytes.0).checked_mul(times).ok_or(Error::CountOverflow)?.div_ceil(over.max(1));
             Ok(Bytes(u64::try_from(all).map_err(|_| Error::CountOverflow)?))
         };
         Ok(Traffic {

@@ -1,8 +1,26 @@
-//! From a cost that grows step by step to the losses that a mapping names, and from fractions of cycles to whole ones.
+//! From a cost that grows step by step to the losses that a mapping names; counts and cycles rounded up.
 
 use crate::error::Error;
 use crate::mapping::{Loss, Lost, MAX_LOSSES};
-use crate::units::Cycles;
+use crate::units::{Cycles, to_f32};
+
+/// Number of parts of a size that hold a count, the last one partly filled; a size of 0 counts as 1.
+pub(super) fn parts(count: u64, size: u64) -> u64 {
+    count.div_ceil(size.max(1))
+}
+
+/// The largest whole number that is not above this one; 0 for what is no number, 2^64 − 1 above that.
+pub(super) const fn floor(number: f32) -> u64 {
+    #[allow(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "this conversion cuts fractions off and stays within the range"
+    )]
+    {
+        number as u64
+    }
+}
 
 /// The smallest count of cycles that is not below this one.
 ///
@@ -14,13 +32,9 @@ pub(super) fn whole(cycles: f32) -> Result<Cycles, Error> {
     if !(0.0..LIMIT).contains(&cycles) {
         return Err(Error::CountOverflow);
     }
-    #[allow(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a whole number from 0 to below 2^64 loses nothing"
-    )]
-    Ok(Cycles(libm::ceilf(cycles) as u64))
+    // Where there is a fraction the number is below 2^24, exact as a float.
+    let below = floor(cycles);
+    Ok(Cycles(if to_f32(below) < cycles { below.saturating_add(1) } else { below }))
 }
 
 /// Costs of the same work, each with one more reason why units idle.

@@ -45,9 +45,12 @@ const COUNTED_TAPS: u64 = 64;
 pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Bytes) -> Result<Bytes, Error> {
     let nest = LoopNest::new(Loops::Conv(*loops), *sizes);
     let compulsory = Traffic::compulsory(&nest)?.total()?;
-    let taps = loops.axes()?.iter().zip(loops.kernel).zip(loops.dilation).fold(1.0, |taps, ((axis, kernel), dilation)| {
-        taps * to_f32(taps_within(axis, kernel, dilation))
-    });
+    let taps = loops
+        .axes()?
+        .iter()
+        .zip(loops.kernel)
+        .zip(loops.dilation)
+        .fold(1.0, |taps, ((axis, kernel), dilation)| taps * to_f32(taps_within(axis, kernel, dilation)));
     let macs = to_f32(product([loops.batch, loops.groups, loops.c_in, loops.c_out])?) * taps;
     if macs <= 0.0 {
         return Ok(compulsory);

@@ -16,7 +16,11 @@
 #![no_std]
 #![no_main]
 
+<<<<<<< HEAD
 mod mapper_systolic;
+=======
+mod mapper_cpu_gpu;
+>>>>>>> h-cpugpu
 
 use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
@@ -38,7 +42,8 @@ use derate_core::roofline::{attainable_throughput, ridge_point, smooth_max};
 use derate_core::shape::{DataType, PerPrecision, Precision, Shape};
 use derate_core::tensor::{Operands, Read, Tensor, TensorId, TensorKind};
 use derate_core::units::{
-    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, Macs, MacsPerCycle, Seconds, Watts,
+    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerMac, Macs, MacsPerCycle, Seconds,
+    Watts,
 };
 use derate_core::work::{Class, Work};
 
@@ -300,7 +305,11 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     for unit in opaque(hardware.compute()) {
         keep(unit.peak_throughput(opaque(Precision::Fp64)));
     }
+<<<<<<< HEAD
     mapper_systolic::arrays(opaque(&hardware))?;
+=======
+    mapper_cpu_gpu::processors(opaque(&hardware))?;
+>>>>>>> h-cpugpu
     for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
         let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
         keep(residency.share(opaque(Bytes(1))).sum::<f32>());

@@ -5,6 +5,7 @@
 
 use super::Cpu;
 use crate::error::Error;
+use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{ConvLoops, ElementSizes, Traffic};
 use crate::shape::product;
@@ -136,12 +137,12 @@ impl Kernel {
         let sums = product([rows, vectors])?;
         let shared = if self.own_loads { sums } else { rows };
         let loads = shared.checked_add(vectors).ok_or(Error::CountOverflow)?;
-        let parts = self.parts.min(self.steps).max(1);
+        let summed = self.parts.min(self.steps).max(1);
         let multiply = product([sums, self.steps])?;
         let loaded = product([sums.max(loads), self.steps])?;
-        let waited = product([cover, self.steps.div_ceil(parts)])?;
-        let folds = product([sums, self.folds.saturating_add(parts).saturating_sub(1)])?;
-        let chain = product([cover, self.folds.saturating_add(log2_up(parts))])?;
+        let waited = product([cover, parts(self.steps, summed)])?;
+        let folds = product([sums, self.folds.saturating_add(summed).saturating_sub(1)])?;
+        let chain = product([cover, self.folds.saturating_add(log2_up(summed))])?;
         let chain = if folds == 0 { 0 } else { chain };
         let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
         Ok([multiply, sum(loaded, folds)?, sum(loaded.max(waited), folds.max(chain))?])
@@ -150,7 +151,7 @@ impl Kernel {
 
 /// The smallest power of two that is not below a number, as its exponent.
 fn log2_up(number: u64) -> u64 {
-    u64::from(number.max(1).checked_next_power_of_two().unwrap_or(u64::MAX).ilog2())
+    u64::from(number.checked_next_power_of_two().and_then(u64::checked_ilog2).unwrap_or(u64::BITS))
 }
 
 impl Core {
@@ -199,21 +200,21 @@ impl Core {
         let kernels = self.shapes().map(|(rows, vectors)| Kernel {
             rows,
             vectors,
-            steps: k.div_ceil(self.depth),
+            steps: parts(k, self.depth),
             own_loads: false,
             parts: 1,
             folds: 0,
         });
-        self.least([m, n.div_ceil(self.lanes), groups], kernels, |kernel| {
-            traffic(product, n.div_ceil(kernel.vectors.saturating_mul(self.lanes)), m.div_ceil(kernel.rows))
+        self.least([m, parts(n, self.lanes), groups], kernels, |kernel| {
+            traffic(product, parts(n, kernel.vectors.saturating_mul(self.lanes)), parts(m, kernel.rows))
         })
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
     fn inner(&self, product: &Product) -> Result<Tiled, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
-        let steps = k.div_ceil(self.lanes.saturating_mul(self.depth));
-        let filled = self.lanes.min(k.div_ceil(self.depth));
+        let steps = parts(k, self.lanes.saturating_mul(self.depth));
+        let filled = self.lanes.min(parts(k, self.depth));
         // Beside the largest tiles those of fewer sums than cover the latency: they leave registers to sums in parts.
         let below = self.cover.min(self.registers).saturating_sub(1);
         let few = (1..=below)
@@ -221,12 +222,10 @@ impl Core {
         let kernels = self.shapes().chain(few).map(|(rows, vectors)| {
             let sums = rows.saturating_mul(vectors);
             let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
-            let parts = self.cover.div_ceil(sums.max(1)).min(room).max(1);
-            Kernel { rows, vectors, steps, own_loads: false, parts, folds: log2_up(filled) }
+            let summed = parts(self.cover, sums).min(room).max(1);
+            Kernel { rows, vectors, steps, own_loads: false, parts: summed, folds: log2_up(filled) }
         });
-        self.least([m, n, groups], kernels, |kernel| {
-            traffic(product, n.div_ceil(kernel.vectors), m.div_ceil(kernel.rows))
-        })
+        self.least([m, n, groups], kernels, |kernel| traffic(product, parts(n, kernel.vectors), parts(m, kernel.rows)))
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
@@ -257,13 +256,12 @@ impl Core {
             })
         };
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
-        let by_channel = self.least([positions, channels.div_ceil(self.lanes), 1], kernels(true), |kernel| {
-            bytes(product([channels, taps, positions.div_ceil(kernel.rows)])?)
+        let by_channel = self.least([positions, parts(channels, self.lanes), 1], kernels(true), |kernel| {
+            bytes(product([channels, taps, parts(positions, kernel.rows)])?)
         })?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
-        let by_column = self.least([lines, width.div_ceil(self.lanes), channels], kernels(true), |kernel| {
-            let tiles =
-                product([lines.div_ceil(kernel.rows), width.div_ceil(kernel.vectors.saturating_mul(self.lanes))])?;
+        let by_column = self.least([lines, parts(width, self.lanes), channels], kernels(true), |kernel| {
+            let tiles = product([parts(lines, kernel.rows), parts(width, kernel.vectors.saturating_mul(self.lanes))])?;
             bytes(product([channels, taps, tiles])?)
         })?;
         Ok(by_channel.or_less(by_column))
@@ -288,25 +286,28 @@ impl Core {
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
     fn dealt(&self, [rows, vectors, groups]: [u64; 3], kernel: &Kernel) -> Result<Slots, Error> {
         // Whole tiles and the clipped one, along each axis.
-        let parts = |extent: u64, tile: u64| {
+        let cut = |extent: u64, tile: u64| {
             let clipped = extent.checked_rem(tile).unwrap_or(0);
             [(extent.checked_div(tile).unwrap_or(0), tile), (u64::from(clipped > 0), clipped)]
         };
         let mut slots = Slots::default();
         let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
-        for (down, row) in parts(rows, kernel.rows) {
-            for (across, vector) in parts(vectors, kernel.vectors) {
+        for (down, row) in cut(rows, kernel.rows) {
+            for (across, vector) in cut(vectors, kernel.vectors) {
                 let count = product([down, across, groups])?;
-                if count > 0 {
-                    let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
-                    let all = |slots: u64| product([count, slots]);
-                    let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
-                    slots = slots.and(&these)?;
-                    classes.push((wait, count)).ok();
-                }
+                let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
+                let all = |slots: u64| product([count, slots]);
+                let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
+                slots = slots.and(&these)?;
+                classes.push((wait, count)).ok();
             }
         }
-        classes.sort_unstable_by(|a, b| b.cmp(a));
+        // Whole tiles take longest, those of the corner shortest.
+        if let [_, right, below, _] = classes.as_mut_slice()
+            && right.0 < below.0
+        {
+            core::mem::swap(right, below);
+        }
         slots.busiest = busiest(&classes, self.cores)?;
         Ok(slots)
     }
@@ -346,7 +347,7 @@ pub(super) fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error
             time.saturating_add(length.saturating_mul(taken))
         })
     };
-    let mut most = total.div_ceil(workers);
+    let mut most = parts(total, workers);
     let mut end = 0_u64;
     for &(_, count) in classes {
         end = end.saturating_add(count);

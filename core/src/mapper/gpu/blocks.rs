@@ -3,6 +3,7 @@
 use super::{Gpu, PARTITIONS, WARP};
 use crate::error::Error;
 use crate::mapper::levels::of;
+use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{AttentionLoops, ElementSizes, Traffic};
 use crate::shape::product;
@@ -276,23 +277,23 @@ impl Multiprocessor {
         for block in self.blocks() {
             let block = block?;
             let takes = takes(&block, sizes)?;
-            let tiles = [m.div_ceil(block.rows), n.div_ceil(block.columns)];
+            let tiles = [parts(m, block.rows), parts(n, block.columns)];
             let all = product([product(tiles)?, groups])?;
             let traffic = tiled(gemm, sizes, tiles, block.warps)?;
             let reuses = block.area() >= large || m <= block.rows || n <= block.columns;
             // Parts of k of one slice or more.
-            let mut parts = 1_u64;
-            while parts == 1 || parts.saturating_mul(slice) <= k {
+            let mut split = 1_u64;
+            while split == 1 || split.saturating_mul(slice) <= k {
                 let grid = Grid {
-                    blocks: product([all, parts])?,
-                    slices: k.div_ceil(parts).div_ceil(slice),
+                    blocks: product([all, split])?,
+                    slices: parts(parts(k, split), slice),
                     slice: product([block.area(), slice])?,
                     loads: fragments(&block, product([slice, widest])?)?,
                     edge: product([all, block.area(), k])?,
-                    parts: if parts > 1 { product([2, parts, groups, m, n, sizes.partial])? } else { 0 },
+                    parts: if split > 1 { product([2, split, groups, m, n, sizes.partial])? } else { 0 },
                 };
                 best = self.better(best, reuses, &takes, &grid, traffic);
-                parts = parts.saturating_mul(2);
+                split = split.saturating_mul(2);
             }
         }
         Ok(best)
@@ -319,25 +320,25 @@ impl Multiprocessor {
         for block in self.blocks() {
             let block = block?;
             let takes = takes(&block, sizes)?;
-            let (down, across) = (m.div_ceil(block.rows), n.div_ceil(block.columns));
+            let (down, across) = (parts(m, block.rows), parts(n, block.columns));
             let reuses = block.area() >= large || m <= block.rows;
             let b = product([groups, n, depths, sizes.b, down])?;
             let c = Bytes(product([groups, m, d_v, sizes.c])?);
-            let mut parts = 1_u64;
-            while parts == 1 || parts.saturating_mul(block.columns) <= n {
+            let mut split = 1_u64;
+            while split == 1 || split.saturating_mul(block.columns) <= n {
                 let grid = Grid {
-                    blocks: product([down, groups, parts])?,
-                    slices: n.div_ceil(parts).div_ceil(block.columns),
+                    blocks: product([down, groups, split])?,
+                    slices: parts(parts(n, split), block.columns),
                     slice: product([block.area(), padded])?,
                     loads: product([block.columns, depths, sizes.b, takes.warps])?,
                     edge: product([down, across, groups, block.area(), depths])?,
-                    parts: if parts > 1 { product([2, parts, groups, m, d_v, sizes.partial])? } else { 0 },
+                    parts: if split > 1 { product([2, split, groups, m, d_v, sizes.partial])? } else { 0 },
                 };
                 // Warps divide the queries: each reads all keys and values of the block.
-                let a = Bytes(product([groups, m, d, sizes.a, parts])?);
+                let a = Bytes(product([groups, m, d, sizes.a, split])?);
                 let traffic = [Traffic { a, b: Bytes(product([b, takes.warps])?), c }, Traffic { a, b: Bytes(b), c }];
                 best = self.better(best, reuses, &takes, &grid, traffic);
-                parts = parts.saturating_mul(2);
+                split = split.saturating_mul(2);
             }
         }
         Ok(best)
@@ -367,7 +368,7 @@ impl Multiprocessor {
         if resident == 0 {
             return None;
         }
-        let waves = grid.blocks.div_ceil(self.count);
+        let waves = parts(grid.blocks, self.count);
         let at_once = waves.min(resident);
         let slice = to_f32(grid.slice) / self.macs_per_cycle;
         let loads = to_f32(grid.loads) / PORT;
@@ -375,7 +376,7 @@ impl Multiprocessor {
         // Blocks of fewer warps than partitions leave some idle.
         let share = to_f32(PARTITIONS) / to_f32(at_once.saturating_mul(takes.warps).max(1));
         let slowed = to_f32(waves) * if share > 1.0 { share } else { 1.0 };
-        let rounds = to_f32(waves.div_ceil(resident));
+        let rounds = to_f32(parts(waves, resident));
         let idle = slice * slices * slowed;
         let loaded = idle.max(loads * slices * to_f32(waves));
         let first = slice.max(loads) * rounds;

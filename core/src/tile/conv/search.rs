@@ -131,12 +131,7 @@ impl<'a> Line<'a> {
 }
 
 /// The best tilings of a level inside those of a state, the best first; none where nothing fits.
-pub(super) fn search(
-    problem: &Problem,
-    state: &State,
-    buffer: &Buffer,
-    last: bool,
-) -> heapless::Vec<Candidate, BEAM> {
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bool) -> heapless::Vec<Candidate, BEAM> {
     let mut search = Search::new(problem, state, buffer, last);
     if search.whole() {
         return search.best;
@@ -262,9 +257,10 @@ impl<'a> Search<'a> {
             self.best.pop();
         }
         self.best.insert(place.min(self.best.len()), candidate).ok();
-        let threshold = self.best.first().map_or(0, |best| {
-            best.cost.saturating_add(best.cost.checked_shr(SLACK).unwrap_or(0).saturating_add(1))
-        });
+        let threshold = self
+            .best
+            .first()
+            .map_or(0, |best| best.cost.saturating_add(best.cost.checked_shr(SLACK).unwrap_or(0).saturating_add(1)));
         while self.best.last().is_some_and(|worst| worst.cost > threshold) {
             self.best.pop();
         }
@@ -360,20 +356,56 @@ impl<'a> Search<'a> {
         let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
         let [a, b, c] = match stationary {
             Operand::C => [
-                    if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
-                    if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if p || co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if ci_all {
+                    a(n_co)
+                } else if p || groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if ci_all || co_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if p || co_all || groups { c(n_ci_outer) } else { t_c },
+            ],
             Operand::A => [
-                    if p || ci_all || groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all || groups { a(n_co_outer) } else { t_a },
+                if co_all || ci_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if co_all {
+                    c(n_ci)
+                } else if p || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
             Operand::B => [
-                    if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
-                    if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all {
+                    a(n_co)
+                } else if groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
+                if p {
+                    c(n_ci)
+                } else if co_all || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
         };
         let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
         let cost = a.saturating_add(b).saturating_add(c);

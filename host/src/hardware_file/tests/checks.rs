@@ -70,7 +70,8 @@ fn keys_unknown_or_missing() {
         &[
             "22: memory[1].bandwidth_bytes_per_s is missing; it must be a table { value, basis, source }",
             "25: memory[1].bandwith_bytes_per_s is not a known key; did you mean `bandwidth_bytes_per_s`? Known here: \
-             name, capacity_bytes, bandwidth_bytes_per_s, bandwidth_one_core_bytes_per_s, shared_by",
+             name, capacity_bytes, bandwidth_bytes_per_s, bandwidth_one_core_bytes_per_s, shared_by, \
+             filling, holds, pj_per_byte",
         ],
     );
     expect(
@@ -86,8 +87,11 @@ fn keys_unknown_or_missing() {
     expect(
         "cooling_solution = \"unknown\"",
         "\"räd iator\" = 1\ncooling_solution = \"unknown\"",
-        &["34: thermal_profile[0].\"räd iator\" is not a known key; known here: name, tdp_watts, cooling_solution, \
-           fp64, fp32, tf32, bf16, fp16, int8"],
+        &[
+            "34: thermal_profile[0].\"räd iator\" is not a known key; known here: name, tdp_watts, static_watts, clock_hz, boost_clock_hz, \
+           bandwidth_bytes_per_s, cooling_solution, \
+           fp64, fp32, tf32, bf16, fp16, int8",
+        ],
     );
     // The start of a key is enough to be understood.
     expect(
@@ -154,8 +158,10 @@ fn values_of_the_wrong_sort() {
     expect(
         "# Single precision is what eager networks run in.\n[thermal_profile.fp32]",
         "native_acceleration = true\n[thermal_profile.fp32]",
-        &["36: thermal_profile[0].native_acceleration is not a known key; known here: name, tdp_watts, \
-           cooling_solution, fp64, fp32, tf32, bf16, fp16, int8"],
+        &[
+            "36: thermal_profile[0].native_acceleration is not a known key; known here: name, tdp_watts, static_watts, clock_hz, boost_clock_hz, \
+             bandwidth_bytes_per_s, cooling_solution, fp64, fp32, tf32, bf16, fp16, int8",
+        ],
     );
     expect(
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
