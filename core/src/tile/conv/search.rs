@@ -16,7 +16,7 @@ const SLACK: u32 = 7;
 
 /// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
 /// are of more than one size.
-const UNEVEN: u64 = 10;
+const UNEVEN: u64 = 16;
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
@@ -84,9 +84,9 @@ impl<'a> Line<'a> {
     }
 
     /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
-    fn smaller(&self, tile: u64) -> Option<u64> {
+    fn smaller(&self, tile: u64, by_one: bool) -> Option<u64> {
         let next = tile.checked_sub(1).filter(|&next| next >= self.least)?;
-        Some(if self.uneven { next } else { balanced(self.extent, next).max(self.least) })
+        Some(if by_one { next } else { balanced(self.extent, next).max(self.least) })
     }
 
     /// The next larger tile.
@@ -101,7 +101,10 @@ impl<'a> Line<'a> {
     /// Lists up to so many sizes of at most `most`, from the largest on.
     fn list(&mut self, limit: usize, most: u64) {
         let most = most.clamp(self.least.max(1), self.extent.max(1));
-        let mut tile = if self.uneven { most } else { balanced(self.extent, most).max(self.least) };
+        // All sizes only where there is room for all of them.
+        let every = self.uneven && u64::try_from(limit.min(LISTED)).is_ok_and(|limit| most < limit);
+        self.thinned = self.uneven && !every;
+        let mut tile = if every { most } else { balanced(self.extent, most).max(self.least) };
         // Eighths that are left of a size by the next one: a range of sizes needs so few steps.
         let eighths = match tile.checked_ilog2().unwrap_or(0) {
             0..=4 => 7,
@@ -118,9 +121,9 @@ impl<'a> Line<'a> {
                 continue;
             }
             self.listed.push(size).ok();
-            let Some(next) = self.smaller(tile) else { break };
+            let Some(next) = self.smaller(tile, every) else { break };
             let wanted = tile.saturating_mul(eighths).checked_div(8).unwrap_or(1);
-            if self.uneven || wanted >= next {
+            if every || wanted >= next {
                 tile = next;
             } else {
                 self.thinned = true;
@@ -436,7 +439,7 @@ impl<'a> Search<'a> {
                 }
                 moved
             };
-            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile)));
+            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
             let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
