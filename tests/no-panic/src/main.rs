@@ -16,11 +16,8 @@
 #![no_std]
 #![no_main]
 
-<<<<<<< HEAD
 mod mapper_systolic;
-=======
 mod mapper_cpu_gpu;
->>>>>>> h-cpugpu
 
 use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
@@ -305,11 +302,8 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     for unit in opaque(hardware.compute()) {
         keep(unit.peak_throughput(opaque(Precision::Fp64)));
     }
-<<<<<<< HEAD
     mapper_systolic::arrays(opaque(&hardware))?;
-=======
     mapper_cpu_gpu::processors(opaque(&hardware))?;
->>>>>>> h-cpugpu
     for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
         let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
         keep(residency.share(opaque(Bytes(1))).sum::<f32>());

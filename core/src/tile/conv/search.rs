@@ -439,7 +439,8 @@ impl<'a> Search<'a> {
                 }
                 moved
             };
-            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
+            let (larger, smaller) =
+                (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
             let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
