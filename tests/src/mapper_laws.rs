@@ -132,6 +132,8 @@ pub enum Excused {
     Nothing,
     /// The smallest tile may not fit a level.
     Infeasible,
+    /// A narrower precision may be slower: where scaling results back to it takes longer than the sums are.
+    Narrower,
 }
 
 /// Slack of a latency or a traffic where a tiler is near-optimal rather than optimal.
@@ -158,7 +160,7 @@ fn estimate<M: Mapper>(
 
 /// Puts a mapper through all laws on so many random kernels and devices.
 ///
-/// - traffic is at least the lower bound at each tiled level, and what each operand takes at least;
+/// - traffic is at least the lower bound at each level of a mapper that tiles, and what each operand takes at least;
 /// - tiles fit their levels, and their loops cover the nest;
 /// - latency is at least each roof, finite, and energy at least that of the MACs;
 /// - more bandwidth, clock or units are never slower; more capacity never by more than 2 %;
@@ -173,7 +175,7 @@ pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cas
         Config { cases, failure_persistence: None, max_global_rejects: cases.saturating_mul(4), ..Config::default() };
     let change = (1.0_f32..8.0, 1_u32..64, 0.0_f64..1.0, any::<prop::sample::Index>());
     let outcome = TestRunner::new(config).run(&(devices, loops(), change), |((device, mapper), loops, change)| {
-        match laws(&device, &mapper, loops, change) {
+        match laws(&device, &mapper, loops, change, excused) {
             Err(Broken::Infeasible) if excused == Excused::Infeasible => {
                 Err(TestCaseError::reject("the smallest tile does not fit"))
             }
@@ -209,7 +211,7 @@ fn hold(law: &str, holds: bool, detail: impl Debug) -> Result<(), Broken> {
 
 type Change = (f32, u32, f64, prop::sample::Index);
 
-fn laws<M: Mapper>(device: &Device, mapper: &M, loops: Loops, change: Change) -> Result<(), Broken> {
+fn laws<M: Mapper>(device: &Device, mapper: &M, loops: Loops, change: Change, excused: Excused) -> Result<(), Broken> {
     let nest = LoopNest::new(loops, sizes(Precision::Fp32));
     let here = estimate(mapper, device, loops, Precision::Fp32)?;
     bounds(device, mapper, &nest, &here)?;
@@ -225,6 +227,9 @@ fn laws<M: Mapper>(device: &Device, mapper: &M, loops: Loops, change: Change) ->
         here.compute_cycles.0.saturating_mul(2) >= twice.compute_cycles.0,
         (here.compute_cycles, twice.compute_cycles),
     )?;
+    if excused == Excused::Narrower {
+        return Ok(());
+    }
     let narrow = estimate(mapper, device, loops, Precision::Fp16)?;
     hold("a narrower precision is never slower", narrow.op.latency.0 <= one * NEAR, (one, narrow.op.latency.0))
 }
@@ -266,7 +271,7 @@ fn bounds<M: Mapper>(device: &Device, mapper: &M, nest: &LoopNest, here: &Kernel
         }
         // Of a memory that all units share, no tiling moves less than the bound of the whole nest.
         for (inner, outer) in hardware.memory().iter().take(last).zip(here.traffic.iter().skip(1)) {
-            if inner.instances == 1 {
+            if inner.instances == 1 && mapping.tiling.is_some() {
                 let bound = lower_bound(nest, inner.capacity)?;
                 hold("traffic is at least the bound of the level inside", *outer >= bound, (outer, bound))?;
             }
