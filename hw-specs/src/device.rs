@@ -29,6 +29,7 @@ mod graviton3;
 mod graviton4;
 mod h100_pcie;
 mod h100_sxm;
+mod h200_sxm;
 mod hailo_10h;
 mod hailo_8;
 mod i7_12700k;
@@ -107,6 +108,7 @@ pub use graviton3::GRAVITON3;
 pub use graviton4::GRAVITON4;
 pub use h100_pcie::H100_PCIE;
 pub use h100_sxm::H100_SXM;
+pub use h200_sxm::H200_SXM;
 pub use hailo_10h::HAILO_10H;
 pub use hailo_8::HAILO_8;
 pub use i7_12700k::I7_12700K;
@@ -154,24 +156,24 @@ pub use xeon_8490h::XEON_8490H;
 #[must_use]
 pub fn find(name: &str) -> Option<Device<'static, Any>> {
     Some(match name {
-        "a100-sxm-80gb" => any(&A100_SXM_80GB, Any::Roofline(A100_SXM_80GB.mapper)),
+        "a100-sxm-80gb" => any(&A100_SXM_80GB, Any::Gpu(A100_SXM_80GB.mapper)),
         "alif-ensemble-e7" => any(&ALIF_ENSEMBLE_E7, Any::Roofline(ALIF_ENSEMBLE_E7.mapper)),
-        "altra-max-m128-30" => any(&ALTRA_MAX_M128_30, Any::Roofline(ALTRA_MAX_M128_30.mapper)),
-        "ampereone-a192-32x" => any(&AMPEREONE_A192_32X, Any::Roofline(AMPEREONE_A192_32X.mapper)),
-        "apple-m1" => any(&APPLE_M1, Any::Roofline(APPLE_M1.mapper)),
-        "apple-m1-gpu" => any(&APPLE_M1_GPU, Any::Roofline(APPLE_M1_GPU.mapper)),
-        "apple-m2" => any(&APPLE_M2, Any::Roofline(APPLE_M2.mapper)),
-        "apple-m2-gpu" => any(&APPLE_M2_GPU, Any::Roofline(APPLE_M2_GPU.mapper)),
-        "apple-m3" => any(&APPLE_M3, Any::Roofline(APPLE_M3.mapper)),
-        "apple-m4" => any(&APPLE_M4, Any::Roofline(APPLE_M4.mapper)),
+        "altra-max-m128-30" => any(&ALTRA_MAX_M128_30, Any::Cpu(ALTRA_MAX_M128_30.mapper)),
+        "ampereone-a192-32x" => any(&AMPEREONE_A192_32X, Any::Cpu(AMPEREONE_A192_32X.mapper)),
+        "apple-m1" => any(&APPLE_M1, Any::Cpu(APPLE_M1.mapper)),
+        "apple-m1-gpu" => any(&APPLE_M1_GPU, Any::Gpu(APPLE_M1_GPU.mapper)),
+        "apple-m2" => any(&APPLE_M2, Any::Cpu(APPLE_M2.mapper)),
+        "apple-m2-gpu" => any(&APPLE_M2_GPU, Any::Gpu(APPLE_M2_GPU.mapper)),
+        "apple-m3" => any(&APPLE_M3, Any::Cpu(APPLE_M3.mapper)),
+        "apple-m4" => any(&APPLE_M4, Any::Cpu(APPLE_M4.mapper)),
         "arc-ev7x" => any(&ARC_EV7X, Any::Roofline(ARC_EV7X.mapper)),
-        "b100" => any(&B100, Any::Roofline(B100.mapper)),
-        "coral-edge-tpu" => any(&CORAL_EDGE_TPU, Any::Roofline(CORAL_EDGE_TPU.mapper)),
+        "b100" => any(&B100, Any::Gpu(B100.mapper)),
+        "coral-edge-tpu" => any(&CORAL_EDGE_TPU, Any::Systolic(CORAL_EDGE_TPU.mapper)),
         "dpu-b4096-zcu104" => any(&DPU_B4096_ZCU104, Any::Roofline(DPU_B4096_ZCU104.mapper)),
         "efr32mg24" => any(&EFR32MG24, Any::Roofline(EFR32MG24.mapper)),
-        "epyc-9654" => any(&EPYC_9654, Any::Roofline(EPYC_9654.mapper)),
-        "epyc-9754" => any(&EPYC_9754, Any::Roofline(EPYC_9754.mapper)),
-        "epyc-9965" => any(&EPYC_9965, Any::Roofline(EPYC_9965.mapper)),
+        "epyc-9654" => any(&EPYC_9654, Any::Cpu(EPYC_9654.mapper)),
+        "epyc-9754" => any(&EPYC_9754, Any::Cpu(EPYC_9754.mapper)),
+        "epyc-9965" => any(&EPYC_9965, Any::Cpu(EPYC_9965.mapper)),
         "esp32c3" => any(&ESP32C3, Any::Roofline(ESP32C3.mapper)),
         "ethos-u55-128" => any(&ETHOS_U55_128, Any::Roofline(ETHOS_U55_128.mapper)),
         "ethos-u55-256" => any(&ETHOS_U55_256, Any::Roofline(ETHOS_U55_256.mapper)),
@@ -179,23 +181,24 @@ pub fn find(name: &str) -> Option<Device<'static, Any>> {
         "ethos-u85-1024" => any(&ETHOS_U85_1024, Any::Roofline(ETHOS_U85_1024.mapper)),
         "fe310" => any(&FE310, Any::Roofline(FE310.mapper)),
         "gap9" => any(&GAP9, Any::Roofline(GAP9.mapper)),
-        "graviton3" => any(&GRAVITON3, Any::Roofline(GRAVITON3.mapper)),
-        "graviton4" => any(&GRAVITON4, Any::Roofline(GRAVITON4.mapper)),
-        "h100-pcie" => any(&H100_PCIE, Any::Roofline(H100_PCIE.mapper)),
-        "h100-sxm" => any(&H100_SXM, Any::Roofline(H100_SXM.mapper)),
+        "graviton3" => any(&GRAVITON3, Any::Cpu(GRAVITON3.mapper)),
+        "graviton4" => any(&GRAVITON4, Any::Cpu(GRAVITON4.mapper)),
+        "h100-pcie" => any(&H100_PCIE, Any::Gpu(H100_PCIE.mapper)),
+        "h100-sxm" => any(&H100_SXM, Any::Gpu(H100_SXM.mapper)),
+        "h200-sxm" => any(&H200_SXM, Any::Gpu(H200_SXM.mapper)),
         "hailo-10h" => any(&HAILO_10H, Any::Roofline(HAILO_10H.mapper)),
         "hailo-8" => any(&HAILO_8, Any::Roofline(HAILO_8.mapper)),
-        "i7-12700k" => any(&I7_12700K, Any::Roofline(I7_12700K.mapper)),
-        "jetson-agx-orin-64gb" => any(&JETSON_AGX_ORIN_64GB, Any::Roofline(JETSON_AGX_ORIN_64GB.mapper)),
-        "jetson-orin-nano-8gb" => any(&JETSON_ORIN_NANO_8GB, Any::Roofline(JETSON_ORIN_NANO_8GB.mapper)),
-        "jetson-orin-nx-16gb" => any(&JETSON_ORIN_NX_16GB, Any::Roofline(JETSON_ORIN_NX_16GB.mapper)),
-        "jetson-thor-t5000" => any(&JETSON_THOR_T5000, Any::Roofline(JETSON_THOR_T5000.mapper)),
+        "i7-12700k" => any(&I7_12700K, Any::Cpu(I7_12700K.mapper)),
+        "jetson-agx-orin-64gb" => any(&JETSON_AGX_ORIN_64GB, Any::Gpu(JETSON_AGX_ORIN_64GB.mapper)),
+        "jetson-orin-nano-8gb" => any(&JETSON_ORIN_NANO_8GB, Any::Gpu(JETSON_ORIN_NANO_8GB.mapper)),
+        "jetson-orin-nx-16gb" => any(&JETSON_ORIN_NX_16GB, Any::Gpu(JETSON_ORIN_NX_16GB.mapper)),
+        "jetson-thor-t5000" => any(&JETSON_THOR_T5000, Any::Gpu(JETSON_THOR_T5000.mapper)),
         "k210" => any(&K210, Any::Roofline(K210.mapper)),
         "kpu-t128" => any(&KPU_T128, Any::Roofline(KPU_T128.mapper)),
         "kpu-t256" => any(&KPU_T256, Any::Roofline(KPU_T256.mapper)),
         "kpu-t64" => any(&KPU_T64, Any::Roofline(KPU_T64.mapper)),
         "kpu-t768" => any(&KPU_T768, Any::Roofline(KPU_T768.mapper)),
-        "l4" => any(&L4, Any::Roofline(L4.mapper)),
+        "l4" => any(&L4, Any::Gpu(L4.mapper)),
         "max78000" => any(&MAX78000, Any::Roofline(MAX78000.mapper)),
         "neupro-m-npm11" => any(&NEUPRO_M_NPM11, Any::Roofline(NEUPRO_M_NPM11.mapper)),
         "nrf52840" => any(&NRF52840, Any::Roofline(NRF52840.mapper)),
@@ -207,24 +210,24 @@ pub fn find(name: &str) -> Option<Device<'static, Any>> {
         "ra6m4" => any(&RA6M4, Any::Roofline(RA6M4.mapper)),
         "ra8d1" => any(&RA8D1, Any::Roofline(RA8D1.mapper)),
         "rp2040" => any(&RP2040, Any::Roofline(RP2040.mapper)),
-        "ryzen-9-8945hs" => any(&RYZEN_9_8945HS, Any::Roofline(RYZEN_9_8945HS.mapper)),
+        "ryzen-9-8945hs" => any(&RYZEN_9_8945HS, Any::Cpu(RYZEN_9_8945HS.mapper)),
         "stm32f746" => any(&STM32F746, Any::Roofline(STM32F746.mapper)),
         "stm32h743" => any(&STM32H743, Any::Roofline(STM32H743.mapper)),
         "stm32h7a3" => any(&STM32H7A3, Any::Roofline(STM32H7A3.mapper)),
-        "stm32l4r5" => any(&STM32L4R5, Any::Roofline(STM32L4R5.mapper)),
+        "stm32l4r5" => any(&STM32L4R5, Any::Mcu(STM32L4R5.mapper)),
         "stm32u575" => any(&STM32U575, Any::Roofline(STM32U575.mapper)),
-        "t4" => any(&T4, Any::Roofline(T4.mapper)),
+        "t4" => any(&T4, Any::Gpu(T4.mapper)),
         "tda4al" => any(&TDA4AL, Any::Roofline(TDA4AL.mapper)),
         "tda4vh" => any(&TDA4VH, Any::Roofline(TDA4VH.mapper)),
         "tda4vl" => any(&TDA4VL, Any::Roofline(TDA4VL.mapper)),
         "tda4vm" => any(&TDA4VM, Any::Roofline(TDA4VM.mapper)),
         "tensilica-vision-q8" => any(&TENSILICA_VISION_Q8, Any::Roofline(TENSILICA_VISION_Q8.mapper)),
-        "tpu-v3" => any(&TPU_V3, Any::Roofline(TPU_V3.mapper)),
-        "tpu-v4" => any(&TPU_V4, Any::Roofline(TPU_V4.mapper)),
-        "tpu-v5p" => any(&TPU_V5P, Any::Roofline(TPU_V5P.mapper)),
-        "v100-sxm2-32gb" => any(&V100_SXM2_32GB, Any::Roofline(V100_SXM2_32GB.mapper)),
-        "xeon-6980p" => any(&XEON_6980P, Any::Roofline(XEON_6980P.mapper)),
-        "xeon-8490h" => any(&XEON_8490H, Any::Roofline(XEON_8490H.mapper)),
+        "tpu-v3" => any(&TPU_V3, Any::Systolic(TPU_V3.mapper)),
+        "tpu-v4" => any(&TPU_V4, Any::Systolic(TPU_V4.mapper)),
+        "tpu-v5p" => any(&TPU_V5P, Any::Systolic(TPU_V5P.mapper)),
+        "v100-sxm2-32gb" => any(&V100_SXM2_32GB, Any::Gpu(V100_SXM2_32GB.mapper)),
+        "xeon-6980p" => any(&XEON_6980P, Any::Cpu(XEON_6980P.mapper)),
+        "xeon-8490h" => any(&XEON_8490H, Any::Cpu(XEON_8490H.mapper)),
         _ => return None,
     })
 }

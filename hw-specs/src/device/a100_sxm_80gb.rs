@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA A100 SXM4 80 GB (HBM2e).
-pub static A100_SXM_80GB: Device<'static, Roofline> = Device {
+pub static A100_SXM_80GB: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "a100-sxm-80gb",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static A100_SXM_80GB: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [16, 8, 16], threads: 2048, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [
@@ -23,8 +23,8 @@ const COMPUTE: [ComputeUnit<'static>; 2] = [
             .with(Precision::Fp64, Some(macs_per_cycle(32.0)))
             .with(Precision::Fp32, Some(macs_per_cycle(64.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(4.62667e-11)))
-            .with(Precision::Fp32, Some(joules_per_mac(9.46667e-12))),
+            .with(Precision::Fp64, Some(joules_per_mac(4.63e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(9.47e-12))),
         basis: Basis::Assumed,
     },
     ComputeUnit {
@@ -38,10 +38,10 @@ const COMPUTE: [ComputeUnit<'static>; 2] = [
             .with(Precision::Fp16, Some(macs_per_cycle(1024.0)))
             .with(Precision::Int8, Some(macs_per_cycle(2048.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(2.89333e-11)))
+            .with(Precision::Fp64, Some(joules_per_mac(2.89e-11)))
             .with(Precision::Tf32, Some(joules_per_mac(4.24e-12)))
-            .with(Precision::Bf16, Some(joules_per_mac(2.22667e-12)))
-            .with(Precision::Fp16, Some(joules_per_mac(2.33333e-12)))
+            .with(Precision::Bf16, Some(joules_per_mac(2.23e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(2.33e-12)))
             .with(Precision::Int8, Some(joules_per_mac(9.2e-13))),
         basis: Basis::Assumed,
     },
@@ -55,7 +55,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         instances: 108,
         filling: Filling::Cache,
         holds: Holds::All,
-        energy_per_byte: Some(joules_per_byte(1.26667e-11)),
+        energy_per_byte: Some(joules_per_byte(1.27e-11)),
         basis: Basis::Assumed,
     },
     MemoryLevel {
@@ -65,7 +65,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         instances: 1,
         filling: Filling::Cache,
         holds: Holds::All,
-        energy_per_byte: Some(joules_per_byte(5.33333e-11)),
+        energy_per_byte: Some(joules_per_byte(5.33e-11)),
         basis: Basis::Assumed,
     },
     MemoryLevel {
@@ -75,7 +75,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         instances: 1,
         filling: Filling::Cache,
         holds: Holds::All,
-        energy_per_byte: Some(joules_per_byte(1.09667e-10)),
+        energy_per_byte: Some(joules_per_byte(1.1e-10)),
         basis: Basis::Spec,
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Ampere Altra Max M128-30, one socket.
-pub static ALTRA_MAX_M128_30: Device<'static, Roofline> = Device {
+pub static ALTRA_MAX_M128_30: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "altra-max-m128-30",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ALTRA_MAX_M128_30: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 2, fma_latency_cycles: 2, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

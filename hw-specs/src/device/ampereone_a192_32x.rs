@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Ampere AmpereOne A192-32X, one socket.
-pub static AMPEREONE_A192_32X: Device<'static, Roofline> = Device {
+pub static AMPEREONE_A192_32X: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "ampereone-a192-32x",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static AMPEREONE_A192_32X: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 2, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Apple M1, CPU.
-pub static APPLE_M1: Device<'static, Roofline> = Device {
+pub static APPLE_M1: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "apple-m1",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static APPLE_M1: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 4, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 3] = [
@@ -54,9 +54,9 @@ const COMPUTE: [ComputeUnit<'static>; 3] = [
             .with(Precision::Fp32, Some(macs_per_cycle(8.0)))
             .with(Precision::Fp16, Some(macs_per_cycle(16.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(1.49e-10)))
-            .with(Precision::Fp32, Some(joules_per_mac(7.45e-11)))
-            .with(Precision::Fp16, Some(joules_per_mac(3.73e-11))),
+            .with(Precision::Fp64, Some(joules_per_mac(3.72e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(1.86e-11)))
+            .with(Precision::Fp16, Some(joules_per_mac(9.3e-12))),
         basis: Basis::Assumed,
     },
 ];
@@ -90,7 +90,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         filling: Filling::Cache,
         holds: Holds::All,
         energy_per_byte: Some(joules_per_byte(6e-11)),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 

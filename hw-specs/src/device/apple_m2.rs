@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Apple M2, CPU.
-pub static APPLE_M2: Device<'static, Roofline> = Device {
+pub static APPLE_M2: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "apple-m2",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static APPLE_M2: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 4, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 3] = [
@@ -58,9 +58,9 @@ const COMPUTE: [ComputeUnit<'static>; 3] = [
             .with(Precision::Fp32, Some(macs_per_cycle(8.0)))
             .with(Precision::Fp16, Some(macs_per_cycle(16.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(1.83e-10)))
-            .with(Precision::Fp32, Some(joules_per_mac(9.13e-11)))
-            .with(Precision::Fp16, Some(joules_per_mac(4.57e-11))),
+            .with(Precision::Fp64, Some(joules_per_mac(4.56e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(2.29e-11)))
+            .with(Precision::Fp16, Some(joules_per_mac(1.14e-11))),
         basis: Basis::Assumed,
     },
 ];
@@ -94,7 +94,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         filling: Filling::Cache,
         holds: Holds::All,
         energy_per_byte: Some(joules_per_byte(5e-11)),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Apple M2, GPU.
-pub static APPLE_M2_GPU: Device<'static, Roofline> = Device {
+pub static APPLE_M2_GPU: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "apple-m2-gpu",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static APPLE_M2_GPU: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(2e-5),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [8, 8, 8], threads: 3072, registers: Bytes(393216), launch: Seconds(5e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -25,7 +25,7 @@ const COMPUTE: [ComputeUnit<'static>; 1] = [
         energy_per_mac: PerPrecision::all(None)
             .with(Precision::Fp32, Some(joules_per_mac(3.55e-12)))
             .with(Precision::Fp16, Some(joules_per_mac(3.55e-12))),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 
@@ -58,7 +58,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         filling: Filling::Cache,
         holds: Holds::All,
         energy_per_byte: Some(joules_per_byte(5e-11)),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 

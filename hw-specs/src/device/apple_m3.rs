@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Apple M3, CPU.
-pub static APPLE_M3: Device<'static, Roofline> = Device {
+pub static APPLE_M3: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "apple-m3",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static APPLE_M3: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 4, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 3] = [
@@ -58,9 +58,9 @@ const COMPUTE: [ComputeUnit<'static>; 3] = [
             .with(Precision::Fp32, Some(macs_per_cycle(8.0)))
             .with(Precision::Fp16, Some(macs_per_cycle(16.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(1.57e-10)))
-            .with(Precision::Fp32, Some(joules_per_mac(7.85e-11)))
-            .with(Precision::Fp16, Some(joules_per_mac(3.93e-11))),
+            .with(Precision::Fp64, Some(joules_per_mac(3.92e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(1.96e-11)))
+            .with(Precision::Fp16, Some(joules_per_mac(9.8e-12))),
         basis: Basis::Assumed,
     },
 ];

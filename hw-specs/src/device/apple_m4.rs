@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Apple M4, CPU.
-pub static APPLE_M4: Device<'static, Roofline> = Device {
+pub static APPLE_M4: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "apple-m4",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static APPLE_M4: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 4, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 3] = [
@@ -60,9 +60,9 @@ const COMPUTE: [ComputeUnit<'static>; 3] = [
             .with(Precision::Fp32, Some(macs_per_cycle(8.0)))
             .with(Precision::Fp16, Some(macs_per_cycle(16.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(1.06e-10)))
-            .with(Precision::Fp32, Some(joules_per_mac(5.31e-11)))
-            .with(Precision::Fp16, Some(joules_per_mac(2.65e-11))),
+            .with(Precision::Fp64, Some(joules_per_mac(3.98e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(1.99e-11)))
+            .with(Precision::Fp16, Some(joules_per_mac(9.95e-12))),
         basis: Basis::Assumed,
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA B100 SXM 192 GB.
-pub static B100: Device<'static, Roofline> = Device {
+pub static B100: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "b100",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static B100: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [64, 8, 16], threads: 2048, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

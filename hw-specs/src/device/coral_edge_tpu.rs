@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Google Coral Edge TPU, M.2 or Mini PCIe module.
-pub static CORAL_EDGE_TPU: Device<'static, Roofline> = Device {
+pub static CORAL_EDGE_TPU: Device<'static, Systolic> = Device {
     hardware: valid(Hardware::new(
         "coral-edge-tpu",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static CORAL_EDGE_TPU: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Systolic { rows: 64, columns: 64, dataflow: WeightStationary, vector_lanes: 64 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

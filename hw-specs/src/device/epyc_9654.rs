@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// AMD EPYC 9654 (Genoa), one socket.
-pub static EPYC_9654: Device<'static, Roofline> = Device {
+pub static EPYC_9654: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "epyc-9654",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static EPYC_9654: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 64, fma_ports: 1, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// AWS Graviton3 (Neoverse V1), one socket.
-pub static GRAVITON3: Device<'static, Roofline> = Device {
+pub static GRAVITON3: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "graviton3",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static GRAVITON3: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 32, fma_ports: 2, fma_latency_cycles: 2, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -31,7 +31,7 @@ const COMPUTE: [ComputeUnit<'static>; 1] = [
             .with(Precision::Bf16, Some(joules_per_mac(3.52e-12)))
             .with(Precision::Fp16, Some(joules_per_mac(7.04e-12)))
             .with(Precision::Int8, Some(joules_per_mac(1.76e-12))),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 

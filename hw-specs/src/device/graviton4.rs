@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// AWS Graviton4 (Neoverse V2), one socket.
-pub static GRAVITON4: Device<'static, Roofline> = Device {
+pub static GRAVITON4: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "graviton4",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static GRAVITON4: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 16, fma_ports: 4, fma_latency_cycles: 2, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -31,7 +31,7 @@ const COMPUTE: [ComputeUnit<'static>; 1] = [
             .with(Precision::Bf16, Some(joules_per_mac(2.82e-12)))
             .with(Precision::Fp16, Some(joules_per_mac(5.64e-12)))
             .with(Precision::Int8, Some(joules_per_mac(1.41e-12))),
-        basis: Basis::Spec,
+        basis: Basis::Assumed,
     },
 ];
 

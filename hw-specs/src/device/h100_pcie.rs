@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA H100 PCIe 80 GB (HBM2e).
-pub static H100_PCIE: Device<'static, Roofline> = Device {
+pub static H100_PCIE: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "h100-pcie",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static H100_PCIE: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [64, 8, 16], threads: 2048, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA H100 SXM5 80 GB (HBM3).
-pub static H100_SXM: Device<'static, Roofline> = Device {
+pub static H100_SXM: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "h100-sxm",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static H100_SXM: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [64, 8, 16], threads: 2048, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 3] = [
@@ -59,12 +59,12 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
     MemoryLevel {
         name: "L1 and shared memory",
         capacity: Bytes(34603008),
-        bandwidth: bytes_per_second(33454100000000.0),
+        bandwidth: bytes_per_second(33000000000000.0),
         instances: 132,
         filling: Filling::Cache,
         holds: Holds::All,
         energy_per_byte: Some(joules_per_byte(9.5e-12)),
-        basis: Basis::Assumed,
+        basis: Basis::Measured,
     },
     MemoryLevel {
         name: "L2",
@@ -78,7 +78,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
     },
     MemoryLevel {
         name: "HBM3",
-        capacity: Bytes(85520809984),
+        capacity: Bytes(85017493504),
         bandwidth: bytes_per_second(3352320000000.0),
         instances: 1,
         filling: Filling::Cache,

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Intel Core i7-12700K.
-pub static I7_12700K: Device<'static, Roofline> = Device {
+pub static I7_12700K: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "i7-12700k",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static I7_12700K: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1.79e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 32, fma_ports: 2, fma_latency_cycles: 4, vector_registers: 16 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [
@@ -38,9 +38,9 @@ const COMPUTE: [ComputeUnit<'static>; 2] = [
             .with(Precision::Fp32, Some(macs_per_cycle(8.0)))
             .with(Precision::Int8, Some(macs_per_cycle(32.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(9.77e-10)))
-            .with(Precision::Fp32, Some(joules_per_mac(4.88e-10)))
-            .with(Precision::Int8, Some(joules_per_mac(1.22e-10))),
+            .with(Precision::Fp64, Some(joules_per_mac(1.22e-10)))
+            .with(Precision::Fp32, Some(joules_per_mac(6.1e-11)))
+            .with(Precision::Int8, Some(joules_per_mac(1.52e-11))),
         basis: Basis::Assumed,
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA Jetson Orin NX 16 GB, GPU.
-pub static JETSON_ORIN_NX_16GB: Device<'static, Roofline> = Device {
+pub static JETSON_ORIN_NX_16GB: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "jetson-orin-nx-16gb",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static JETSON_ORIN_NX_16GB: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(3e-5),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [16, 8, 16], threads: 1536, registers: Bytes(262144), launch: Seconds(5e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [
@@ -23,8 +23,8 @@ const COMPUTE: [ComputeUnit<'static>; 2] = [
             .with(Precision::Fp64, Some(macs_per_cycle(2.0)))
             .with(Precision::Fp32, Some(macs_per_cycle(128.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Fp64, Some(joules_per_mac(5.08933e-11)))
-            .with(Precision::Fp32, Some(joules_per_mac(1.04133e-11))),
+            .with(Precision::Fp64, Some(joules_per_mac(5.09e-11)))
+            .with(Precision::Fp32, Some(joules_per_mac(1.04e-11))),
         basis: Basis::Assumed,
     },
     ComputeUnit {
@@ -37,10 +37,10 @@ const COMPUTE: [ComputeUnit<'static>; 2] = [
             .with(Precision::Fp16, Some(macs_per_cycle(1024.0)))
             .with(Precision::Int8, Some(macs_per_cycle(2048.0))),
         energy_per_mac: PerPrecision::all(None)
-            .with(Precision::Tf32, Some(joules_per_mac(4.664e-12)))
-            .with(Precision::Bf16, Some(joules_per_mac(2.44933e-12)))
-            .with(Precision::Fp16, Some(joules_per_mac(2.56667e-12)))
-            .with(Precision::Int8, Some(joules_per_mac(1.012e-12))),
+            .with(Precision::Tf32, Some(joules_per_mac(4.66e-12)))
+            .with(Precision::Bf16, Some(joules_per_mac(2.45e-12)))
+            .with(Precision::Fp16, Some(joules_per_mac(2.57e-12)))
+            .with(Precision::Int8, Some(joules_per_mac(1.01e-12))),
         basis: Basis::Assumed,
     },
 ];
@@ -53,7 +53,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         instances: 8,
         filling: Filling::Cache,
         holds: Holds::All,
-        energy_per_byte: Some(joules_per_byte(1.39333e-11)),
+        energy_per_byte: Some(joules_per_byte(1.39e-11)),
         basis: Basis::Assumed,
     },
     MemoryLevel {
@@ -63,7 +63,7 @@ const MEMORY: [MemoryLevel<'static>; 3] = [
         instances: 1,
         filling: Filling::Cache,
         holds: Holds::All,
-        energy_per_byte: Some(joules_per_byte(5.86667e-11)),
+        energy_per_byte: Some(joules_per_byte(5.87e-11)),
         basis: Basis::Assumed,
     },
     MemoryLevel {

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA Jetson AGX Thor (T5000), GPU.
-pub static JETSON_THOR_T5000: Device<'static, Roofline> = Device {
+pub static JETSON_THOR_T5000: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "jetson-thor-t5000",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static JETSON_THOR_T5000: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(2e-5),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [64, 8, 16], threads: 1536, registers: Bytes(262144), launch: Seconds(5e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA L4 24 GB.
-pub static L4: Device<'static, Roofline> = Device {
+pub static L4: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "l4",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static L4: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [16, 8, 16], threads: 1536, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// AMD Ryzen 9 8945HS (Hawk Point), CPU.
-pub static RYZEN_9_8945HS: Device<'static, Roofline> = Device {
+pub static RYZEN_9_8945HS: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "ryzen-9-8945hs",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static RYZEN_9_8945HS: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 64, fma_ports: 1, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

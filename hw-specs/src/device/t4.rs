@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA T4 16 GB.
-pub static T4: Device<'static, Roofline> = Device {
+pub static T4: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "t4",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static T4: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [16, 8, 8], threads: 1024, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Google TPU v3, one chip.
-pub static TPU_V3: Device<'static, Roofline> = Device {
+pub static TPU_V3: Device<'static, Systolic> = Device {
     hardware: valid(Hardware::new(
         "tpu-v3",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static TPU_V3: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Systolic { rows: 128, columns: 128, dataflow: WeightStationary, vector_lanes: 1024 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// NVIDIA Tesla V100 SXM2 32 GB.
-pub static V100_SXM2_32GB: Device<'static, Roofline> = Device {
+pub static V100_SXM2_32GB: Device<'static, Gpu> = Device {
     hardware: valid(Hardware::new(
         "v100-sxm2-32gb",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static V100_SXM2_32GB: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(4e-6),
     )),
-    mapper: Roofline,
+    mapper: Gpu { matrix: [8, 8, 4], threads: 2048, registers: Bytes(262144), launch: Seconds(2e-6) },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Intel Xeon 6980P (Granite Rapids), one socket.
-pub static XEON_6980P: Device<'static, Roofline> = Device {
+pub static XEON_6980P: Device<'static, Cpu> = Device {
     hardware: valid(Hardware::new(
         "xeon-6980p",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static XEON_6980P: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cpu { vector_bytes: 64, fma_ports: 2, fma_latency_cycles: 4, vector_registers: 32 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [
