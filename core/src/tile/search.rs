@@ -2,7 +2,7 @@
 
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
-use super::pair::Pair;
+use super::pair::{At, Pair};
 use super::reuse::{Along, Axis, Cut, Extents, moved};
 use super::{MAX_LEVELS, bound};
 use crate::nest::{ElementSizes, Operand};
@@ -112,7 +112,7 @@ const SLACK: f32 = 1.005;
 const ROUND: f32 = 1.0 / 1024.0;
 
 /// Ratio of capacities from which on two levels never do best with the same tiles.
-const CLOSE: u64 = 8;
+const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
 const TRIED: usize = 4;
@@ -305,15 +305,15 @@ impl Search<'_> {
             }
         }
         pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, (room, inner)) {
-                break;
+        for (_, free, pair) in &pairs {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
+                continue;
             }
             self.snapped(inside, pair, *free, (room, inner), best);
         }
-        for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, (room, inner)) || self.budget == 0 {
-                break;
+        for (_, free, pair) in &pairs {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
+                continue;
             }
             self.around(inside, pair, (*free, rest), (room, inner), best);
         }
@@ -401,12 +401,19 @@ impl Search<'_> {
         let lower = whole(bound::floor(free + ROUND), unit.along(z));
         for tz in [lower, lower.saturating_add(unit.along(z))] {
             let tz = tz.min(most);
-            let (_, p, relaxed) = pair.at(to_f32(tz));
+            let At { p, outer: relaxed, .. } = pair.at(to_f32(tz));
             let case = self.case(inside, pair.stationary, levels.0, tz);
             let tx = whole(bound::floor(relaxed.x / p + ROUND), unit.along(x)).min(case.x.extent);
             let ty = case.rows(tx).min(case.y.extent);
             if ty > 0 {
-                self.consider(inside, &case, [tx, whole(ty, unit.along(y)).min(ty), tz], levels, best);
+                let ty = whole(ty, unit.along(y)).min(ty);
+                self.consider(inside, &case, [tx, ty, tz], levels, best);
+                // What is left of the room lets the levels inside go further along the free axis.
+                let grown = self.free(&pair.case, levels.0, tx, ty).unwrap_or(tz);
+                let grown = whole(grown, unit.along(z)).min(most);
+                if tz == lower.min(most) && grown > tz {
+                    self.consider(inside, &case, [tx, ty, grown], levels, best);
+                }
             }
         }
     }
@@ -425,12 +432,12 @@ impl Search<'_> {
         let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
         let most = extent.saturating_sub(1).max(1);
         let mut visit = |tz: u64| -> bool {
-            let (bytes, p, relaxed) = pair.at(to_f32(tz));
-            if bytes + rest >= self.worth(best.least, levels) || budget == 0 {
+            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
+            if least + rest >= self.worth(best.least, levels) || budget == 0 {
                 return false;
             }
             let case = self.case(inside, pair.stationary, levels.0, tz);
-            case.walk(&relaxed, p, false, bytes - relaxed.cost(p) + rest, |tx, ty| {
+            case.walk(&relaxed, p, false, least - relaxed.cost(p) + rest, |tx, ty| {
                 if budget == 0 {
                     return 0;
                 }
