@@ -117,6 +117,9 @@ const CLOSE: u64 = 16;
 /// Cuts of an outer level for which the levels inside are searched.
 const TRIED: usize = 4;
 
+/// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
+const FEW: f32 = 1.0 / 512.0;
+
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
 impl Search<'_> {
@@ -396,7 +399,7 @@ impl Search<'_> {
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
     fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Room, &[Room]), best: &mut Best) {
         let [x, y, z] = pair.case.axes;
-        let most = pair.case.z.extent.saturating_sub(1).max(1);
+        let most = pair.case.z.extent.div_ceil(2).max(1);
         let unit = pair.unit;
         let lower = whole(bound::floor(free + ROUND), unit.along(z));
         for tz in [lower, lower.saturating_add(unit.along(z))] {
@@ -430,7 +433,7 @@ impl Search<'_> {
         let mut budget = self.budget;
         let extent = pair.case.z.extent;
         let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
-        let most = extent.saturating_sub(1).max(1);
+        let most = extent.div_ceil(2).max(1);
         let mut visit = |tz: u64| -> bool {
             let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
             if least + rest >= self.worth(best.least, levels) || budget == 0 {
@@ -477,7 +480,10 @@ impl Search<'_> {
         let cut = cut_of(case.axes, tile);
         if let Some(list) = &mut best.list {
             let Some(within) = inside.cut(&cut) else { return };
+            // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
+            let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
             let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
+            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.ilog2())) * FEW);
             if list.push((bytes, cut)).is_err()
                 && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
                 && bytes < worst.0
