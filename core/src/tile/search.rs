@@ -115,7 +115,7 @@ const ROUND: f32 = 1.0 / 1024.0;
 const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 4;
+const TRIED: usize = 6;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -170,7 +170,7 @@ impl Search<'_> {
             0 => self.innermost(inside, room, limit),
             1 => {
                 let mut best = Best { least: limit, found: None, list: None };
-                self.outer(inside, (room, inner), &mut best);
+                self.outer(inside, (room, inner), None, &mut best);
                 best.found
             }
             _ => self.many(inside, rooms, limit),
@@ -282,13 +282,24 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), best: &mut Best) {
+    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
         if self.every && inner.len() == 1 {
             return self.all(inside, room, inner, best);
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 9> = heapless::Vec::new();
+        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 12> = heapless::Vec::new();
+        let mut push = |stays, unit, least: u64| {
+            for outside in OPERANDS {
+                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
+                if pair.case.z.extent > 1
+                    && (pair.least() + rest) * MARGIN < to_f32(least)
+                    && let Some((bytes, free)) = pair.best()
+                {
+                    pairs.push((bytes + rest, free, pair)).ok();
+                }
+            }
+        };
         for stays in OPERANDS {
             let Some(unit) = self.alone(inside, next, stays) else { continue };
             // The tile that the next level would have alone, so that it stays where it is.
@@ -297,15 +308,10 @@ impl Search<'_> {
             if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
                 self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
             }
-            for outside in OPERANDS {
-                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
-                if pair.case.z.extent > 1
-                    && (pair.least() + rest) * MARGIN < to_f32(best.least)
-                    && let Some((bytes, free)) = pair.best()
-                {
-                    pairs.push((bytes + rest, free, pair)).ok();
-                }
-            }
+            push(stays, unit, best.least);
+        }
+        if let Some(Cut { tile, order: [.., z] }) = seed {
+            push(left_by(z), tile, best.least);
         }
         pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         for (_, free, pair) in &pairs {
@@ -344,7 +350,9 @@ impl Search<'_> {
             }
         }
         let mut list = Best { least: best.least, found: None, list: Some(heapless::Vec::new()) };
-        self.outer(inside, (room, inner), &mut list);
+        // The tile of the next level if this one were not there.
+        let seed = self.levels(inside, inner, u64::MAX).and_then(|found| found.cuts.last().copied());
+        self.outer(inside, (room, inner), seed, &mut list);
         let mut list = list.list?;
         list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         for (_, cut) in list.iter().take(TRIED) {
