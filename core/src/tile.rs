@@ -107,4 +107,4 @@ pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
 /// DEV
 pub static EVERY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(512);
 /// DEV
-pub static BUDGET: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1000);
+pub static BUDGET: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(12);

@@ -143,5 +143,41 @@ fn one_level_moves_what_the_best_tiling_moves() {
 
 #[test]
 fn two_levels_move_together_what_the_best_tilings_move() {
-    compare(std::env::var("CASES").map_or(300, |n| n.parse().unwrap()), 2, [9, 130], 2);
+    compare(2000, 2, [9, 130], 2);
+}
+
+/// Extents of products that are large against every capacity below.
+const LARGE: [[u64; 3]; 12] = [
+    [4096, 4096, 4096],
+    [8192, 8192, 8192],
+    [16384, 16384, 16384],
+    [4096, 11008, 4096],
+    [4096, 4096, 11008],
+    [8192, 28672, 8192],
+    [8192, 8192, 28672],
+    [16384, 53248, 16384],
+    [16384, 16384, 53248],
+    [4096, 32000, 4096],
+    [8192, 128_256, 8192],
+    [12544, 10007, 9973],
+];
+
+#[test]
+fn large_products_move_little_more_than_they_must() {
+    for (name, sizes) in [("fp32", SIZES[0]), ("int8", SIZES[1])] {
+        eprintln!("{name}: bytes moved over the lower bound");
+        for shift in 15..=25 {
+            let capacity = Bytes(1 << shift);
+            let mut ratios = LARGE.map(|extents| {
+                let nest = product(extents, sizes, 1);
+                let tiling = tile(&nest, &[Buffer { capacity, double_buffered: false }]).expect("it fits");
+                total(&tiling) as f64 / tiling.levels[0].lower_bound.0 as f64
+            });
+            let row: String = ratios.iter().map(|ratio| format!(" {ratio:.3}")).collect();
+            ratios.sort_by(f64::total_cmp);
+            let median = (ratios[5] + ratios[6]) / 2.0;
+            eprintln!("{:>6} KiB: median {median:.3}, all{row}", capacity.0 >> 10);
+            assert!((1.0..=1.10).contains(&median), "{name} {capacity}");
+        }
+    }
 }

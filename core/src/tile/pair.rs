@@ -29,6 +29,19 @@ pub(super) struct Pair<'i> {
     free: f32,
 }
 
+/// Two levels with a free extent of the outer one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    /// Bytes of both, each within what is best for the outer one.
+    pub(super) bytes: f32,
+    /// Bytes that both move at least.
+    pub(super) least: f32,
+    /// Tiles along x of the outer level.
+    pub(super) p: f32,
+    /// The outer level.
+    pub(super) outer: Relaxed,
+}
+
 impl<'i> Pair<'i> {
     pub(super) fn new(
         search: &Search<'_>,
@@ -57,8 +70,8 @@ impl<'i> Pair<'i> {
         self.outer.cost(self.outer.centre()) + self.free + self.inner.cost(self.inner.centre())
     }
 
-    /// Bytes of both levels with this free extent, the tiles along x of the outer one, and the outer one.
-    pub(super) fn at(&self, tz: f32) -> (f32, f32, Relaxed) {
+    /// Both levels with this free extent.
+    pub(super) fn at(&self, tz: f32) -> At {
         let mut outer = self.outer;
         outer.u *= tz;
         outer.v *= tz;
@@ -68,9 +81,16 @@ impl<'i> Pair<'i> {
         let tx = outer.x / p;
         let passes = self.extent / tz;
         let bytes = outer.cost(p) + self.free * if passes > 1.0 { passes } else { 1.0 };
-        // The level inside is within these tiles.
-        let mut inner = self.inner;
         let [x, y, _] = self.case.axes;
+        // The level inside is within the free extent, and within the other extents that are best for the outer level.
+        let inner = self.within([f32::INFINITY, f32::INFINITY, tz], [x, y]);
+        let narrow = self.within([tx, ty, tz], [x, y]);
+        At { bytes: bytes + narrow.cost(narrow.centre()), least: bytes + inner.cost(inner.centre()), p, outer }
+    }
+
+    /// The inner level within these extents along x, y and z of the outer one.
+    fn within(&self, [tx, ty, tz]: [f32; 3], [x, y]: [Axis; 2]) -> Relaxed {
+        let mut inner = self.inner;
         let tile = |axis: Axis, mean: f32| {
             let tile = if axis == x {
                 tx
@@ -86,7 +106,7 @@ impl<'i> Pair<'i> {
         inner.alpha *= inner.x / tile_x;
         inner.beta *= inner.y / tile_y;
         (inner.x, inner.y) = (tile_x, tile_y);
-        (bytes + inner.cost(inner.centre()), p, outer)
+        inner
     }
 
     /// The least bytes and the free extent that has them; `None` where nothing fits.
@@ -99,16 +119,16 @@ impl<'i> Pair<'i> {
         let [x, _, z] = self.case.axes;
         let [.., common] = self.inner_axes;
         // Beyond the tile of the inner level, room along its axes is of no use; along its free axis, a cube is a fair guess.
-        let start = if z == common { self.outer.x / self.at(1.0).1 * 0.5 } else { to_f32(self.unit.along(z)) };
+        let start = if z == common { self.outer.x / self.at(1.0).p * 0.5 } else { to_f32(self.unit.along(z)) };
         let _ = x;
         let start = if start < most { start } else { most };
         let start = if start > 1.0 { start } else { 1.0 };
-        let mut best = (self.at(start).0, start);
+        let mut best = (self.at(start).bytes, start);
         let mut try_out = |tz: f32| -> bool {
             if tz > most || tz < 1.0 {
                 return false;
             }
-            let bytes = self.at(tz).0;
+            let bytes = self.at(tz).bytes;
             let better = bytes < best.0;
             if better {
                 best = (bytes, tz);

@@ -2,7 +2,7 @@
 
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
-use super::pair::Pair;
+use super::pair::{At, Pair};
 use super::reuse::{Along, Axis, Cut, Extents, moved};
 use super::{MAX_LEVELS, bound};
 use crate::nest::{ElementSizes, Operand};
@@ -112,10 +112,13 @@ const SLACK: f32 = 1.005;
 const ROUND: f32 = 1.0 / 1024.0;
 
 /// Ratio of capacities from which on two levels never do best with the same tiles.
-const CLOSE: u64 = 8;
+const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 4;
+const TRIED: usize = 6;
+
+/// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
+const FEW: f32 = 1.0 / 512.0;
 
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
@@ -167,7 +170,7 @@ impl Search<'_> {
             0 => self.innermost(inside, room, limit),
             1 => {
                 let mut best = Best { least: limit, found: None, list: None };
-                self.outer(inside, (room, inner), &mut best);
+                self.outer(inside, (room, inner), None, &mut best);
                 best.found
             }
             _ => self.many(inside, rooms, limit),
@@ -279,13 +282,24 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), best: &mut Best) {
+    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
         if self.every && inner.len() == 1 {
             return self.all(inside, room, inner, best);
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 9> = heapless::Vec::new();
+        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 12> = heapless::Vec::new();
+        let mut push = |stays, unit, least: u64| {
+            for outside in OPERANDS {
+                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
+                if pair.case.z.extent > 1
+                    && (pair.least() + rest) * MARGIN < to_f32(least)
+                    && let Some((bytes, free)) = pair.best()
+                {
+                    pairs.push((bytes + rest, free, pair)).ok();
+                }
+            }
+        };
         for stays in OPERANDS {
             let Some(unit) = self.alone(inside, next, stays) else { continue };
             // The tile that the next level would have alone, so that it stays where it is.
@@ -294,26 +308,21 @@ impl Search<'_> {
             if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
                 self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
             }
-            for outside in OPERANDS {
-                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
-                if pair.case.z.extent > 1
-                    && (pair.least() + rest) * MARGIN < to_f32(best.least)
-                    && let Some((bytes, free)) = pair.best()
-                {
-                    pairs.push((bytes + rest, free, pair)).ok();
-                }
-            }
+            push(stays, unit, best.least);
+        }
+        if let Some(Cut { tile, order: [.., z] }) = seed {
+            push(left_by(z), tile, best.least);
         }
         pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, (room, inner)) {
-                break;
+        for (_, free, pair) in &pairs {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
+                continue;
             }
             self.snapped(inside, pair, *free, (room, inner), best);
         }
-        for (bytes, free, pair) in &pairs {
-            if *bytes >= self.worth(best.least, (room, inner)) || self.budget == 0 {
-                break;
+        for (_, free, pair) in &pairs {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
+                continue;
             }
             self.around(inside, pair, (*free, rest), (room, inner), best);
         }
@@ -341,7 +350,9 @@ impl Search<'_> {
             }
         }
         let mut list = Best { least: best.least, found: None, list: Some(heapless::Vec::new()) };
-        self.outer(inside, (room, inner), &mut list);
+        // The tile of the next level if this one were not there.
+        let seed = self.levels(inside, inner, u64::MAX).and_then(|found| found.cuts.last().copied());
+        self.outer(inside, (room, inner), seed, &mut list);
         let mut list = list.list?;
         list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         for (_, cut) in list.iter().take(TRIED) {
@@ -396,17 +407,24 @@ impl Search<'_> {
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
     fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Room, &[Room]), best: &mut Best) {
         let [x, y, z] = pair.case.axes;
-        let most = pair.case.z.extent.saturating_sub(1).max(1);
+        let most = pair.case.z.extent.div_ceil(2).max(1);
         let unit = pair.unit;
         let lower = whole(bound::floor(free + ROUND), unit.along(z));
         for tz in [lower, lower.saturating_add(unit.along(z))] {
             let tz = tz.min(most);
-            let (_, p, relaxed) = pair.at(to_f32(tz));
+            let At { p, outer: relaxed, .. } = pair.at(to_f32(tz));
             let case = self.case(inside, pair.stationary, levels.0, tz);
             let tx = whole(bound::floor(relaxed.x / p + ROUND), unit.along(x)).min(case.x.extent);
             let ty = case.rows(tx).min(case.y.extent);
             if ty > 0 {
-                self.consider(inside, &case, [tx, whole(ty, unit.along(y)).min(ty), tz], levels, best);
+                let ty = whole(ty, unit.along(y)).min(ty);
+                self.consider(inside, &case, [tx, ty, tz], levels, best);
+                // What is left of the room lets the levels inside go further along the free axis.
+                let grown = self.free(&pair.case, levels.0, tx, ty).unwrap_or(tz);
+                let grown = whole(grown, unit.along(z)).min(most);
+                if tz == lower.min(most) && grown > tz {
+                    self.consider(inside, &case, [tx, ty, grown], levels, best);
+                }
             }
         }
     }
@@ -423,14 +441,14 @@ impl Search<'_> {
         let mut budget = self.budget;
         let extent = pair.case.z.extent;
         let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
-        let most = extent.saturating_sub(1).max(1);
+        let most = extent.div_ceil(2).max(1);
         let mut visit = |tz: u64| -> bool {
-            let (bytes, p, relaxed) = pair.at(to_f32(tz));
-            if bytes + rest >= self.worth(best.least, levels) || budget == 0 {
+            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
+            if least + rest >= self.worth(best.least, levels) || budget == 0 {
                 return false;
             }
             let case = self.case(inside, pair.stationary, levels.0, tz);
-            case.walk(&relaxed, p, false, bytes - relaxed.cost(p) + rest, |tx, ty| {
+            case.walk(&relaxed, p, false, least - relaxed.cost(p) + rest, |tx, ty| {
                 if budget == 0 {
                     return 0;
                 }
@@ -470,7 +488,10 @@ impl Search<'_> {
         let cut = cut_of(case.axes, tile);
         if let Some(list) = &mut best.list {
             let Some(within) = inside.cut(&cut) else { return };
+            // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
+            let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
             let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
+            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.ilog2())) * FEW);
             if list.push((bytes, cut)).is_err()
                 && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
                 && bytes < worst.0
