@@ -15,8 +15,8 @@
 //!
 //! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
 //! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. The best few tilings
-//! of each level are followed inwards, and the one that moves least in all is taken.
+//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Two tilings of each level
+//! are followed inwards, the best and one that fits the next level too, and what moves least in all is taken.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -34,8 +34,8 @@ mod search;
 
 use search::search;
 
-/// Tilings that are followed inwards from each level.
-const BEAM: usize = 3;
+/// Tilings that are followed inwards at once.
+const BEAM: usize = 4;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,7 +172,14 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     for (level, buffer) in buffers.iter().enumerate().rev() {
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
-            for candidate in search(&problem, state, buffer, level == 0) {
+            let best = search(&problem, state, buffer);
+            // What moves least here may cost more further in than it saves: a tile that fits the next level as it is, does not.
+            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner)).map(|inner| Buffer {
+                capacity: inner.capacity.min(buffer.capacity),
+                double_buffered: inner.double_buffered || buffer.double_buffered,
+            });
+            let small = inner.and_then(|inner| search(&problem, state, &inner));
+            for candidate in best.into_iter().chain(small) {
                 let reached = state.inwards(&problem, &candidate, buffer);
                 keep(&mut next, reached);
             }

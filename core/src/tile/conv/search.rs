@@ -3,16 +3,13 @@
 //! Where all tiles outside are cut, or none is, what moves has a closed form. Where only the larger ones are (not the last, smaller one
 //! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly.
 
-use super::{BEAM, Order, Problem, Sizes, State, Stays};
+use super::{Order, Problem, Sizes, State, Stays};
 use crate::nest::{Axis, Operand};
 use crate::tile::Buffer;
 use crate::tile::cut::{Cut, balanced};
 
 /// Most sizes of one loop that are listed.
 const LISTED: usize = 16;
-
-/// Share of the least traffic of a level, as a shift, by which another tiling may exceed it and still be followed inwards.
-const SLACK: u32 = 7;
 
 /// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
 /// are of more than one size.
@@ -133,14 +130,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The best tilings of a level inside those of a state, the best first; none where nothing fits.
-pub(super) fn search(
-    problem: &Problem,
-    state: &State,
-    buffer: &Buffer,
-    last: bool,
-) -> heapless::Vec<Candidate, BEAM> {
-    let mut search = Search::new(problem, state, buffer, last);
+/// The best tiling of a level inside that of a state; none where nothing fits.
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
+    let mut search = Search::new(problem, state, buffer);
     if search.whole() {
         return search.best;
     }
@@ -183,7 +175,6 @@ struct Search<'a> {
     state: &'a State,
     room: u64,
     double: bool,
-    last: bool,
     /// Bytes of B for each input and output channel.
     beta: u64,
     /// Numbers of tiles outside: of positions, output and input channels.
@@ -194,18 +185,20 @@ struct Search<'a> {
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
     c_out: heapless::Vec<(u64, u64), LISTED>,
-    best: heapless::Vec<Candidate, BEAM>,
+    best: Option<Candidate>,
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
+    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer) -> Self {
         let mut c_out = heapless::Vec::new();
         let extent = state.tile.c_out;
         let mut tile = extent;
         while tile > 0 && c_out.push((tile, state.c_out.count_at(tile))).is_ok() {
             let next = tile.saturating_sub(1);
             let uneven = extent <= UNEVEN && state.c_out.smallest() < extent;
-            tile = if uneven { next } else { balanced(extent, next.max(1)).min(next) };
+            // All of the few largest; then steps of a quarter.
+            let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).div_ceil(4)) };
+            tile = if uneven { next } else { balanced(extent, wanted.max(1)).min(next) };
         }
         let positions = state.axes.iter().fold(state.batch.count(), |n, cut| n.saturating_mul(cut.count()));
         Self {
@@ -213,13 +206,12 @@ impl<'a> Search<'a> {
             state,
             room: buffer.capacity.0,
             double: buffer.double_buffered,
-            last,
             beta: problem.sizes.b.saturating_mul(problem.taps),
             outer: [positions, state.c_out.count(), state.c_in.count()],
             smallest: [state.c_out.smallest(), state.c_in.smallest()],
             ragged: state.ragged(),
             c_out,
-            best: heapless::Vec::new(),
+            best: None,
         }
     }
 
@@ -240,36 +232,18 @@ impl<'a> Search<'a> {
             (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
         };
         let order = Order::new(Operand::C);
-        self.best.push(Candidate { tile, order, stays, cost: 0, units: [0; 2] }).ok();
+        self.best = Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] });
         true
     }
 
-    /// Traffic above which a tiling is of no interest.
+    /// Traffic from which on a tiling is of no interest.
     fn threshold(&self) -> u64 {
-        let least = self.best.first().map_or(u64::MAX, |best| best.cost);
-        if self.last {
-            return least;
-        }
-        let worst = if self.best.is_full() { self.best.last().map_or(u64::MAX, |worst| worst.cost) } else { u64::MAX };
-        least.saturating_add(least.checked_shr(SLACK).unwrap_or(0).saturating_add(1)).min(worst)
+        self.best.as_ref().map_or(u64::MAX, |best| best.cost)
     }
 
     fn offer(&mut self, candidate: Candidate) {
-        if candidate.cost >= self.threshold() {
-            return;
-        }
-        let place = self.best.iter().take_while(|other| other.cost <= candidate.cost).count();
-        if self.last {
-            self.best.clear();
-        } else if self.best.is_full() {
-            self.best.pop();
-        }
-        self.best.insert(place.min(self.best.len()), candidate).ok();
-        let threshold = self.best.first().map_or(0, |best| {
-            best.cost.saturating_add(best.cost.checked_shr(SLACK).unwrap_or(0).saturating_add(1))
-        });
-        while self.best.last().is_some_and(|worst| worst.cost > threshold) {
-            self.best.pop();
+        if candidate.cost < self.threshold() {
+            self.best = Some(candidate);
         }
     }
 
@@ -396,7 +370,7 @@ impl<'a> Search<'a> {
     /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
     fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
         for _ in 0..ROUNDS {
-            let Some(best) = self.best.first() else { return };
+            let Some(best) = self.best else { return };
             let cost = best.cost;
             let [d, h, w] = best.tile.axes;
             let tiles = [best.tile.batch, d, h, w];
@@ -434,7 +408,7 @@ impl<'a> Search<'a> {
                     self.positions(with(here, at, size));
                 }
             }
-            if self.best.first().is_none_or(|best| best.cost >= cost) {
+            if self.threshold() >= cost {
                 return;
             }
         }
@@ -467,23 +441,21 @@ impl<'a> Search<'a> {
     }
 
     /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
-    fn grown(mut self) -> heapless::Vec<Candidate, BEAM> {
-        if self.ragged {
-            return self.best;
-        }
-        let mut best = core::mem::take(&mut self.best);
-        for Candidate { tile, order, units, .. } in &mut best {
-            match order.stationary {
+    fn grown(&self) -> Option<Candidate> {
+        let mut best = self.best?;
+        if !self.ragged {
+            let (tile, outer) = (&mut best.tile, &self.state.tile);
+            match best.order.stationary {
                 Operand::C => {
-                    tile.c_in = balanced(self.state.tile.c_in, self.most_stepping(*units, Operand::C, tile.c_out));
+                    tile.c_in = balanced(outer.c_in, self.most_stepping(best.units, Operand::C, tile.c_out));
                 }
                 Operand::A => {
-                    tile.c_out = balanced(self.state.tile.c_out, self.most_stepping(*units, Operand::A, tile.c_in));
+                    tile.c_out = balanced(outer.c_out, self.most_stepping(best.units, Operand::A, tile.c_in));
                 }
                 Operand::B => {}
             }
         }
-        best
+        Some(best)
     }
 }
 
