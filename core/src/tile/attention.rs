@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! traffic ≥ max_k k · (V(heads · m · n / k) − S) + (c − partial) · heads · m · d_v
-//! V(g)    = min u·I + v·J   with   I·J ≥ g,  I ≥ g / n,  J ≥ g / m          (about heads · m · n · u · v / S − S)
+//! V(g)    = min u·I + v·J   with   I·J ≥ g,  I ≥ g / n,  J ≥ g / m          (about heads · m · n · u · v / S)
 //! ```
 //! **Source**: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, algorithm 1 and theorem 2; the bound is derived here.
 

@@ -181,6 +181,8 @@ struct Search<'a> {
     outer: [u64; 3],
     /// Sizes of the smallest tiles outside: of output and input channels.
     smallest: [u64; 2],
+    /// Least bytes of C where input channels are cut and step outside of positions.
+    spilled: u64,
     /// Whether tiles outside are of more than one size.
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
@@ -209,6 +211,10 @@ impl<'a> Search<'a> {
             beta: problem.sizes.b.saturating_mul(problem.taps),
             outer: [positions, state.c_out.count(), state.c_in.count()],
             smallest: [state.c_out.smallest(), state.c_in.smallest()],
+            spilled: problem.c_bytes(
+                problem.elements,
+                problem.elements.saturating_mul(state.c_in.count().saturating_mul(2).saturating_sub(1)),
+            ),
             ragged: state.ragged(),
             c_out,
             best: None,
@@ -274,8 +280,12 @@ impl<'a> Search<'a> {
         if least.saturating_add(others) >= self.threshold() {
             return;
         }
+        // In both orders in which B comes with each tile of positions, it may come too often as it is.
+        let often = at.a.saturating_mul(self.outer[1]).saturating_add(self.problem.b.saturating_mul(at.count));
+        let often = at.all && !self.ragged && often.saturating_add(t_c) >= self.threshold();
         // C stays; one input channel at a time leaves most room for output channels.
         if c_in > 1
+            && !often
             && let Some(room) = self.room.checked_sub(alpha.saturating_mul(twice))
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
@@ -289,6 +299,7 @@ impl<'a> Search<'a> {
         }
         // A stays; one output channel at a time leaves most room for input channels.
         if c_out > 1
+            && !often
             && let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice))
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
@@ -310,7 +321,11 @@ impl<'a> Search<'a> {
                 break;
             }
             let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice).saturating_mul(co)) else { continue };
+            let spilled = self.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b);
             let unit = alpha.saturating_mul(twice).saturating_add(beta.saturating_mul(co));
+            if at.all && !self.ragged && unit.saturating_mul(c_in) > room && spilled >= self.threshold() {
+                continue;
+            }
             let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
             if fit > 0 {
                 for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
