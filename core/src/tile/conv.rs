@@ -120,7 +120,12 @@ struct Problem {
     b: u64,
     /// Elements of C.
     elements: u64,
+    /// Whether the nest is so small that tiles at its edges weigh.
+    small: bool,
 }
+
+/// Pairs of output and input channel and position up to which a nest is small.
+const SMALL: u64 = 1 << 13;
 
 impl Problem {
     /// Bytes of C, of which so many elements come in again.
@@ -220,6 +225,7 @@ fn start(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(Problem, State), Er
         a_unit: product([images, loops.c_in, sizes.a])?,
         b: product([weights, sizes.b])?,
         elements,
+        small: elements.saturating_mul(loops.c_in) <= SMALL,
     };
     // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
     product([elements, sizes.c.max(sizes.partial)])?;

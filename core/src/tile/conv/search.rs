@@ -1,7 +1,8 @@
 //! Search of one level: few tiles of positions, for each the best channels in closed form.
 //!
 //! Where all tiles outside are cut, or none is, what moves has a closed form. Where only the larger ones are (not the last, smaller one
-//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly.
+//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
+//! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
 use super::{Order, Problem, Sizes, State, Stays};
 use crate::nest::{Axis, Operand};
@@ -56,19 +57,22 @@ struct Line<'a> {
     /// Whether tiles that cut unevenly are tried too.
     uneven: bool,
     listed: heapless::Vec<Size, LISTED>,
+    /// Size of the smallest tile outside, where that is looked at.
+    smallest: u64,
     /// Whether sizes were left out.
     thinned: bool,
 }
 
 impl<'a> Line<'a> {
-    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>) -> Self {
+    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>, small: bool) -> Self {
         let least = axis.map_or(1, |(axis, _)| Cut::least(axis)).min(extent);
         let in_padding = axis.is_some_and(|(axis, _)| {
             let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
             axis.padding.max(after) > axis.stride
         });
-        let uneven = extent <= UNEVEN && (in_padding || cut.smallest() < extent);
-        Self { cut, extent, axis, least, uneven, listed: heapless::Vec::new(), thinned: false }
+        let smallest = if small { cut.smallest() } else { extent };
+        let uneven = extent <= UNEVEN && (in_padding || smallest < extent);
+        Self { cut, extent, axis, least, uneven, smallest, listed: heapless::Vec::new(), thinned: false }
     }
 
     fn size(&self, tile: u64) -> Size {
@@ -77,7 +81,7 @@ impl<'a> Line<'a> {
             Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
             None => (tile, self.cut.sum(usize::MAX)),
         };
-        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.cut.smallest() }
+        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.smallest }
     }
 
     /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
@@ -139,10 +143,10 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Optio
     let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
     let [h0, h1, h2] = state.held;
     let mut lines = [
-        Line::new(&state.batch, state.tile.batch, None),
-        Line::new(c0, e0, Some((a0, h0))),
-        Line::new(c1, e1, Some((a1, h1))),
-        Line::new(c2, e2, Some((a2, h2))),
+        Line::new(&state.batch, state.tile.batch, None, problem.small),
+        Line::new(c0, e0, Some((a0, h0)), problem.small),
+        Line::new(c1, e1, Some((a1, h1)), problem.small),
+        Line::new(c2, e2, Some((a2, h2)), problem.small),
     ];
     let limit = match lines.iter().filter(|line| line.extent > 1).count() {
         0 | 1 => LISTED,
@@ -197,7 +201,7 @@ impl<'a> Search<'a> {
         let mut tile = extent;
         while tile > 0 && c_out.push((tile, state.c_out.count_at(tile))).is_ok() {
             let next = tile.saturating_sub(1);
-            let uneven = extent <= UNEVEN && state.c_out.smallest() < extent;
+            let uneven = problem.small && extent <= UNEVEN && state.c_out.smallest() < extent;
             // All of the few largest; then steps of a quarter.
             let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).div_ceil(4)) };
             tile = if uneven { next } else { balanced(extent, wanted.max(1)).min(next) };
@@ -210,12 +214,16 @@ impl<'a> Search<'a> {
             double: buffer.double_buffered,
             beta: problem.sizes.b.saturating_mul(problem.taps),
             outer: [positions, state.c_out.count(), state.c_in.count()],
-            smallest: [state.c_out.smallest(), state.c_in.smallest()],
+            smallest: if problem.small {
+                [state.c_out.smallest(), state.c_in.smallest()]
+            } else {
+                [extent, state.tile.c_in]
+            },
             spilled: problem.c_bytes(
                 problem.elements,
                 problem.elements.saturating_mul(state.c_in.count().saturating_mul(2).saturating_sub(1)),
             ),
-            ragged: state.ragged(),
+            ragged: problem.small && state.ragged(),
             c_out,
             best: None,
         }
@@ -290,7 +298,7 @@ impl<'a> Search<'a> {
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
             if fit > 0 {
-                for co in fitting(&self.state.c_out, c_out, fit).into_iter().flatten() {
+                for co in fitting(&self.state.c_out, c_out, fit, self.ragged).into_iter().flatten() {
                     for ci in self.stepping(&at, Operand::C, co) {
                         self.channels(&at, Operand::C, co, ci);
                     }
@@ -304,7 +312,7 @@ impl<'a> Search<'a> {
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
             if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
                     for co in self.stepping(&at, Operand::A, ci) {
                         self.channels(&at, Operand::A, co, ci);
                     }
@@ -328,7 +336,7 @@ impl<'a> Search<'a> {
             }
             let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
             if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
                     self.channels(&at, Operand::B, co, ci);
                 }
                 if fit == c_in {
@@ -448,7 +456,7 @@ impl<'a> Search<'a> {
                 Operand::C | Operand::B => (&self.state.c_in, self.state.tile.c_in),
                 Operand::A => (&self.state.c_out, self.state.tile.c_out),
             };
-            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others))
+            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others), true)
         } else {
             [None; 3]
         };
@@ -476,8 +484,12 @@ impl<'a> Search<'a> {
 
 /// Sizes of tiles of channels of which so many fit: the even one; where tiles outside are of two sizes, also the largest, and the largest
 /// that leaves the smaller ones whole.
-fn fitting(cut: &Cut, extent: u64, fit: u64) -> [Option<u64>; 3] {
-    let (even, smallest) = (balanced(extent, fit), cut.smallest());
+fn fitting(cut: &Cut, extent: u64, fit: u64, ragged: bool) -> [Option<u64>; 3] {
+    let even = balanced(extent, fit);
+    if !ragged {
+        return [Some(even), None, None];
+    }
+    let smallest = cut.smallest();
     let ragged = smallest < extent;
     [
         Some(even),
