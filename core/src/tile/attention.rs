@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! traffic ≥ max_k k · (V(heads · m · n / k) − S) + (c − partial) · heads · m · d_v
-//! V(g)    = min u·I + v·J   with   I·J ≥ g,  I ≥ g / n,  J ≥ g / m          (about heads · m · n · u · v / S − S)
+//! V(g)    = min u·I + v·J   with   I·J ≥ g,  I ≥ g / n,  J ≥ g / m          (about heads · m · n · u · v / S)
 //! ```
 //! **Source**: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, algorithm 1 and theorem 2; the bound is derived here.
 
@@ -69,8 +69,11 @@ impl Rows {
         let depths = loops.d.checked_add(loops.d_v).ok_or(Error::CountOverflow)?;
         let state = loops.d_v.checked_add(2).ok_or(Error::CountOverflow)?;
         let query = product([sizes.a, loops.d])?.checked_add(product([sizes.partial, state])?);
-        let rows =
-            Self { query: query.ok_or(Error::CountOverflow)?, key: product([sizes.b, depths])?, score: sizes.partial };
+        let rows = Self {
+            query: query.ok_or(Error::CountOverflow)?,
+            key: product([sizes.b, depths])?,
+            score: sizes.partial,
+        };
         Ok(rows)
     }
 
@@ -99,7 +102,11 @@ struct Nest {
 
 impl Nest {
     fn new(extents: [u64; 3]) -> Self {
-        Self { cuts: extents.map(Cut::whole), counts: [[1; MAX_LEVELS + 1]; CLASSES], ranks: heapless::Vec::new() }
+        Self {
+            cuts: extents.map(Cut::whole),
+            counts: [[1; MAX_LEVELS + 1]; CLASSES],
+            ranks: heapless::Vec::new(),
+        }
     }
 
     fn push(&mut self, choice: &Choice) {
@@ -115,15 +122,8 @@ impl Nest {
     /// Bytes of each operand at the innermost level so far.
     fn traffic(&self, loops: &AttentionLoops, sizes: &ElementSizes) -> Traffic {
         let [groups, queries, keys] = &self.cuts;
-        let by_depth = |cut: &Cut| {
-            let mut by: ByDepth = [0; MAX_LEVELS + 1];
-            for (depth, entry) in by.iter_mut().enumerate() {
-                *entry = cut.sum(depth);
-            }
-            Some(by)
-        };
-        let rows = visits(&self.ranks, &[by_depth(groups), by_depth(queries), None, None], &self.counts);
-        let key_rows = visits(&self.ranks, &[by_depth(groups), None, by_depth(keys), None], &self.counts);
+        let rows = visits(&self.ranks, &[Some(groups.sums()), Some(queries.sums()), None, None], &self.counts);
+        let key_rows = visits(&self.ranks, &[Some(groups.sums()), None, Some(keys.sums()), None], &self.counts);
         let times = |rows: u64, elements: u64, bytes: u64| rows.saturating_mul(elements).saturating_mul(bytes);
         let spilled = times(rows.again.saturating_mul(2), loops.d_v.saturating_add(2), sizes.partial);
         Traffic {
@@ -183,7 +183,13 @@ pub(super) fn tile_attention(
 }
 
 /// Tilings of a level inside a tile: all of it or whole heads where they fit; else the most queries, or the most keys, that stay.
-fn candidates(rows: &Rows, outer: [u64; 3], stays: Stays, buffer: &Buffer, innermost: bool) -> [Option<Choice>; 2] {
+fn candidates(
+    rows: &Rows,
+    outer: [u64; 3],
+    stays: Stays,
+    buffer: &Buffer,
+    innermost: bool,
+) -> [Option<Choice>; 2] {
     let [groups, m, n] = outer;
     let (room, double) = (buffer.capacity.0, buffer.double_buffered);
     let bytes = |tile, stays| rows.footprint(tile, stays, double, innermost);

@@ -15,8 +15,8 @@
 //!
 //! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
 //! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. The best few tilings
-//! of each level are followed inwards, and the one that moves least in all is taken.
+//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Two tilings of each level
+//! are followed inwards, the best and one that fits the next level too, and what moves least in all is taken.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -34,8 +34,8 @@ mod search;
 
 use search::search;
 
-/// Tilings that are followed inwards from each level.
-const BEAM: usize = 3;
+/// Tilings that are followed inwards at once.
+const BEAM: usize = 4;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +120,12 @@ struct Problem {
     b: u64,
     /// Elements of C.
     elements: u64,
+    /// Whether the nest is so small that tiles at its edges weigh.
+    small: bool,
 }
+
+/// Pairs of output and input channel and position up to which a nest is small.
+const SMALL: u64 = 1 << 13;
 
 impl Problem {
     /// Bytes of C, of which so many elements come in again.
@@ -172,7 +177,14 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     for (level, buffer) in buffers.iter().enumerate().rev() {
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
-            for candidate in search(&problem, state, buffer, level == 0) {
+            let best = search(&problem, state, buffer);
+            // What moves least here may cost more further in than it saves: a tile that fits the next level as it is, does not.
+            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner)).map(|inner| Buffer {
+                capacity: inner.capacity.min(buffer.capacity),
+                double_buffered: inner.double_buffered || buffer.double_buffered,
+            });
+            let small = inner.and_then(|inner| search(&problem, state, &inner));
+            for candidate in best.into_iter().chain(small) {
                 let reached = state.inwards(&problem, &candidate, buffer);
                 keep(&mut next, reached);
             }
@@ -213,6 +225,7 @@ fn start(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(Problem, State), Er
         a_unit: product([images, loops.c_in, sizes.a])?,
         b: product([weights, sizes.b])?,
         elements,
+        small: elements.saturating_mul(loops.c_in) <= SMALL,
     };
     // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
     product([elements, sizes.c.max(sizes.partial)])?;
@@ -301,26 +314,12 @@ impl State {
             ranks.push(choice.order.ranks()).ok();
         }
         ranks.push(order.ranks()).ok();
-        let by_depth = |sum: &dyn Fn(usize) -> u64| {
-            let mut by: ByDepth = [0; MAX_LEVELS + 1];
-            for (depth, entry) in by.iter_mut().enumerate().take(ranks.len().saturating_add(1)) {
-                *entry = sum(depth);
-            }
-            by
-        };
         let [a0, a1, a2] = &problem.axes;
         let [depth, height, width] = &self.axes;
-        let positions = by_depth(&|at| {
-            let [d, h, w] = [depth.sum(at), height.sum(at), width.sum(at)];
-            self.batch.sum(at).saturating_mul(d).saturating_mul(h).saturating_mul(w)
-        });
-        let inputs = by_depth(&|at| {
-            let [d, h, w] = [depth.moved(a0, at), height.moved(a1, at), width.moved(a2, at)];
-            self.batch.sum(at).saturating_mul(d).saturating_mul(h).saturating_mul(w)
-        });
-        let groups = by_depth(&|at| self.group.sum(at));
-        let c_out = by_depth(&|at| self.c_out.sum(at));
-        let c_in = by_depth(&|at| self.c_in.sum(at));
+        let batch = self.batch.sums();
+        let positions = times(times(batch, depth.sums()), times(height.sums(), width.sums()));
+        let inputs = times(times(batch, depth.moved(a0)), times(height.moved(a1), width.moved(a2)));
+        let (groups, c_out, c_in) = (self.group.sums(), self.c_out.sums(), self.c_in.sums());
         let counts = &self.counts;
         let a = visits(&ranks, &[Some(groups), Some(inputs), None, Some(c_in)], counts);
         let b = visits(&ranks, &[Some(groups), None, Some(c_out), Some(c_in)], counts);
@@ -381,6 +380,14 @@ impl Sizes {
         };
         TileLoop { dim, tile, extent }
     }
+}
+
+/// Sums over pairs of tiles of two loops, by the depth of both.
+fn times(mut a: ByDepth, b: ByDepth) -> ByDepth {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = a.saturating_mul(b);
+    }
+    a
 }
 
 /// Bytes that tiles of these sizes take.

@@ -1,18 +1,16 @@
 //! Search of one level: few tiles of positions, for each the best channels in closed form.
 //!
 //! Where all tiles outside are cut, or none is, what moves has a closed form. Where only the larger ones are (not the last, smaller one
-//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly.
+//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
+//! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
-use super::{BEAM, Order, Problem, Sizes, State, Stays};
+use super::{Order, Problem, Sizes, State, Stays};
 use crate::nest::{Axis, Operand};
 use crate::tile::Buffer;
 use crate::tile::cut::{Cut, balanced};
 
 /// Most sizes of one loop that are listed.
 const LISTED: usize = 16;
-
-/// Share of the least traffic of a level, as a shift, by which another tiling may exceed it and still be followed inwards.
-const SLACK: u32 = 7;
 
 /// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
 /// are of more than one size.
@@ -49,6 +47,20 @@ struct Size {
     all: bool,
 }
 
+impl Size {
+    /// Tiles of two loops: their sizes are numbers of positions.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            tile: self.tile.saturating_mul(other.tile),
+            held: self.held.saturating_mul(other.held),
+            count: self.count.saturating_mul(other.count),
+            moved: self.moved.saturating_mul(other.moved),
+            cut: self.cut || other.cut,
+            all: self.all || other.all,
+        }
+    }
+}
+
 /// A loop of positions: batch, or an axis.
 struct Line<'a> {
     cut: &'a Cut,
@@ -59,28 +71,31 @@ struct Line<'a> {
     /// Whether tiles that cut unevenly are tried too.
     uneven: bool,
     listed: heapless::Vec<Size, LISTED>,
+    /// Size of the smallest tile outside, where that is looked at.
+    smallest: u64,
     /// Whether sizes were left out.
     thinned: bool,
 }
 
 impl<'a> Line<'a> {
-    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>) -> Self {
+    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>, small: bool) -> Self {
         let least = axis.map_or(1, |(axis, _)| Cut::least(axis)).min(extent);
         let in_padding = axis.is_some_and(|(axis, _)| {
             let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
             axis.padding.max(after) > axis.stride
         });
-        let uneven = extent <= UNEVEN && (in_padding || cut.smallest() < extent);
-        Self { cut, extent, axis, least, uneven, listed: heapless::Vec::new(), thinned: false }
+        let smallest = if small { cut.smallest() } else { extent };
+        let uneven = extent <= UNEVEN && (in_padding || smallest < extent);
+        Self { cut, extent, axis, least, uneven, smallest, listed: heapless::Vec::new(), thinned: false }
     }
 
     fn size(&self, tile: u64) -> Size {
         let count = self.cut.count_at(tile);
         let (held, moved) = match self.axis {
             Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
-            None => (tile, self.cut.sum(usize::MAX)),
+            None => (tile, 1),
         };
-        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.cut.smallest() }
+        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.smallest }
     }
 
     /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
@@ -133,19 +148,19 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The best tilings of a level inside those of a state, the best first; none where nothing fits.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bool) -> heapless::Vec<Candidate, BEAM> {
-    let mut search = Search::new(problem, state, buffer, last);
+/// The best tiling of a level inside that of a state; none where nothing fits.
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
+    let mut search = Search::new(problem, state, buffer);
     if search.whole() {
         return search.best;
     }
     let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
     let [h0, h1, h2] = state.held;
     let mut lines = [
-        Line::new(&state.batch, state.tile.batch, None),
-        Line::new(c0, e0, Some((a0, h0))),
-        Line::new(c1, e1, Some((a1, h1))),
-        Line::new(c2, e2, Some((a2, h2))),
+        Line::new(&state.batch, state.tile.batch, None, problem.small),
+        Line::new(c0, e0, Some((a0, h0)), problem.small),
+        Line::new(c1, e1, Some((a1, h1)), problem.small),
+        Line::new(c2, e2, Some((a2, h2)), problem.small),
     ];
     let limit = match lines.iter().filter(|line| line.extent > 1).count() {
         0 | 1 => LISTED,
@@ -160,9 +175,11 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bo
     let [batch, depth, height, width] = &lines;
     for w in &width.listed {
         for h in &height.listed {
+            let rows = w.with(h);
             for d in &depth.listed {
+                let image = rows.with(d);
                 for b in &batch.listed {
-                    search.positions([*b, *d, *h, *w]);
+                    search.positions(&image.with(b), [b.tile, d.tile, h.tile, w.tile]);
                 }
             }
         }
@@ -178,29 +195,32 @@ struct Search<'a> {
     state: &'a State,
     room: u64,
     double: bool,
-    last: bool,
     /// Bytes of B for each input and output channel.
     beta: u64,
     /// Numbers of tiles outside: of positions, output and input channels.
     outer: [u64; 3],
     /// Sizes of the smallest tiles outside: of output and input channels.
     smallest: [u64; 2],
+    /// Least bytes of C where input channels are cut and step outside of positions.
+    spilled: u64,
     /// Whether tiles outside are of more than one size.
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
     c_out: heapless::Vec<(u64, u64), LISTED>,
-    best: heapless::Vec<Candidate, BEAM>,
+    best: Option<Candidate>,
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
+    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer) -> Self {
         let mut c_out = heapless::Vec::new();
         let extent = state.tile.c_out;
         let mut tile = extent;
         while tile > 0 && c_out.push((tile, state.c_out.count_at(tile))).is_ok() {
             let next = tile.saturating_sub(1);
-            let uneven = extent <= UNEVEN && state.c_out.smallest() < extent;
-            tile = if uneven { next } else { balanced(extent, next.max(1)).min(next) };
+            let uneven = problem.small && extent <= UNEVEN && state.c_out.smallest() < extent;
+            // All of the few largest; then steps of a quarter.
+            let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).div_ceil(4)) };
+            tile = if uneven { next } else { balanced(extent, wanted.max(1)).min(next) };
         }
         let positions = state.axes.iter().fold(state.batch.count(), |n, cut| n.saturating_mul(cut.count()));
         Self {
@@ -208,13 +228,20 @@ impl<'a> Search<'a> {
             state,
             room: buffer.capacity.0,
             double: buffer.double_buffered,
-            last,
             beta: problem.sizes.b.saturating_mul(problem.taps),
             outer: [positions, state.c_out.count(), state.c_in.count()],
-            smallest: [state.c_out.smallest(), state.c_in.smallest()],
-            ragged: state.ragged(),
+            smallest: if problem.small {
+                [state.c_out.smallest(), state.c_in.smallest()]
+            } else {
+                [extent, state.tile.c_in]
+            },
+            spilled: problem.c_bytes(
+                problem.elements,
+                problem.elements.saturating_mul(state.c_in.count().saturating_mul(2).saturating_sub(1)),
+            ),
+            ragged: problem.small && state.ragged(),
             c_out,
-            best: heapless::Vec::new(),
+            best: None,
         }
     }
 
@@ -235,58 +262,36 @@ impl<'a> Search<'a> {
             (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
         };
         let order = Order::new(Operand::C);
-        self.best.push(Candidate { tile, order, stays, cost: 0, units: [0; 2] }).ok();
+        self.best = Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] });
         true
     }
 
-    /// Traffic above which a tiling is of no interest.
+    /// Traffic from which on a tiling is of no interest.
     fn threshold(&self) -> u64 {
-        let least = self.best.first().map_or(u64::MAX, |best| best.cost);
-        if self.last {
-            return least;
-        }
-        let worst = if self.best.is_full() { self.best.last().map_or(u64::MAX, |worst| worst.cost) } else { u64::MAX };
-        least.saturating_add(least.checked_shr(SLACK).unwrap_or(0).saturating_add(1)).min(worst)
+        self.best.as_ref().map_or(u64::MAX, |best| best.cost)
     }
 
     fn offer(&mut self, candidate: Candidate) {
-        if candidate.cost >= self.threshold() {
-            return;
-        }
-        let place = self.best.iter().take_while(|other| other.cost <= candidate.cost).count();
-        if self.last {
-            self.best.clear();
-        } else if self.best.is_full() {
-            self.best.pop();
-        }
-        self.best.insert(place.min(self.best.len()), candidate).ok();
-        let threshold = self
-            .best
-            .first()
-            .map_or(0, |best| best.cost.saturating_add(best.cost.checked_shr(SLACK).unwrap_or(0).saturating_add(1)));
-        while self.best.last().is_some_and(|worst| worst.cost > threshold) {
-            self.best.pop();
+        if candidate.cost < self.threshold() {
+            self.best = Some(candidate);
         }
     }
 
     /// Tries tiles of these positions with the best channels in each order.
-    fn positions(&mut self, sizes: [Size; 4]) {
-        let product = |of: fn(&Size) -> u64| sizes.iter().fold(1_u64, |product, size| product.saturating_mul(of(size)));
-        let alpha = self.problem.sizes.a.saturating_mul(product(|size| size.held));
-        let gamma = self.problem.sizes.partial.saturating_mul(product(|size| size.tile));
+    fn positions(&mut self, size: &Size, [batch, depth, height, width]: [u64; 4]) {
+        let alpha = self.problem.sizes.a.saturating_mul(size.held);
+        let gamma = self.problem.sizes.partial.saturating_mul(size.tile);
         if alpha.saturating_add(gamma) > self.room {
             return;
         }
-        let [batch, depth, height, width] = sizes.map(|size| size.tile);
-        let moved = sizes.iter().skip(1).fold(1_u64, |product, size| product.saturating_mul(size.moved));
         let at = Positions {
             tile: Sizes { group: 1, batch, c_out: 1, c_in: 1, axes: [depth, height, width] },
-            a: self.problem.a_unit.saturating_mul(moved),
+            a: self.problem.a_unit.saturating_mul(size.moved),
             alpha,
             gamma,
-            count: product(|size| size.count),
-            cut: sizes.iter().any(|size| size.cut),
-            all: sizes.iter().any(|size| size.all),
+            count: size.count,
+            cut: size.cut,
+            all: size.all,
         };
         let (c_out, c_in) = (self.state.tile.c_out, self.state.tile.c_in);
         let (beta, twice) = (self.beta, u64::from(self.double).saturating_add(1));
@@ -296,13 +301,17 @@ impl<'a> Search<'a> {
         if least.saturating_add(others) >= self.threshold() {
             return;
         }
+        // In both orders in which B comes with each tile of positions, it may come too often as it is.
+        let often = at.a.saturating_mul(self.outer[1]).saturating_add(self.problem.b.saturating_mul(at.count));
+        let often = at.all && !self.ragged && often.saturating_add(t_c) >= self.threshold();
         // C stays; one input channel at a time leaves most room for output channels.
         if c_in > 1
+            && !often
             && let Some(room) = self.room.checked_sub(alpha.saturating_mul(twice))
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
             if fit > 0 {
-                for co in fitting(&self.state.c_out, c_out, fit).into_iter().flatten() {
+                for co in fitting(&self.state.c_out, c_out, fit, self.ragged).into_iter().flatten() {
                     for ci in self.stepping(&at, Operand::C, co) {
                         self.channels(&at, Operand::C, co, ci);
                     }
@@ -311,11 +320,12 @@ impl<'a> Search<'a> {
         }
         // A stays; one output channel at a time leaves most room for input channels.
         if c_out > 1
+            && !often
             && let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice))
         {
             let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
             if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
                     for co in self.stepping(&at, Operand::A, ci) {
                         self.channels(&at, Operand::A, co, ci);
                     }
@@ -332,10 +342,14 @@ impl<'a> Search<'a> {
                 break;
             }
             let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice).saturating_mul(co)) else { continue };
+            let spilled = self.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b);
             let unit = alpha.saturating_mul(twice).saturating_add(beta.saturating_mul(co));
+            if at.all && !self.ragged && unit.saturating_mul(c_in) > room && spilled >= self.threshold() {
+                continue;
+            }
             let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
             if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit).into_iter().flatten() {
+                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
                     self.channels(&at, Operand::B, co, ci);
                 }
                 if fit == c_in {
@@ -359,56 +373,20 @@ impl<'a> Search<'a> {
         let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
         let [a, b, c] = match stationary {
             Operand::C => [
-                if ci_all {
-                    a(n_co)
-                } else if p || groups {
-                    a(n_co_outer)
-                } else {
-                    t_a
-                },
-                if ci_all || co_all {
-                    b(at.count)
-                } else if groups {
-                    b(n_p_outer)
-                } else {
-                    t_b
-                },
-                if p || co_all || groups { c(n_ci_outer) } else { t_c },
-            ],
+                    if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
+                    if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
+                    if p || co_all || groups { c(n_ci_outer) } else { t_c },
+                ],
             Operand::A => [
-                if p || ci_all || groups { a(n_co_outer) } else { t_a },
-                if co_all || ci_all {
-                    b(at.count)
-                } else if groups {
-                    b(n_p_outer)
-                } else {
-                    t_b
-                },
-                if co_all {
-                    c(n_ci)
-                } else if p || groups {
-                    c(n_ci_outer)
-                } else {
-                    t_c
-                },
-            ],
+                    if p || ci_all || groups { a(n_co_outer) } else { t_a },
+                    if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
+                    if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
+                ],
             Operand::B => [
-                if p || ci_all {
-                    a(n_co)
-                } else if groups {
-                    a(n_co_outer)
-                } else {
-                    t_a
-                },
-                if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
-                if p {
-                    c(n_ci)
-                } else if co_all || groups {
-                    c(n_ci_outer)
-                } else {
-                    t_c
-                },
-            ],
+                    if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
+                    if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
+                    if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
+                ],
         };
         let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
         let cost = a.saturating_add(b).saturating_add(c);
@@ -428,7 +406,7 @@ impl<'a> Search<'a> {
     /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
     fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
         for _ in 0..ROUNDS {
-            let Some(best) = self.best.first() else { return };
+            let Some(best) = self.best else { return };
             let cost = best.cost;
             let [d, h, w] = best.tile.axes;
             let tiles = [best.tile.batch, d, h, w];
@@ -439,12 +417,15 @@ impl<'a> Search<'a> {
                 }
                 moved
             };
-            let (larger, smaller) =
-                (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
+            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
             let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
             }
+            let mut tried = |sizes: [Size; 4]| {
+                let [b, d, h, w] = &sizes;
+                self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
+            };
             let with = |base: [Size; 4], at: usize, size: Size| {
                 let mut sizes = base;
                 if let Some(place) = sizes.get_mut(at) {
@@ -455,19 +436,19 @@ impl<'a> Search<'a> {
             for (at, size) in larger.iter().enumerate() {
                 let Some(size) = *size else { continue };
                 let sizes = with(here, at, size);
-                self.positions(sizes);
+                tried(sizes);
                 for (other, size) in smaller.iter().enumerate() {
                     if let Some(size) = size.filter(|_| other != at) {
-                        self.positions(with(sizes, other, size));
+                        tried(with(sizes, other, size));
                     }
                 }
             }
             for (at, size) in smaller.iter().enumerate() {
                 if let Some(size) = *size {
-                    self.positions(with(here, at, size));
+                    tried(with(here, at, size));
                 }
             }
-            if self.best.first().is_none_or(|best| best.cost >= cost) {
+            if self.threshold() >= cost {
                 return;
             }
         }
@@ -492,7 +473,7 @@ impl<'a> Search<'a> {
                 Operand::C | Operand::B => (&self.state.c_in, self.state.tile.c_in),
                 Operand::A => (&self.state.c_out, self.state.tile.c_out),
             };
-            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others))
+            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others), true)
         } else {
             [None; 3]
         };
@@ -500,30 +481,32 @@ impl<'a> Search<'a> {
     }
 
     /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
-    fn grown(mut self) -> heapless::Vec<Candidate, BEAM> {
-        if self.ragged {
-            return self.best;
-        }
-        let mut best = core::mem::take(&mut self.best);
-        for Candidate { tile, order, units, .. } in &mut best {
-            match order.stationary {
+    fn grown(&self) -> Option<Candidate> {
+        let mut best = self.best?;
+        if !self.ragged {
+            let (tile, outer) = (&mut best.tile, &self.state.tile);
+            match best.order.stationary {
                 Operand::C => {
-                    tile.c_in = balanced(self.state.tile.c_in, self.most_stepping(*units, Operand::C, tile.c_out));
+                    tile.c_in = balanced(outer.c_in, self.most_stepping(best.units, Operand::C, tile.c_out));
                 }
                 Operand::A => {
-                    tile.c_out = balanced(self.state.tile.c_out, self.most_stepping(*units, Operand::A, tile.c_in));
+                    tile.c_out = balanced(outer.c_out, self.most_stepping(best.units, Operand::A, tile.c_in));
                 }
                 Operand::B => {}
             }
         }
-        best
+        Some(best)
     }
 }
 
 /// Sizes of tiles of channels of which so many fit: the even one; where tiles outside are of two sizes, also the largest, and the largest
 /// that leaves the smaller ones whole.
-fn fitting(cut: &Cut, extent: u64, fit: u64) -> [Option<u64>; 3] {
-    let (even, smallest) = (balanced(extent, fit), cut.smallest());
+fn fitting(cut: &Cut, extent: u64, fit: u64, ragged: bool) -> [Option<u64>; 3] {
+    let even = balanced(extent, fit);
+    if !ragged {
+        return [Some(even), None, None];
+    }
+    let smallest = cut.smallest();
     let ragged = smallest < extent;
     [
         Some(even),
