@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Alif Ensemble E7, high-performance subsystem: Cortex-M55 at 400 MHz with Ethos-U55-256.
-pub static ALIF_ENSEMBLE_E7: Device<'static, Roofline> = Device {
+pub static ALIF_ENSEMBLE_E7: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "alif-ensemble-e7",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ALIF_ENSEMBLE_E7: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(6e-7),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 2, columns: 2, c_in: 8, taps: 4, c_out: 8, share: 1.0 }, depthwise: Some(Lanes { rows: 2, columns: 2, c_in: 1, taps: 4, c_out: 8, share: 0.125 }), weights_per_cycle: Some(8.0), accumulators: Some(3072), output: Some(4.0), rates: Rates { elementwise: 1.333, window: 8.0 }, stored_weights: 1.0, setup_cycles: 96 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Synopsys ARC EV7x with DNN accelerator of 14,080 MACs.
-pub static ARC_EV7X: Device<'static, Roofline> = Device {
+pub static ARC_EV7X: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "arc-ev7x",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ARC_EV7X: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 11, c_in: 16, taps: 1, c_out: 80, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 80.0, window: 80.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

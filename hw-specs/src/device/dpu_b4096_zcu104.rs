@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Two Vitis AI DPUs (DPUCZDX8G B4096) on a ZCU104 board (Zynq UltraScale+ ZU7EV).
-pub static DPU_B4096_ZCU104: Device<'static, Roofline> = Device {
+pub static DPU_B4096_ZCU104: Device<'static, Dpu> = Device {
     hardware: valid(Hardware::new(
         "dpu-b4096-zcu104",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static DPU_B4096_ZCU104: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Dpu { pixels: 8, c_in: 16, c_out: 16, alu_pixels: 4, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

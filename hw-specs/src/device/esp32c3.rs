@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// ESP32-C3, RISC-V (RV32IMC) at 160 MHz.
-pub static ESP32C3: Device<'static, Roofline> = Device {
+pub static ESP32C3: Device<'static, Mcu> = Device {
     hardware: valid(Hardware::new(
         "esp32c3",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ESP32C3: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1.5e-6),
     )),
-    mapper: Roofline,
+    mapper: Mcu { macs_per_instruction: 1, mac_cycles: 2.0, issue_width: 1, bus_bytes: 4, load_cycles: 0.0, branch_cycles: 3.0, pointer_cycles: 1.0, registers: 26, requantize_cycles: 45.0, fp32_mac_cycles: 120.0, overlapped: false },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -70,6 +70,6 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Arm Ethos-U55-128 in Vela's system Ethos_U55_High_End_Embedded.
-pub static ETHOS_U55_128: Device<'static, Roofline> = Device {
+pub static ETHOS_U55_128: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "ethos-u55-128",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ETHOS_U55_128: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 2, columns: 1, c_in: 8, taps: 4, c_out: 8, share: 1.0 }, depthwise: Some(Lanes { rows: 2, columns: 1, c_in: 1, taps: 4, c_out: 8, share: 0.125 }), weights_per_cycle: Some(8.0), accumulators: Some(1536), output: Some(2.0), rates: Rates { elementwise: 0.6667, window: 8.0 }, stored_weights: 1.0, setup_cycles: 128 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

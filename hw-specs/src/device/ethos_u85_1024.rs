@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Arm Ethos-U85-1024 in Vela's system Ethos_U85_SYS_DRAM_Mid.
-pub static ETHOS_U85_1024: Device<'static, Roofline> = Device {
+pub static ETHOS_U85_1024: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "ethos-u85-1024",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static ETHOS_U85_1024: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 2, columns: 4, c_in: 8, taps: 4, c_out: 16, share: 1.0 }, depthwise: Some(Lanes { rows: 2, columns: 4, c_in: 1, taps: 4, c_out: 16, share: 0.125 }), weights_per_cycle: Some(32.0), accumulators: Some(8192), output: Some(16.0), rates: Rates { elementwise: 16.0, window: 4.0 }, stored_weights: 1.0, setup_cycles: 564 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// GreenWaves GAP9, NE16 accelerator and cluster of nine RISC-V cores at 370 MHz.
-pub static GAP9: Device<'static, Roofline> = Device {
+pub static GAP9: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "gap9",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static GAP9: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(2e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 3, columns: 3, c_in: 16, taps: 1, c_out: 1, share: 1.0 }, depthwise: Some(Lanes { rows: 3, columns: 3, c_in: 1, taps: 9, c_out: 16, share: 0.0625 }), weights_per_cycle: None, accumulators: Some(288), output: Some(4.4), rates: Rates { elementwise: 8.0, window: 8.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

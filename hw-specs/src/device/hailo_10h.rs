@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Hailo-10H, M.2 module with 8 GiB of LPDDR4X.
-pub static HAILO_10H: Device<'static, Roofline> = Device {
+pub static HAILO_10H: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "hailo-10h",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static HAILO_10H: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 16, taps: 1, c_out: 16, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 16.0, window: 16.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -20,7 +20,7 @@ const COMPUTE: [ComputeUnit<'static>; 1] = [
         count: 40,
         clock: hertz(1000000000.0),
         macs_per_cycle: PerPrecision::all(None)
-            .with(Precision::Int8, Some(macs_per_cycle(250.0))),
+            .with(Precision::Int8, Some(macs_per_cycle(256.0))),
         energy_per_mac: PerPrecision::all(None)
             .with(Precision::Int8, Some(joules_per_mac(8.43e-14))),
         basis: Basis::Assumed,

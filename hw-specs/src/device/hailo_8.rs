@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Hailo-8, M.2 module.
-pub static HAILO_8: Device<'static, Roofline> = Device {
+pub static HAILO_8: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "hailo-8",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static HAILO_8: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 32, taps: 1, c_out: 32, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 32.0, window: 32.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

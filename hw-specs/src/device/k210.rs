@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Kendryte K210, KPU accelerator and two RV64GC cores at 400 MHz.
-pub static K210: Device<'static, Roofline> = Device {
+pub static K210: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "k210",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static K210: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-5),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 16, c_in: 4, taps: 9, c_out: 1, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 1.0, window: 64.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

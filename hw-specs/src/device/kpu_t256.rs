@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Stillwater KPU T256, design study, no silicon.
-pub static KPU_T256: Device<'static, Roofline> = Device {
+pub static KPU_T256: Device<'static, TileFabric> = Device {
     hardware: valid(Hardware::new(
         "kpu-t256",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static KPU_T256: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: TileFabric { rows: 32, columns: 32, streamers: Engines { count: 4, bytes_per_cycle: 64 }, block_movers: Engines { count: 512, bytes_per_cycle: 64 }, dma: Engines { count: 32, bytes_per_cycle: 64 } },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

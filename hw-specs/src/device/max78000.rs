@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// MAX78000, CNN accelerator of 64 processors at 50 MHz.
-pub static MAX78000: Device<'static, Roofline> = Device {
+pub static MAX78000: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "max78000",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static MAX78000: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(2e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 64, taps: 9, c_out: 1, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 1.0, window: 1.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

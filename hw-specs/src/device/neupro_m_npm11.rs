@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// CEVA NeuPro-M NPM11, one engine.
-pub static NEUPRO_M_NPM11: Device<'static, Roofline> = Device {
+pub static NEUPRO_M_NPM11: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "neupro-m-npm11",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static NEUPRO_M_NPM11: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 64, taps: 1, c_out: 64, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 64.0, window: 64.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// nRF5340 application core, Arm Cortex-M33 at 128 MHz.
-pub static NRF5340: Device<'static, Roofline> = Device {
+pub static NRF5340: Device<'static, Mcu> = Device {
     hardware: valid(Hardware::new(
         "nrf5340",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static NRF5340: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1.88e-6),
     )),
-    mapper: Roofline,
+    mapper: Mcu { macs_per_instruction: 2, mac_cycles: 1.0, issue_width: 1, bus_bytes: 4, load_cycles: 0.0, branch_cycles: 2.0, pointer_cycles: 0.0, registers: 13, requantize_cycles: 40.0, fp32_mac_cycles: 3.0, overlapped: false },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -62,7 +62,7 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
-            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+            .with(Precision::Fp32, Some(factors(1.0, 1.0, 1.0, true)))
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Plasticine as published at ISCA 2017, design study.
-pub static PLASTICINE_ISCA17: Device<'static, Roofline> = Device {
+pub static PLASTICINE_ISCA17: Device<'static, Cgra> = Device {
     hardware: valid(Hardware::new(
         "plasticine-isca17",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static PLASTICINE_ISCA17: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cgra { rows: 16, columns: 6, initiation_interval: 1, pipeline_cycles: 10, reconfiguration_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

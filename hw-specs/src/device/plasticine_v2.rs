@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Plasticine v2, 32 pattern compute units, design study.
-pub static PLASTICINE_V2: Device<'static, Roofline> = Device {
+pub static PLASTICINE_V2: Device<'static, Cgra> = Device {
     hardware: valid(Hardware::new(
         "plasticine-v2",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static PLASTICINE_V2: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Roofline,
+    mapper: Cgra { rows: 8, columns: 5, initiation_interval: 1, pipeline_cycles: 8, reconfiguration_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

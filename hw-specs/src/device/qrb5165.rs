@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Qualcomm QRB5165, Hexagon 698 with four HVX units and the tensor accelerator.
-pub static QRB5165: Device<'static, Roofline> = Device {
+pub static QRB5165: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "qrb5165",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static QRB5165: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-5),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 32, taps: 1, c_out: 128, share: 1.0 }, depthwise: None, weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 512.0, window: 512.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

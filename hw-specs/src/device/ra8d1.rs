@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Renesas RA8D1, Arm Cortex-M85 at 480 MHz.
-pub static RA8D1: Device<'static, Roofline> = Device {
+pub static RA8D1: Device<'static, Mcu> = Device {
     hardware: valid(Hardware::new(
         "ra8d1",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static RA8D1: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(5e-7),
     )),
-    mapper: Roofline,
+    mapper: Mcu { macs_per_instruction: 16, mac_cycles: 2.0, issue_width: 2, bus_bytes: 8, load_cycles: 0.0, branch_cycles: 0.0, pointer_cycles: 0.0, registers: 13, requantize_cycles: 9.0, fp32_mac_cycles: 2.0, overlapped: true },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -84,8 +84,8 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
-            .with(Precision::Fp16, Some(factors(0.5, 0.8, 1.0, true)))
-            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+            .with(Precision::Fp32, Some(factors(1.0, 1.0, 1.0, true)))
+            .with(Precision::Fp16, Some(factors(1.0, 1.0, 1.0, true)))
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// RP2040 on a Raspberry Pi Pico, two Arm Cortex-M0+ at 133 MHz.
-pub static RP2040: Device<'static, Roofline> = Device {
+pub static RP2040: Device<'static, Mcu> = Device {
     hardware: valid(Hardware::new(
         "rp2040",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static RP2040: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(1.8e-6),
     )),
-    mapper: Roofline,
+    mapper: Mcu { macs_per_instruction: 1, mac_cycles: 2.0, issue_width: 1, bus_bytes: 4, load_cycles: 1.0, branch_cycles: 2.0, pointer_cycles: 2.0, registers: 8, requantize_cycles: 100.0, fp32_mac_cycles: 300.0, overlapped: false },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -70,6 +70,6 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// STM32H743, Arm Cortex-M7 at 480 MHz.
-pub static STM32H743: Device<'static, Roofline> = Device {
+pub static STM32H743: Device<'static, Mcu> = Device {
     hardware: valid(Hardware::new(
         "stm32h743",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static STM32H743: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(5e-7),
     )),
-    mapper: Roofline,
+    mapper: Mcu { macs_per_instruction: 2, mac_cycles: 1.0, issue_width: 2, bus_bytes: 8, load_cycles: 0.0, branch_cycles: 1.0, pointer_cycles: 0.0, registers: 13, requantize_cycles: 24.0, fp32_mac_cycles: 3.0, overlapped: true },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
@@ -82,7 +82,7 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Fp32, Some(factors(0.5, 0.8, 1.0, true)))
-            .with(Precision::Int8, Some(factors(0.5, 0.8, 1.0, true))),
+            .with(Precision::Fp32, Some(factors(1.0, 1.0, 1.0, true)))
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

@@ -68,6 +68,7 @@ const THERMAL_PROFILES: [ThermalProfile<'static>; 1] = [
         bandwidth: None,
         cooling_solution: "none",
         factors: PerPrecision::all(None)
-            .with(Precision::Fp32, Some(factors(0.5, 1.0, 1.0, true))),
+            .with(Precision::Fp32, Some(factors(0.5, 1.0, 1.0, true)))
+            .with(Precision::Int8, Some(factors(1.0, 1.0, 1.0, true))),
     },
 ];

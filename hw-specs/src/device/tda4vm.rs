@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// TI TDA4VM, C71 with matrix multiplication accelerator (MMA).
-pub static TDA4VM: Device<'static, Roofline> = Device {
+pub static TDA4VM: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "tda4vm",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static TDA4VM: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(5e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 64, taps: 1, c_out: 64, share: 1.0 }, depthwise: None, weights_per_cycle: Some(64.0), accumulators: Some(4096), output: None, rates: Rates { elementwise: 64.0, window: 64.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 2] = [

@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 /// Cadence Tensilica Vision Q8 DSP.
-pub static TENSILICA_VISION_Q8: Device<'static, Roofline> = Device {
+pub static TENSILICA_VISION_Q8: Device<'static, Npu> = Device {
     hardware: valid(Hardware::new(
         "tensilica-vision-q8",
         &COMPUTE,
@@ -11,7 +11,7 @@ pub static TENSILICA_VISION_Q8: Device<'static, Roofline> = Device {
         &THERMAL_PROFILES,
         Seconds(2e-6),
     )),
-    mapper: Roofline,
+    mapper: Npu { dense: Lanes { rows: 1, columns: 1, c_in: 8, taps: 1, c_out: 128, share: 1.0 }, depthwise: Some(Lanes { rows: 1, columns: 1, c_in: 1, taps: 1, c_out: 128, share: 0.125 }), weights_per_cycle: None, accumulators: None, output: None, rates: Rates { elementwise: 128.0, window: 128.0 }, stored_weights: 1.0, setup_cycles: 0 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [
