@@ -270,10 +270,10 @@ pub(super) mod tests {
     use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
 
     /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so
-    /// many bytes, then DRAM.
+    /// many instances and of so many bytes in all, then DRAM.
     pub(crate) fn with_machine<R>(
         types: &[(u32, f32, f32)],
-        scratchpads: &[u64],
+        scratchpads: &[(u32, u64)],
         body: impl FnOnce(&Machine<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let units = types.iter().map(|&(count, macs, clock)| {
@@ -289,11 +289,12 @@ pub(super) mod tests {
         });
         let units = units.collect::<Result<std::vec::Vec<_>, Error>>()?;
         let bandwidth = BytesPerSecond::new(1e9)?;
-        let level = |&capacity: &u64| MemoryLevel {
+        let level = |&(instances, capacity): &(u32, u64)| MemoryLevel {
+            instances,
             filling: Filling::Scratchpad,
             ..MemoryLevel::new("level", Bytes(capacity), bandwidth, Basis::Assumed)
         };
-        let memory: std::vec::Vec<_> = scratchpads.iter().chain(&[1 << 40]).map(level).collect();
+        let memory: std::vec::Vec<_> = scratchpads.iter().chain(&[(1, 1 << 40)]).map(level).collect();
         let profiles = [ThermalProfile::new("default", "none", PerPrecision::all(None))];
         let hardware = Hardware::new("device", &units, &memory, &profiles, Seconds::ZERO)?;
         body(&Machine::new(&hardware, &profiles[0], Precision::Int8)?)

@@ -16,7 +16,7 @@ pub use components::{
 
 use crate::error::Error;
 use crate::hardware::{ComputeUnit, Hardware};
-use crate::mapper::arrays::{self, Losses, Port, Product, cycles_at, sum, wide};
+use crate::mapper::arrays::{self, Losses, Moves, Port, Product, cycles_at, sum, wide};
 use crate::mapper::systolic::{Dataflow, Systolic};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream};
@@ -55,8 +55,8 @@ impl Engines {
 /// Geometry of a fabric of compute tiles. Each type of tile is a compute unit of the device, its count the number of
 /// such tiles, its MACs a cycle those of the whole array of a tile. Extents are at least 1, and 0 counts as 1.
 ///
-/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all; levels inside are divided
-/// among the tiles of all types. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All
+/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all instances. Of a level inside a
+/// tile reaches one instance: its own where there are as many as tiles, the one that all share where there is one. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All
 /// engines run at the machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -335,7 +335,7 @@ impl Mapper for TileFabric {
             edge = edge.checked_add(tile.edge_bytes(part)?)?;
         }
         let edge = Bytes(product([edge.0, nest.repeats])?);
-        let moves = arrays::moves(nest, hardware, &capacities(hardware), edge)?;
+        let moves = in_one_instance(arrays::moves(nest, hardware, &capacities(hardware), edge)?, hardware);
         let runs = |cycles: u64| product([cycles, nest.repeats]);
         let moving = self.moving(&moves.traffic, last);
         let cycles = sum([runs(times.streamed)?.max(moving), runs(times.ends)?])?;
@@ -377,16 +377,25 @@ impl TileFabric {
     }
 }
 
-/// Bytes of a level that one compute tile fills: of L3 all, of the levels inside its share.
+/// Bytes of a level that tiles of a product fill: of L3 all instances together, of the levels inside one.
 fn capacities(hardware: &Hardware<'_>) -> [Bytes; MAX_LEVELS] {
-    let tiles = hardware.compute().iter().fold(0_u64, |tiles, unit| tiles.saturating_add(u64::from(unit.count)));
     let inside = hardware.memory().len().saturating_sub(2);
     let mut capacities = [Bytes::ZERO; MAX_LEVELS];
-    for (capacity, level) in capacities.iter_mut().zip(hardware.memory()) {
-        *capacity = level.capacity;
-    }
-    for capacity in capacities.iter_mut().take(inside) {
-        *capacity = Bytes(capacity.0.div_euclid(tiles.max(1)));
+    for ((capacity, level), number) in capacities.iter_mut().zip(hardware.memory()).zip(0_usize..) {
+        let one = level.instance_capacity();
+        let instances = if number < inside { 1 } else { u64::from(level.instances) };
+        *capacity = Bytes(one.0.saturating_mul(instances));
     }
     capacities
+}
+
+/// The same with what a level of several instances holds divided among them: a mapping tells what lies in one.
+fn in_one_instance(mut moves: Moves, hardware: &Hardware<'_>) -> Moves {
+    let inside = hardware.memory().len().saturating_sub(2);
+    if let Some(level) = hardware.memory().get(inside) {
+        let share = |bytes: &mut Bytes| *bytes = Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
+        moves.footprint.get_mut(inside).map(share);
+        moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)).map(|tiles| share(&mut tiles.footprint));
+    }
+    moves
 }

@@ -30,7 +30,7 @@ const T64: TileFabric = TileFabric {
 const T64_TYPES: [(u32, f32, f32); 3] = [(44, 1024.0, 0.475), (13, 1024.0, 0.475), (7, 1024.0, 0.475)];
 
 /// L2 of 32 KiB a tile and L3 of 256 KiB a tile.
-const T64_LEVELS: [u64; 2] = [64 * (32 << 10), 64 * (256 << 10)];
+const T64_LEVELS: [(u32, u64); 2] = [(64, 64 * (32 << 10)), (64, 64 * (256 << 10))];
 
 fn gemm(m: u64, n: u64, k: u64) -> LoopNest {
     LoopNest::new(Loops::Gemm(Gemm { m, n, k, groups: 1 }), SIZES)
@@ -212,7 +212,7 @@ fn a_larger_member_of_the_family_is_no_slower() -> Result<(), Error> {
     let t768 = TileFabric { rows: 16, columns: 8, block_movers: engines(768), dma: engines(96), ..T64 };
     let t256_types = [(179, 1024.0, 0.6), (51, 1024.0, 0.6), (26, 1024.0, 0.6)];
     let t768_types = [(537, 256.0, 1.375), (154, 256.0, 1.375), (77, 4096.0, 1.375)];
-    let levels = |tiles: u64| [tiles * (32 << 10), tiles * (256 << 10)];
+    let levels = |tiles: u32| [(tiles, u64::from(tiles) * (32 << 10)), (tiles, u64::from(tiles) * (256 << 10))];
     let members = [(T64, T64_TYPES, T64_LEVELS), (t256, t256_types, levels(256)), (t768, t768_types, levels(768))];
     for extent in [64, 128, 256, 512, 1024, 2048] {
         let mut slower = f32::INFINITY;
