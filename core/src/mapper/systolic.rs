@@ -179,7 +179,7 @@ impl Systolic {
 ///
 /// ```text
 /// traffic₀    = bytes at the edges of the arrays, partial sums read and written
-/// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
+/// trafficᵢ₊₁  = what the tiles of level i move between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
 /// Tiles are those of one instance of a level; what several instances need at once is moved to them once.
 /// [`Systolic::edge_accesses`] counts the elements at the edges. The scores of an attention leave the array and come

@@ -335,7 +335,7 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// ```text
 /// traffic₀    = bytes at the edges of the arrays: A · ⌈N / C⌉, B · ⌈M / R⌉, C once; folds of fewer rows share what they
 ///               take of B
-/// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
+/// trafficᵢ₊₁  = what the tiles of level i move between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
 impl Mapper for TileFabric {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
