@@ -11,7 +11,7 @@ use crate::hardware::{Filling, Hardware};
 use crate::mapping::{Loss, Lost, MAX_LOSSES, Mapping};
 use crate::nest::{AttentionLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
-use crate::tile::{Buffer, MAX_LEVELS, Tiling, tile};
+use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
 use crate::units::{Bytes, Cycles, Seconds, to_f32};
 use crate::work::Gemm;
 
@@ -136,14 +136,18 @@ pub(super) fn last_level(hardware: &Hardware<'_>) -> Result<usize, Error> {
     if last < MAX_LEVELS { Ok(last) } else { Err(Error::MemoryLevels) }
 }
 
-/// Tiles of a nest for the levels of a device but the last, `capacities` bytes an instance each; `edge` bytes pass
+/// Tiles of a nest for each level of a device but the last, `capacities` bytes an instance each; `edge` bytes pass
 /// between the innermost level and the arrays.
 ///
 /// ```text
 /// traffic₀   = edge
 /// trafficᵢ₊₁ = Σ over operands that lie at level i + 1 or beyond, of what passes between levels i and i + 1
 /// ```
-/// A level of several instances has the tiles of one; what several of them need at once is moved to them once.
+/// Each level has the tiles that move least across its own border, of the whole nest: what is best for two levels at once
+/// depends on how fast each of them is, and would make one of them slower where the other is larger. A level that would
+/// need more than the one inside passes what that one asks for. Leaves out that a tile of one level ends at the edge of a
+/// larger one of the next. A level of several instances has the tiles of one; what several of them need at once is moved
+/// to them once.
 pub(super) fn moves(
     nest: &LoopNest,
     hardware: &Hardware<'_>,
@@ -151,18 +155,31 @@ pub(super) fn moves(
     edge: Bytes,
 ) -> Result<Moves, Error> {
     let last = last_level(hardware)?;
-    let mut buffers: Vec<Buffer, MAX_LEVELS> = Vec::new();
-    for (level, &capacity) in hardware.memory().iter().take(last).zip(capacities) {
-        buffers.push(Buffer { capacity, double_buffered: level.filling == Filling::Scratchpad }).ok();
-    }
     let mut moves = Moves { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
     if let Some(first) = moves.traffic.first_mut() {
         *first = edge;
     }
-    if buffers.is_empty() {
+    let mut levels: Vec<LevelTiling, MAX_LEVELS> = Vec::new();
+    for ((level, &capacity), number) in hardware.memory().iter().take(last).zip(capacities).zip(0..) {
+        let buffer = Buffer { capacity, double_buffered: level.filling == Filling::Scratchpad };
+        let tiling = tile(nest, &[buffer]).map_err(|error| match error {
+            Error::Infeasible { .. } => Error::Infeasible { level: number },
+            other => other,
+        })?;
+        for mut tiles in tiling.levels {
+            if let Some(inside) = levels.last()
+                && inside.traffic.total()? < tiles.traffic.total()?
+                && inside.footprint <= capacity
+            {
+                tiles = LevelTiling { lower_bound: tiles.lower_bound, ..inside.clone() };
+            }
+            levels.push(tiles).ok();
+        }
+    }
+    if levels.is_empty() {
         return Ok(moves);
     }
-    let tiling = tile(nest, &buffers)?;
+    let tiling = Tiling { levels };
     let lies = |home: u8, level: usize| usize::from(home).min(last) >= level;
     let home_of_b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
     for ((tiles, outside), footprint) in tiling.levels.iter().zip(1_usize..).zip(&mut moves.footprint) {
@@ -270,10 +287,10 @@ pub(super) mod tests {
     use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
 
     /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so
-    /// many bytes, then DRAM.
+    /// many instances and of so many bytes in all, then DRAM.
     pub(crate) fn with_machine<R>(
         types: &[(u32, f32, f32)],
-        scratchpads: &[u64],
+        scratchpads: &[(u32, u64)],
         body: impl FnOnce(&Machine<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let units = types.iter().map(|&(count, macs, clock)| {
@@ -289,11 +306,12 @@ pub(super) mod tests {
         });
         let units = units.collect::<Result<std::vec::Vec<_>, Error>>()?;
         let bandwidth = BytesPerSecond::new(1e9)?;
-        let level = |&capacity: &u64| MemoryLevel {
+        let level = |&(instances, capacity): &(u32, u64)| MemoryLevel {
+            instances,
             filling: Filling::Scratchpad,
             ..MemoryLevel::new("level", Bytes(capacity), bandwidth, Basis::Assumed)
         };
-        let memory: std::vec::Vec<_> = scratchpads.iter().chain(&[1 << 40]).map(level).collect();
+        let memory: std::vec::Vec<_> = scratchpads.iter().chain(&[(1, 1 << 40)]).map(level).collect();
         let profiles = [ThermalProfile::new("default", "none", PerPrecision::all(None))];
         let hardware = Hardware::new("device", &units, &memory, &profiles, Seconds::ZERO)?;
         body(&Machine::new(&hardware, &profiles[0], Precision::Int8)?)

@@ -9,7 +9,7 @@
 //! ```
 //! Levels are regions: weights are read from the level that they lie in (flash, or SRAM for copied ones), activations
 //! from SRAM. Registers alone reuse operands, two rows by two columns; every load beyond is traffic, which a cache in
-//! front serves where what lies between two uses fits it. A small core waits for its loads, so that the times of
+//! front serves where what lies between two uses fits it, of the whole product or of parts that are run one by one. A small core waits for its loads, so that the times of
 //! arithmetic and traffic add up.
 //!
 //! **Valid for** kernels like those of CMSIS-NN and of TensorFlow Lite for Microcontrollers, with code that is fetched
@@ -90,8 +90,8 @@ impl Mapper for Mcu {
             let a = if first { compulsory.a.0 } else { 0 };
             let b = if kernels.len() > 1 { compulsory.b.0.div_ceil(2) } else { compulsory.b.0 };
             let flow = |bytes, least, distance, runs| Flow { bytes, least, distance, runs };
-            regions.read(flow(all.a, a, kernel.distance_a, 1), false)?;
-            regions.read(flow(all.b, b, kernel.distance_b, nest.repeats), nest.weighted)?;
+            let operands = [flow(all.a, a, kernel.distance_a, 1), flow(all.b, b, kernel.distance_b, nest.repeats)];
+            regions.operands(operands, nest.weighted, kernel.strips)?;
             regions.buffer(all.scratch, kernel.buffer, kernel.distance_buffer)?;
             regions.write(if last { all.c.max(compulsory.c.0) } else { all.c })?;
         }

@@ -179,7 +179,7 @@ impl Systolic {
 ///
 /// ```text
 /// traffic₀    = bytes at the edges of the arrays, partial sums read and written
-/// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
+/// trafficᵢ₊₁  = what the tiles of level i move between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
 /// Tiles are those of one instance of a level; what several instances need at once is moved to them once.
 /// [`Systolic::edge_accesses`] counts the elements at the edges. The scores of an attention leave the array and come
@@ -363,7 +363,7 @@ mod tests {
     fn operands_pass_the_levels_up_to_their_homes() -> Result<(), Error> {
         let array = Systolic { rows: 16, columns: 16, dataflow: Dataflow::WeightStationary, vector_lanes: 16 };
         // 64 KiB hold 64³ whole: A and B 4096 bytes, C 4096 of 4 bytes while it is summed.
-        with_machine(&[(1, 256.0, 1.0)], &[64 << 10, 1 << 20], |machine| {
+        with_machine(&[(1, 256.0, 1.0)], &[(1, 64 << 10), (1, 1 << 20)], |machine| {
             let nest = gemm(64, 64, 64);
             // Edges: A 4 times, B once, C: 4096 · 1, and 3 · 4096 partial sums of 4 bytes written and read.
             let edge = Bytes(4 * 4096 + 4096 + 4096 + 2 * 3 * 4096 * 4);
@@ -382,7 +382,7 @@ mod tests {
             Ok(())
         })?;
         // Not a byte for anything: the level is named.
-        with_machine(&[(1, 256.0, 1.0)], &[4], |machine| {
+        with_machine(&[(1, 256.0, 1.0)], &[(1, 4)], |machine| {
             let mapping = array.product(&gemm(64, 64, 64), machine);
             assert_eq!(mapping.map(|_| ()), Err(Error::Infeasible { level: 0 }));
             Ok(())

@@ -16,7 +16,7 @@ pub use components::{
 
 use crate::error::Error;
 use crate::hardware::{ComputeUnit, Hardware};
-use crate::mapper::arrays::{self, Losses, Port, Product, cycles_at, sum, wide};
+use crate::mapper::arrays::{self, Losses, Moves, Port, Product, cycles_at, sum, wide};
 use crate::mapper::systolic::{Dataflow, Systolic};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream};
@@ -55,8 +55,8 @@ impl Engines {
 /// Geometry of a fabric of compute tiles. Each type of tile is a compute unit of the device, its count the number of
 /// such tiles, its MACs a cycle those of the whole array of a tile. Extents are at least 1, and 0 counts as 1.
 ///
-/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all; levels inside are divided
-/// among the tiles of all types. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All
+/// The last memory level is DRAM, the one before it the L3, of which all tiles reach all instances. Of a level inside a
+/// tile reaches one instance: its own where there are as many as tiles, the one that all share where there is one. The L1 of a tile is no level: its buffers hold what streams, and keep nothing. All
 /// engines run at the machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -73,7 +73,7 @@ pub struct TileFabric {
     pub dma: Engines,
 }
 
-/// Most types of tiles that share a product, and most extents of a fold: inner, at either edge, at the corner.
+/// Most types of tiles that share a product, and most extents of a fold: the longer and the shorter along either axis.
 const MAX_TYPES: usize = 8;
 const EXTENTS: usize = 4;
 
@@ -112,19 +112,34 @@ impl TileFabric {
         [self.rows, self.columns].map(|extent| u64::from(extent.max(1)))
     }
 
-    /// The folds of a product by their extents.
-    fn folds(&self, Gemm { m, n, groups, .. }: Gemm) -> Result<[Folds; EXTENTS], Error> {
-        let split = |extent: u64, array: u64| {
-            let inner = extent.checked_div(array).unwrap_or(0);
-            let rest = extent.checked_rem(array).unwrap_or(0);
-            [(inner, array), (u64::from(rest > 0), rest)]
+    /// The folds of a product by their extents, so many of them along its rows.
+    fn folds(&self, Gemm { m, n, groups, .. }: Gemm, down: u64) -> Result<[Folds; EXTENTS], Error> {
+        // As equal as whole numbers are: a fold lasts longer by its longer extent, so that equal ones end first.
+        let split = |extent: u64, parts: u64| {
+            let short = extent.checked_div(parts).unwrap_or(0);
+            let longer = extent.checked_rem(parts).unwrap_or(0);
+            let rest = (parts.saturating_sub(longer), short);
+            if longer == 0 { [rest, (0, 0)] } else { [(longer, short.saturating_add(1)), rest] }
         };
-        let [rows, columns] = self.extents();
-        let [[m_inner, m_edge], [n_inner, n_edge]] = [split(m, rows), split(n, columns)];
+        let [_, columns] = self.extents();
+        let [[m_long, m_short], [n_long, n_short]] = [split(m, down), split(n, n.div_ceil(columns.max(1)))];
         let folds = |(down, m): (u64, u64), (across, n): (u64, u64)| {
             Ok(Folds { count: product([groups, down, across])?, m, n })
         };
-        Ok([folds(m_inner, n_inner)?, folds(m_inner, n_edge)?, folds(m_edge, n_inner)?, folds(m_edge, n_edge)?])
+        Ok([folds(m_long, n_long)?, folds(m_long, n_short)?, folds(m_short, n_long)?, folds(m_short, n_short)?])
+    }
+
+    /// Numbers of folds along the rows of a product: the fewest, and those of its halves, quarters and so on, each cut
+    /// into the fewest, until a part fits an array.
+    fn along_rows(&self, m: u64) -> impl Iterator<Item = u64> {
+        let [rows, _] = self.extents();
+        let parts = (0..u64::BITS).map_while(|halvings| 1_u64.checked_shl(halvings));
+        let mut whole = false;
+        parts.map_while(move |parts| {
+            let fits = parts.saturating_mul(rows) >= m;
+            let folds = m.div_ceil(parts.saturating_mul(rows).max(1)).saturating_mul(parts).min(m);
+            (!core::mem::replace(&mut whole, fits)).then_some(folds)
+        })
     }
 
     /// Cycles of the streamers of a tile for m × k of A and k × n of B, and for m × n of C.
@@ -182,23 +197,27 @@ impl TileFabric {
 
     /// Cycles of one run of a product.
     fn times(&self, part: &Product, machine: &Machine<'_>, last: usize) -> Result<Times, Error> {
-        let folds = self.folds(part.gemm)?;
-        let [mut compute, mut streamed] = [const { heapless::Vec::<Tiles, MAX_TYPES>::new() }; 2];
-        for (unit, rate) in types(machine) {
-            let [cycles, at_least] = self.tiles(unit, rate, machine, part, &folds)?;
-            compute.push(cycles).ok();
-            streamed.push(at_least).ok();
-        }
         let [rows, columns] = self.extents();
         let Gemm { m, n, k, groups } = part.gemm;
         let padded = product([groups, m.div_ceil(rows.max(1)), n.div_ceil(columns.max(1))])?;
-        Ok(Times {
-            full: to_f32(padded) * to_f32(rows) * to_f32(columns) * to_f32(k) / peak(machine),
-            fluid: fluid(&folds, &compute),
-            compute: makespan(&folds, &compute)?,
-            streamed: makespan(&folds, &streamed)?,
-            ends: self.ends(part, last)?,
-        })
+        let full = to_f32(padded) * to_f32(rows) * to_f32(columns) * to_f32(k) / peak(machine);
+        let none = Times { full, ends: self.ends(part, last)?, ..Times::default() };
+        let mut best: Option<Times> = None;
+        for down in self.along_rows(m) {
+            let folds = self.folds(part.gemm, down)?;
+            let [mut compute, mut streamed] = [const { heapless::Vec::<Tiles, MAX_TYPES>::new() }; 2];
+            for (unit, rate) in types(machine) {
+                let [cycles, at_least] = self.tiles(unit, rate, machine, part, &folds)?;
+                compute.push(cycles).ok();
+                streamed.push(at_least).ok();
+            }
+            let streamed = makespan(&folds, &streamed)?;
+            if best.is_none_or(|best| streamed < best.streamed) {
+                let (fluid, compute) = (fluid(&folds, &compute), makespan(&folds, &compute)?);
+                best = Some(Times { fluid, compute, streamed, ..none });
+            }
+        }
+        Ok(best.unwrap_or(none))
     }
 }
 
@@ -279,7 +298,8 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// The folds of a nest's products on the tiles of all types that work in the precision.
 ///
 /// ```text
-/// folds     = groups · ⌈M / R⌉ · ⌈N / C⌉, each min(M, R) × min(N, C) or what is left at the edges: m × n
+/// folds     = groups · down · ⌈N / C⌉, as equal as whole numbers are: m × n
+/// down      = 2^j · ⌈M / (2^j · R)⌉ of the j with the least makespan, from 0 to the first with M ≤ 2^j · R
 /// steps     = ⌈K · R · C / macs_per_cycle⌉                          of the tile's type
 /// compute   = steps + max(m, n) + max(R, C) + 1
 /// stream    = ⌈(m · ⌈K / F⌉ + n · ⌈K / F⌉) / streamers⌉ + ⌈m · ⌈n / F⌉ / streamers⌉
@@ -301,7 +321,7 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// The pipeline is double-buffered: in each step a tile computes while its streamers, and its share of the block movers
 /// and the DMA engines, bring the next operands, so that the slowest of them sets the pace of all steps. Other types
 /// help in proportion of their rates, up to whole folds; tiles idle where a product has fewer folds than there are
-/// tiles. At most eight types share a product.
+/// tiles. More folds than the fewest may fill the last wave: two halves of a batch are never faster than the whole. At most eight types share a product.
 ///
 /// ```text
 /// left:  EdgeTiles  Σ macs over Σ folds · R · C · K
@@ -313,8 +333,9 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// [`Machine::least_cycles`], which is of the fastest type alone.
 ///
 /// ```text
-/// traffic₀    = bytes at the edges of the arrays: A · ⌈N / C⌉, B · ⌈M / R⌉, C once
-/// trafficᵢ₊₁  = what the tiling moves between levels i and i + 1, of operands whose home is i + 1 or beyond
+/// traffic₀    = bytes at the edges of the arrays: A · ⌈N / C⌉, B · ⌈M / R⌉, C once; folds of fewer rows share what they
+///               take of B
+/// trafficᵢ₊₁  = what the tiles of level i move between levels i and i + 1, of operands whose home is i + 1 or beyond
 /// ```
 impl Mapper for TileFabric {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
@@ -335,7 +356,7 @@ impl Mapper for TileFabric {
             edge = edge.checked_add(tile.edge_bytes(part)?)?;
         }
         let edge = Bytes(product([edge.0, nest.repeats])?);
-        let moves = arrays::moves(nest, hardware, &capacities(hardware), edge)?;
+        let moves = in_one_instance(arrays::moves(nest, hardware, &capacities(hardware), edge)?, hardware);
         let runs = |cycles: u64| product([cycles, nest.repeats]);
         let moving = self.moving(&moves.traffic, last);
         let cycles = sum([runs(times.streamed)?.max(moving), runs(times.ends)?])?;
@@ -377,16 +398,25 @@ impl TileFabric {
     }
 }
 
-/// Bytes of a level that one compute tile fills: of L3 all, of the levels inside its share.
+/// Bytes of a level that tiles of a product fill: of L3 all instances together, of the levels inside one.
 fn capacities(hardware: &Hardware<'_>) -> [Bytes; MAX_LEVELS] {
-    let tiles = hardware.compute().iter().fold(0_u64, |tiles, unit| tiles.saturating_add(u64::from(unit.count)));
     let inside = hardware.memory().len().saturating_sub(2);
     let mut capacities = [Bytes::ZERO; MAX_LEVELS];
-    for (capacity, level) in capacities.iter_mut().zip(hardware.memory()) {
-        *capacity = level.capacity;
-    }
-    for capacity in capacities.iter_mut().take(inside) {
-        *capacity = Bytes(capacity.0.div_euclid(tiles.max(1)));
+    for ((capacity, level), number) in capacities.iter_mut().zip(hardware.memory()).zip(0_usize..) {
+        let one = level.instance_capacity();
+        let instances = if number < inside { 1 } else { u64::from(level.instances) };
+        *capacity = Bytes(one.0.saturating_mul(instances));
     }
     capacities
+}
+
+/// The same with what a level of several instances holds divided among them: a mapping tells what lies in one.
+fn in_one_instance(mut moves: Moves, hardware: &Hardware<'_>) -> Moves {
+    let inside = hardware.memory().len().saturating_sub(2);
+    if let Some(level) = hardware.memory().get(inside) {
+        let share = |bytes: &mut Bytes| *bytes = Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
+        moves.footprint.get_mut(inside).map(share);
+        moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)).map(|tiles| share(&mut tiles.footprint));
+    }
+    moves
 }

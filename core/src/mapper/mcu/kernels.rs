@@ -6,6 +6,7 @@
 
 use super::Mcu;
 use super::counts::Counts;
+use super::regions::Strips;
 use crate::error::Error;
 use crate::nest::{ConvLoops, ElementSizes};
 use crate::shape::product;
@@ -58,6 +59,8 @@ pub(super) struct Kernel {
     pub(super) buffer: u64,
     /// Bytes between two uses of the same byte of that buffer.
     pub(super) distance_buffer: u64,
+    /// Columns of A that may be taken in parts.
+    pub(super) strips: Option<Strips>,
 }
 
 /// A matrix product: rows of weights, columns of inputs, elements of a sum; bytes of their elements.
@@ -223,7 +226,9 @@ impl Mcu {
         } else {
             (product([columns, depth, sizes.a])?, strip)
         };
-        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0, distance_buffer: 0 })
+        let strips = Strips { columns, bytes: product([depth, sizes.a])?, block: c };
+        let strips = (!gathered && columns > 1).then_some(strips);
+        Ok(Kernel { counts, even, distance_a, distance_b, buffer: 0, distance_buffer: 0, strips })
     }
 
     /// Columns of a convolution gathered from the input: `columns` of `taps` taps of `channels` elements.
@@ -302,7 +307,7 @@ impl Mcu {
         let result = dot.plus(tap)?.times(taps)?.plus(self.finish(style, [1, 1], sizes)?)?;
         let counts = result.times(results)?;
         let even = self.cycles(&counts, mac_cycles);
-        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0, distance_buffer: 0 })
+        Ok(Kernel { counts, even, distance_a: 0, distance_b: 0, buffer: 0, distance_buffer: 0, strips: None })
     }
 
     /// A depthwise convolution of one image: one input channel for each of `conv.groups` groups of one output channel.
@@ -357,7 +362,7 @@ impl Mcu {
             // Padding channels and pixels of a vector are masked.
             counts.c = product([pixels, channels, sizes.c])?;
             let buffer = product([taps, channels, wide, at_once])?;
-            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer, distance_buffer: buffer }
+            Kernel { counts, even, distance_a: 0, distance_b: 0, buffer, distance_buffer: buffer, strips: None }
         } else {
             self.direct(style, [product([pixels, channels])?, taps, 1], sizes, mac_cycles)?
         };

@@ -204,6 +204,28 @@ fn weights_are_read_where_they_lie() -> Result<(), Error> {
 }
 
 #[test]
+fn a_product_that_does_not_stay_in_a_cache_runs_in_parts() -> Result<(), Error> {
+    // 16 columns of 64 bytes, 16 rows; both operands lie in SRAM behind a cache. It serves 8 blocks of rows all columns,
+    // 8 · 1024, and 8 blocks of columns all rows. A cache of 1024 holds the columns: 1024 bytes of each. One of 1023 holds
+    // 14 in blocks of two: two parts, the rows twice.
+    for (cache, sram) in [(1024, 1024 + 1024), (1023, 1024 + 2 * 1024), (256, 1024 + 4 * 1024)] {
+        with_machine(Precision::Int8, 2.0, cache, |machine| {
+            let nest = LoopNest { weighted: false, ..gemm(16, 16, 64) };
+            let mapping = Mcu::CORTEX_M7.product(&nest, machine)?;
+            assert_eq!(mapping.traffic[..2], [Bytes(2 * 8192 + 256), Bytes(sram + 256)]);
+            Ok(())
+        })?;
+    }
+    // Rows that are fewer than the parts: in its order, the columns for each of two blocks of rows.
+    with_machine(Precision::Int8, 2.0, 128, |machine| {
+        let nest = LoopNest { weighted: false, ..gemm(16, 4, 64) };
+        let sram = Mcu::CORTEX_M7.product(&nest, machine)?.traffic[1];
+        assert_eq!(sram, Bytes(2 * 1024 + 256 + 64));
+        Ok(())
+    })
+}
+
+#[test]
 fn a_stream_moves_its_bytes() -> Result<(), Error> {
     // 8 sums of two bytes, 3 FLOPs each: 16 loads (idle 48), 8 stores (idle 24), 24 additions, 8 counters and branches,
     // 8 results. 32 + 16 · 0.5 + 72 / 4 + 8 · 3 + 8 · 45 = 442.
