@@ -23,7 +23,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows;
+use super::flows::{self, Paths};
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
 
 /// The geometry of a dataflow processor.
@@ -88,7 +88,7 @@ impl Mapper for Dpu {
             [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
         );
         let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-        let moved = flows::nest(nest, machine, array, 1.0)?;
+        let moved = Paths::of(nest, machine, 1.0)?.moved(array)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,

@@ -26,7 +26,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Feed};
+use super::flows::{self, Feed, Paths};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
 
 /// The geometry of a neural processor.
@@ -191,7 +191,7 @@ impl Mapper for Npu {
         );
         let array =
             Traffic { a: Bytes(product([once.a.0, a])?), b: Bytes(product([once.b.0, b, nest.repeats])?), c: once.c };
-        let moved = flows::nest(nest, machine, array, self.stored_weights)?;
+        let moved = Paths::of(nest, machine, self.stored_weights)?.moved(array)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,
