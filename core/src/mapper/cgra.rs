@@ -271,8 +271,9 @@ mod tests {
     const ARRAY: Cgra =
         Cgra { rows: 4, columns: 4, initiation_interval: 2, pipeline_cycles: 12, reconfiguration_cycles: 500 };
 
+    /// In memory whose bytes cost next to no time.
     fn map(nest: &LoopNest, macs_per_cycle: f32, count: u32) -> Result<Mapping, Error> {
-        Toy { count, ..Toy::new(macs_per_cycle) }.with(|machine| {
+        Toy { count, bandwidth: 1e18, ..Toy::new(macs_per_cycle) }.with(|machine| {
             let mapping = ARRAY.product(nest, machine)?;
             assert_consistent(nest, &mapping, machine)?;
             Ok(mapping)
@@ -301,6 +302,19 @@ mod tests {
         assert_eq!(mapping.compute_cycles, Cycles(25 * 2 + 12));
         assert_eq!(mapping.losses.first().map(|lost| (lost.loss, lost.left)), Some((Loss::EdgeTiles, 18.0625 / 25.0)));
         Ok(())
+    }
+
+    #[test]
+    fn slow_memory_asks_for_an_unrolling_that_shares_operands() -> Result<(), Error> {
+        // The 64 positions, 17 channels and 153 terms of above at a byte a cycle. Positions over all elements read A for each of 17
+        // channels: 64 · 153 · 17 = 166 464. Positions and channels: 16 · 5 · 153 = 12 240 iterations, but A for each of 5 steps of
+        // channels, B for each of 16 of positions: 48 960 + 41 616; and 1088 results.
+        Toy::new(16.0).with(|machine| {
+            let mapping = ARRAY.product(&conv(17, 17, 1, [8, 8], 3), machine)?;
+            assert_eq!(mapping.compute_cycles, Cycles(12_240 * 2 + 12));
+            assert_eq!(mapping.traffic[0], Bytes(48_960 + 41_616 + 1088));
+            Ok(())
+        })
     }
 
     #[test]
