@@ -54,7 +54,7 @@ pub(super) fn feeds(nest: &LoopNest, machine: &Machine<'_>) -> [Feed; 2] {
     let last = levels.len().saturating_sub(1);
     let [a, b, _] = homes(nest, last);
     [(a, false), (b, nest.weighted)].map(|(home, weights)| {
-        let inner = levels.iter().enumerate().find(|&(number, level)| number >= home || holds(level, weights));
+        let inner = (0..usize::MAX).zip(levels).find(|&(number, level)| number >= home || holds(level, weights));
         // A device has a level.
         let (level, bandwidth) = inner.map_or((0, f32::MAX), |(number, level)| (number, level.bandwidth.get()));
         Feed { level, bandwidth }
@@ -105,7 +105,7 @@ impl<'a> Paths<'a> {
         let array = Traffic { a: array.a.max(a), b: array.b.max(b), c: array.c.max(c) };
         let mut crossing = [array; MAX_LEVELS];
         let mut inside = array;
-        for (border, (level, place)) in (0_usize..).zip(self.levels.iter().zip(crossing.iter_mut().skip(1))) {
+        for (border, (level, place)) in (0..usize::MAX).zip(self.levels.iter().zip(crossing.iter_mut().skip(1))) {
             let own = if border >= self.resident {
                 // Weights of a recurrent layer that a level does not keep come again for each step.
                 let times = if self.once.b <= level.instance_capacity() { 1 } else { self.nest.repeats };
@@ -134,7 +134,7 @@ impl<'a> Paths<'a> {
             let mut inner = crossing.first();
             let outer = crossing.iter().skip(1).map(Some).chain([None]);
             let places = self.levels.iter().zip(served.iter_mut()).zip(outer).take(flow.home.saturating_add(1));
-            for (number, ((level, place), outer)) in (0_usize..).zip(places) {
+            for (number, ((level, place), outer)) in (0..usize::MAX).zip(places) {
                 if number != flow.home && !holds(level, flow.weights) {
                     continue;
                 }
@@ -255,7 +255,7 @@ fn stream(stream: &Stream, machine: &Machine<'_>) -> Result<Moved, Error> {
     let mut moved = Moved { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
     let flows = [(stream.read, read, false), (stream.weights, weights, true), (stream.written, written, false)];
     for (bytes, home, is_weights) in flows {
-        for (number, level) in (0_usize..).zip(levels).take(home.saturating_add(1)) {
+        for (number, level) in (0..usize::MAX).zip(levels).take(home.saturating_add(1)) {
             if number == home || holds(level, is_weights) {
                 add(&mut moved.traffic, number, bytes)?;
             }

@@ -156,8 +156,8 @@ impl Mapper for Npu {
         let feeds = flows::feeds(nest, machine);
         let (mut a, mut b) = (0, 0);
         let (mut padded, mut edges, mut waves, mut decoded, mut issued, mut total) = (0.0, 0.0, 0.0, 0.0, 0.0, 0_u64);
-        for sums in Sums::of(nest)? {
-            let (cut, share) = Tiles::of(&sums, &self.dense, self.depthwise.as_ref(), machine)?;
+        for sums in Sums::of(nest)?.iter() {
+            let (cut, share) = Tiles::of(sums, &self.dense, self.depthwise.as_ref(), machine)?;
             let decoding = self.decoding(&cut, nest.weighted)?;
             let (positions, channels) = (sums.positions()?, product([sums.groups, sums.c_out])?);
             // The same tiles, their channels or their positions shared by the units.
