@@ -217,8 +217,8 @@ fn tiles_for(
     while let [_, outer @ ..] = rest {
         match tile(nest, rest) {
             Ok(tiling) => {
-                for level in tiling.levels {
-                    tiled.push(Some(level)).ok();
+                for level in &tiling.levels {
+                    tiled.push(Some(level.clone())).ok();
                 }
                 rest = &[];
             }
