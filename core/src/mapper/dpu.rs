@@ -6,7 +6,6 @@
 //! depthwise   = ⌈pixels / ALU⌉ · ⌈channels / OCP⌉ · k_h · k_w                         cycles
 //! peak        = 2 · PP · ICP · OCP                                                    operations a cycle
 //! ```
-//! Sums of single terms run on the engine or the ALU, whichever takes fewer cycles: some are no depthwise convolution.
 //! Several cores share the tiles of output channels or those of pixels, whichever takes fewer cycles. A unit whose description
 //! says fewer MACs a cycle than PP · ICP · OCP takes more than one cycle a step.
 //!
@@ -71,18 +70,10 @@ impl Mapper for Dpu {
         for sums in Sums::of(nest)?.iter() {
             // Pixels are a list: they are cut without regard to rows.
             let sums = Sums { columns: sums.positions()?, images: 1, rows: 1, list: true, ..*sums };
-            let lay = |alu: Option<&Lanes>| -> Result<(Tiles, f32, u64), Error> {
-                let (cut, share) = Tiles::of(&sums, &dense, alu, machine)?;
-                let by_channels = cut.cycles(cut.positions, tiles(cut.channels, units))?;
-                let by_pixels = cut.cycles(tiles(cut.positions, units), cut.channels)?;
-                Ok((cut, share, product([by_channels.min(by_pixels), sums.runs])?))
-            };
-            let mut laid = lay(Some(&alu))?;
-            if sums.is_depthwise() {
-                let engine = lay(None)?;
-                laid = if engine.2 < laid.2 { engine } else { laid };
-            }
-            let (cut, share, cycles) = laid;
+            let (cut, share) = Tiles::of(&sums, &dense, Some(&alu), machine)?;
+            let by_channels = cut.cycles(cut.positions, tiles(cut.channels, units))?;
+            let by_pixels = cut.cycles(tiles(cut.positions, units), cut.channels)?;
+            let cycles = product([by_channels.min(by_pixels), sums.runs])?;
             let runs = to_f32(sums.runs);
             padded += to_f32(sums.columns) * to_f32(cut.padded) * runs / (lanes * share);
             edges += to_f32(cut.cycles(cut.positions, cut.channels)?) * runs / to_f32(units);

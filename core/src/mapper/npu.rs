@@ -8,8 +8,7 @@
 //! ```
 //! A block is what the accumulators hold: the two stages work on different blocks, so the first or the last block is in the open.
 //! Weights are decoded once for each block of positions, of which the widest blocks are fewest; deeper ones are taken only where that
-//! decodes no longer than the lanes work. Sums of single terms, as of depthwise convolutions, run on whichever lanes take fewer
-//! cycles. Several units share the tiles of channels or those of positions,
+//! decodes no longer than the lanes work. Several units share the tiles of channels or those of positions,
 //! whichever takes fewer cycles.
 //!
 //! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. A block
@@ -169,16 +168,10 @@ struct Laid {
 }
 
 impl Npu {
-    /// Lays sums on the dense lanes, or on these where each channel has sums of its own; the units share channels or positions.
-    fn lay(
-        &self,
-        sums: &Sums,
-        depthwise: Option<&Lanes>,
-        weighted: bool,
-        machine: &Machine<'_>,
-    ) -> Result<Laid, Error> {
+    /// Lays sums on the lanes of their kind; the units share channels or positions.
+    fn lay(&self, sums: &Sums, weighted: bool, machine: &Machine<'_>) -> Result<Laid, Error> {
         let units = u64::from(machine.unit.count.max(1));
-        let (cut, share) = Tiles::of(sums, &self.dense, depthwise, machine)?;
+        let (cut, share) = Tiles::of(sums, &self.dense, self.depthwise.as_ref(), machine)?;
         let decoding = self.decoding(&cut, weighted)?;
         let (positions, channels) = (sums.positions()?, product([sums.groups, sums.c_out])?);
         // The same tiles, their channels or their positions shared by the units.
@@ -200,12 +193,7 @@ impl Mapper for Npu {
         let (mut a, mut b) = (0, 0);
         let (mut padded, mut edges, mut waves, mut decoded, mut issued, mut total) = (0.0, 0.0, 0.0, 0.0, 0.0, 0_u64);
         for sums in Sums::of(nest)?.iter() {
-            let mut laid = self.lay(sums, self.depthwise.as_ref(), nest.weighted, machine)?;
-            if sums.is_depthwise() && self.depthwise.is_some() {
-                let dense = self.lay(sums, None, nest.weighted, machine)?;
-                laid = if dense.cost.total < laid.cost.total { dense } else { laid };
-            }
-            let Laid { cut, share, decoding, cost } = laid;
+            let Laid { cut, share, decoding, cost } = self.lay(sums, nest.weighted, machine)?;
             let positions = sums.positions()?;
             let runs = to_f32(sums.runs);
             padded += to_f32(positions) * to_f32(cut.padded) * runs / (lanes * share);
