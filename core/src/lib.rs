@@ -22,7 +22,7 @@
 extern crate std;
 
 // Layers, lowest first; a module uses only those before it:
-// units, error · shape · tensor · work · op · graph · fusion · memory · hardware · residency · nest · tile · mapping · mapper · roofline · calibration · estimate
+// units, error · shape · tensor · work · op · graph · fusion · memory · hardware · residency · roofline · nest · tile · mapping · mapper · calibration · estimate
 pub mod calibration;
 pub mod error;
 pub mod estimate;

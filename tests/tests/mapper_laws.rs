@@ -79,13 +79,15 @@ fn tile_fabric() {
 #[test]
 fn npu() {
     let lanes = (1_u64..=2, select(vec![1_u64, 2, 4]), select(vec![8_u64, 16, 32]), select(vec![8_u64, 16, 32]));
-    let devices = (device(), lanes, any::<bool>()).prop_map(|(device, (rows, columns, c_in, c_out), decodes)| {
+    let devices = (device(), lanes, any::<bool>()).prop_map(|(mut device, (rows, columns, c_in, c_out), decodes)| {
+        let accumulators = rows * columns * c_out * 16;
+        device.held = 4 * accumulators;
         let dense = Lanes { rows, columns, c_in, taps: 1, c_out, share: 1.0 };
         let mapper = Npu {
             dense,
             depthwise: Some(Lanes { c_in: 1, share: 1.0 / c_in as f32, ..dense }),
             weights_per_cycle: decodes.then_some(c_out as f32),
-            accumulators: Some(rows * columns * c_out * 16),
+            accumulators: Some(accumulators),
             output: Some(c_out as f32 / 2.0),
             rates: Rates { elementwise: c_out as f32 / 4.0, window: c_out as f32 },
             stored_weights: 1.0,

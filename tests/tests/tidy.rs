@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use derate_tests::source::{code, files, public_functions, without_tests};
 
 /// Modules of core, lowest first; those in one row may use each other.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 17] = [
     &["units", "error"],
     &["shape"],
     &["tensor"],
@@ -22,6 +22,10 @@ const LAYERS: [&[&str]; 13] = [
     &["hardware"],
     &["residency"],
     &["roofline"],
+    &["nest"],
+    &["tile"],
+    &["mapping"],
+    &["mapper"],
     &["calibration"],
     &["estimate"],
 ];

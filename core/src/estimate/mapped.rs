@@ -194,7 +194,7 @@ pub fn homes(hardware: &Hardware<'_>, activations: Bytes, weights: Bytes) -> Hom
         let holds = |level: &MemoryLevel<'_>| {
             (level.instances == 1 || units == 1) && level.holds != other && level.capacity.0 >= bytes.0
         };
-        let found = (0_u8..).zip(hardware.memory()).find(|(_, level)| holds(level));
+        let found = (0..u8::MAX).zip(hardware.memory()).find(|(_, level)| holds(level));
         found.map_or(u8::MAX, |(index, _)| index)
     };
     let home = smallest(activations, Holds::Weights);
@@ -286,7 +286,7 @@ fn slowest(
     let clocked = Factor::new(machine.clock.get() / machine.unit.clock.get())?;
     let backing = target.backing(share)?;
     let mut longest = (0, Seconds::ZERO);
-    for ((index, level), &bytes) in (0_u8..).zip(levels).zip(traffic) {
+    for ((index, level), &bytes) in (0..u8::MAX).zip(levels).zip(traffic) {
         let bandwidth: BytesPerSecond = level.bandwidth * if usize::from(index) == last { backing } else { share };
         let bandwidth = if usize::from(index) == last { bandwidth } else { bandwidth * clocked };
         let time = bytes / bandwidth;

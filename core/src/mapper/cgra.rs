@@ -1,8 +1,9 @@
 //! Coarse-grained reconfigurable arrays: processing elements in rows and columns, each running the same few instructions of a loop
 //! body over and over, one iteration every so many cycles.
 //!
-//! Two loops of the product are unrolled, one over the rows and one over the columns, or one over all elements: those that leave
-//! the fewest iterations. The rest runs in time, as a software pipeline:
+//! Two loops of the product are unrolled, one over the rows and one over the columns, or one over all elements: those with which
+//! arithmetic and moves together take least time, of equals those that move least. So an unrolling of a few iterations more is
+//! taken where the one with the fewest reads its operands again and again. The rest runs in time, as a software pipeline:
 //!
 //! ```text
 //! iterations = ⌈D_r / rows⌉ · ⌈D_c / columns⌉ · product of the other loops            a product over groups, positions, channels, terms
@@ -25,7 +26,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows;
+use super::flows::{self, Paths};
 use super::lanes::{Sums, ceil, losses, tiles};
 
 /// The geometry of a coarse-grained reconfigurable array.
@@ -71,6 +72,12 @@ struct Steps {
 }
 
 impl Steps {
+    /// The loops of sums of which an element takes so many terms at once.
+    fn of(sums: &Sums, width: u64) -> Result<Self, Error> {
+        let Sums { groups, c_out: channels, .. } = *sums;
+        Ok(Self { groups, positions: sums.positions()?, channels, terms: tiles(sums.terms()?, width) })
+    }
+
     fn unroll(self, which: Unrolled, lanes: u64) -> Self {
         match which {
             Unrolled::Groups => Self { groups: tiles(self.groups, lanes), ..self },
@@ -90,20 +97,109 @@ impl Cgra {
         product([self.rows.max(1), self.columns.max(1)])
     }
 
-    /// The steps with the fewest iterations; of equals the first.
-    fn unrolled(&self, steps: Steps) -> Result<Steps, Error> {
-        let mut best: Option<(u64, Steps)> = None;
-        for rows in LOOPS {
-            for columns in LOOPS {
-                // A loop over all elements: ⌈⌈D / rows⌉ / columns⌉ = ⌈D / (rows · columns)⌉.
-                let tried = steps.unroll(rows, self.rows).unroll(columns, self.columns);
-                let iterations = tried.iterations()?;
-                if best.is_none_or(|(least, _)| iterations < least) {
-                    best = Some((iterations, tried));
-                }
+    /// The best of all unrollings of these sums.
+    fn best(
+        &self,
+        sums: &[Sums],
+        rate: &Rate,
+        written: Bytes,
+        paths: &Paths<'_>,
+        machine: &Machine<'_>,
+    ) -> Result<Best, Error> {
+        let mut best = Best { cost: None, unrollings: [None; 2], total: 0, array: Traffic::default() };
+        let Some((first, rest)) = sums.split_first() else { return Ok(best) };
+        for steps in self.unrollings(Steps::of(first, rate.width)?) {
+            let one = Unrolling::of(first, &steps, rate)?;
+            let Some(second) = rest.first() else {
+                best.see([Some(one), None], written, paths, machine)?;
+                continue;
+            };
+            for steps in self.unrollings(Steps::of(second, rate.width)?) {
+                best.see([Some(one), Some(Unrolling::of(second, &steps, rate)?)], written, paths, machine)?;
             }
         }
-        best.map(|(_, steps)| steps).ok_or(Error::CountOverflow)
+        Ok(best)
+    }
+
+    /// The ways to unroll two loops, or one over all elements: ⌈⌈D / rows⌉ / columns⌉ = ⌈D / (rows · columns)⌉.
+    fn unrollings(&self, steps: Steps) -> impl Iterator<Item = Steps> {
+        let over_rows = LOOPS.into_iter().map(move |rows| steps.unroll(rows, self.rows));
+        over_rows.flat_map(move |steps| LOOPS.into_iter().map(move |columns| steps.unroll(columns, self.columns)))
+    }
+}
+
+/// The rates of the elements of an array.
+#[derive(Clone, Copy)]
+struct Rate {
+    units: u64,
+    /// Terms of a sum that an element takes at once.
+    width: u64,
+    /// Cycles of an element's MACs.
+    mac_cycles: u64,
+    /// Cycles from one iteration to the next.
+    interval: u64,
+    /// Cycles that a run takes beside its iterations.
+    pipeline: u64,
+    /// Bytes of an element of A and of B.
+    sizes: [u64; 2],
+}
+
+/// What an unrolling of one of the sums costs.
+#[derive(Clone, Copy)]
+struct Unrolling {
+    iterations: u64,
+    /// Iterations of the fullest unit.
+    shared: u64,
+    /// Cycles of all runs.
+    total: u64,
+    /// Bytes of A and B that the array reads.
+    read: [u64; 2],
+}
+
+impl Unrolling {
+    fn of(sums: &Sums, steps: &Steps, rate: &Rate) -> Result<Self, Error> {
+        let iterations = steps.iterations()?;
+        let shared = tiles(iterations, rate.units);
+        let run = product([shared, rate.interval, rate.mac_cycles])?.checked_add(rate.pipeline);
+        let [a, b] = rate.sizes;
+        let (positions, terms) = (sums.positions()?, sums.terms()?);
+        let read = product([sums.groups, positions, terms, steps.channels, a, sums.runs])?;
+        let weights = product([sums.groups, sums.c_out, terms, steps.positions, b, sums.runs])?;
+        let total = product([run.ok_or(Error::CountOverflow)?, sums.runs])?;
+        Ok(Self { iterations, shared, total, read: [read, weights] })
+    }
+}
+
+/// The unrollings of up to two sums one after the other that take least time together, then those that move least.
+struct Best {
+    /// Cycles with moves, bytes at all levels.
+    cost: Option<(f32, f32)>,
+    unrollings: [Option<Unrolling>; 2],
+    total: u64,
+    array: Traffic,
+}
+
+impl Best {
+    fn see(
+        &mut self,
+        unrollings: [Option<Unrolling>; 2],
+        written: Bytes,
+        paths: &Paths<'_>,
+        machine: &Machine<'_>,
+    ) -> Result<(), Error> {
+        let mut total = 0_u64;
+        let mut array = Traffic { c: written, ..Traffic::default() };
+        for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
+            total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
+            (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
+        }
+        let traffic = paths.traffic(array)?;
+        let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
+        let cost = (flows::busy(machine, total, &traffic), bytes);
+        if self.cost.is_none_or(|least| cost < least) {
+            *self = Self { cost: Some(cost), unrollings, total, array };
+        }
+        Ok(())
     }
 }
 
@@ -117,28 +213,21 @@ impl Mapper for Cgra {
         let mac_cycles = ceil(to_f32(width) / rate * 0.999_999)?.max(1);
         let interval = self.initiation_interval.max(1);
         let lanes = to_f32(units) * to_f32(elements) / to_f32(mac_cycles);
-        let once = Traffic::compulsory(nest)?;
-        let (mut a, mut b) = (0_u64, 0_u64);
-        let (mut padded, mut edges, mut waves, mut latency, mut total) = (0.0, 0.0, 0.0, 0.0, 0_u64);
-        for sums in Sums::of(nest)? {
-            let (groups, positions, channels) = (sums.groups, sums.positions()?, sums.c_out);
-            let whole = Steps { groups, positions, channels, terms: tiles(sums.terms()?, width) };
-            let steps = self.unrolled(whole)?;
-            let iterations = steps.iterations()?;
-            let shared = tiles(iterations, units);
-            let issued = product([shared, interval, mac_cycles])?;
-            let run = issued.checked_add(self.pipeline_cycles).ok_or(Error::CountOverflow)?;
+        let sizes = [nest.sizes.a, nest.sizes.b];
+        let rate = Rate { units, width, mac_cycles, interval, pipeline: self.pipeline_cycles, sizes };
+        let written = Traffic::compulsory(nest)?.c;
+        let paths = Paths::of(nest, machine, 1.0)?;
+        let sums = Sums::of(nest)?;
+        let best = self.best(&sums, &rate, written, &paths, machine)?;
+        let (mut padded, mut edges, mut waves, mut latency) = (0.0, 0.0, 0.0, 0.0);
+        for (sums, unrolling) in sums.iter().zip(best.unrollings.iter().flatten()) {
             let runs = to_f32(sums.runs);
-            padded += to_f32(whole.iterations()?) * runs / lanes;
-            edges += to_f32(iterations) * to_f32(mac_cycles) * runs / to_f32(units);
-            waves += to_f32(product([shared, mac_cycles])?) * runs;
-            latency += to_f32(issued) * runs;
-            total = total.checked_add(product([run, sums.runs])?).ok_or(Error::CountOverflow)?;
-            let read = product([groups, positions, sums.terms()?, steps.channels, nest.sizes.a, sums.runs])?;
-            let weights = product([groups, channels, sums.terms()?, steps.positions, nest.sizes.b, sums.runs])?;
-            a = a.checked_add(read).ok_or(Error::CountOverflow)?;
-            b = b.checked_add(weights).ok_or(Error::CountOverflow)?;
+            padded += to_f32(Steps::of(sums, width)?.iterations()?) * runs / lanes;
+            edges += to_f32(unrolling.iterations) * to_f32(mac_cycles) * runs / to_f32(units);
+            waves += to_f32(product([unrolling.shared, mac_cycles])?) * runs;
+            latency += to_f32(product([unrolling.shared, interval, mac_cycles])?) * runs;
         }
+        let total = best.total;
         let (losses, utilization) = losses(
             machine.least_cycles(nest.macs()?),
             [
@@ -149,7 +238,7 @@ impl Mapper for Cgra {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = flows::nest(nest, machine, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, 1.0)?;
+        let moved = paths.moved(best.array)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,
@@ -182,8 +271,9 @@ mod tests {
     const ARRAY: Cgra =
         Cgra { rows: 4, columns: 4, initiation_interval: 2, pipeline_cycles: 12, reconfiguration_cycles: 500 };
 
+    /// In memory whose bytes cost next to no time.
     fn map(nest: &LoopNest, macs_per_cycle: f32, count: u32) -> Result<Mapping, Error> {
-        Toy { count, ..Toy::new(macs_per_cycle) }.with(|machine| {
+        Toy { count, bandwidth: 1e18, ..Toy::new(macs_per_cycle) }.with(|machine| {
             let mapping = ARRAY.product(nest, machine)?;
             assert_consistent(nest, &mapping, machine)?;
             Ok(mapping)
@@ -212,6 +302,19 @@ mod tests {
         assert_eq!(mapping.compute_cycles, Cycles(25 * 2 + 12));
         assert_eq!(mapping.losses.first().map(|lost| (lost.loss, lost.left)), Some((Loss::EdgeTiles, 18.0625 / 25.0)));
         Ok(())
+    }
+
+    #[test]
+    fn slow_memory_asks_for_an_unrolling_that_shares_operands() -> Result<(), Error> {
+        // The 64 positions, 17 channels and 153 terms of above at a byte a cycle. Positions over all elements read A for each of 17
+        // channels: 64 · 153 · 17 = 166 464. Positions and channels: 16 · 5 · 153 = 12 240 iterations, but A for each of 5 steps of
+        // channels, B for each of 16 of positions: 48 960 + 41 616; and 1088 results.
+        Toy::new(16.0).with(|machine| {
+            let mapping = ARRAY.product(&conv(17, 17, 1, [8, 8], 3), machine)?;
+            assert_eq!(mapping.compute_cycles, Cycles(12_240 * 2 + 12));
+            assert_eq!(mapping.traffic[0], Bytes(48_960 + 41_616 + 1088));
+            Ok(())
+        })
     }
 
     #[test]

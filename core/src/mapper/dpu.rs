@@ -23,7 +23,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows;
+use super::flows::{self, Paths};
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
 
 /// The geometry of a dataflow processor.
@@ -67,9 +67,9 @@ impl Mapper for Dpu {
         let once = Traffic::compulsory(nest)?;
         let (mut a, mut b) = (0_u64, 0_u64);
         let (mut padded, mut edges, mut total) = (0.0, 0.0, 0_u64);
-        for sums in Sums::of(nest)? {
+        for sums in Sums::of(nest)?.iter() {
             // Pixels are a list: they are cut without regard to rows.
-            let sums = Sums { columns: sums.positions()?, images: 1, rows: 1, list: true, ..sums };
+            let sums = Sums { columns: sums.positions()?, images: 1, rows: 1, list: true, ..*sums };
             let (cut, share) = Tiles::of(&sums, &dense, Some(&alu), machine)?;
             let by_channels = cut.cycles(cut.positions, tiles(cut.channels, units))?;
             let by_pixels = cut.cycles(tiles(cut.positions, units), cut.channels)?;
@@ -88,7 +88,7 @@ impl Mapper for Dpu {
             [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
         );
         let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-        let moved = flows::nest(nest, machine, array, 1.0)?;
+        let moved = Paths::of(nest, machine, 1.0)?.moved(array)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,

@@ -15,9 +15,10 @@ use crate::error::Error;
 use crate::hardware::{Filling, Holds, MemoryLevel};
 use crate::mapping::{Machine, Mapping};
 use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
+use crate::roofline::smooth_max;
 use crate::shape::product;
 use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
-use crate::units::{Bytes, Cycles};
+use crate::units::{Bytes, Cycles, Seconds, to_f32};
 
 use super::lanes::ceil;
 
@@ -53,7 +54,7 @@ pub(super) fn feeds(nest: &LoopNest, machine: &Machine<'_>) -> [Feed; 2] {
     let last = levels.len().saturating_sub(1);
     let [a, b, _] = homes(nest, last);
     [(a, false), (b, nest.weighted)].map(|(home, weights)| {
-        let inner = levels.iter().enumerate().find(|&(number, level)| number >= home || holds(level, weights));
+        let inner = (0..usize::MAX).zip(levels).find(|&(number, level)| number >= home || holds(level, weights));
         // A device has a level.
         let (level, bandwidth) = inner.map_or((0, f32::MAX), |(number, level)| (number, level.bandwidth.get()));
         Feed { level, bandwidth }
@@ -66,67 +67,136 @@ fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
     memory.get(..MAX_LEVELS).unwrap_or(memory)
 }
 
-/// Bytes of a product whose array reads and writes `array`; weights take `stored` bytes a byte in memory.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1.
-pub(super) fn nest(nest: &LoopNest, machine: &Machine<'_>, array: Traffic, stored: f32) -> Result<Moved, Error> {
-    let levels = levels(machine);
-    let last = levels.len().saturating_sub(1);
-    let [a, b, c] = homes(nest, last);
-    let flows = [
-        Flow { weights: false, home: a, of: |traffic| traffic.a },
-        Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
-        Flow { weights: false, home: c, of: |traffic| traffic.c },
-    ];
-    let once = Traffic::compulsory(nest)?;
-    // Within this level lies the first operand whole; tiles are cut for the levels before it.
-    let resident = a.min(b).min(c);
-    let tiling = tiles_for(nest, levels.get(..resident).unwrap_or(&[]))?;
-    // Across the border of each level with the one inside it; of the first, with the array.
-    let mut crossing = [array; MAX_LEVELS];
-    let mut inside = array;
-    for (border, (level, place)) in levels.iter().zip(crossing.iter_mut().skip(1)).enumerate() {
-        let own = if border >= resident {
-            // Weights of a recurrent layer that a level does not keep come again for each step.
-            let times = if once.b <= level.instance_capacity() { 1 } else { nest.repeats };
-            Traffic { b: Bytes(product([once.b.0, times])?), ..once }
-        } else {
-            // None of a level without tiles: everything passes it.
-            tiling.get(border).and_then(|level| level.as_ref().map(|level| level.traffic)).unwrap_or(inside)
-        };
-        // What a level inside does not ask for, none outside it needs to serve.
-        inside = if own.total()? < inside.total()? { own } else { inside };
-        *place = inside;
+/// The ways of a product's operands through the levels, and the tiles on them: all that does not depend on what the array asks for.
+pub(super) struct Paths<'a> {
+    nest: &'a LoopNest,
+    levels: &'a [MemoryLevel<'a>],
+    flows: [Flow; 3],
+    once: Traffic,
+    /// Within this level lies the first operand whole; tiles are cut for the levels before it.
+    resident: usize,
+    tiling: heapless::Vec<Option<LevelTiling>, MAX_LEVELS>,
+    /// Bytes that a byte of weights takes in memory.
+    stored: f32,
+}
+
+impl<'a> Paths<'a> {
+    /// The ways of a product; weights take `stored` bytes a byte in memory.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub(super) fn of(nest: &'a LoopNest, machine: &Machine<'a>, stored: f32) -> Result<Self, Error> {
+        let levels = levels(machine);
+        let [a, b, c] = homes(nest, levels.len().saturating_sub(1));
+        let flows = [
+            Flow { weights: false, home: a, of: |traffic| traffic.a },
+            Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
+            Flow { weights: false, home: c, of: |traffic| traffic.c },
+        ];
+        let resident = a.min(b).min(c);
+        let tiling = tiles_for(nest, levels.get(..resident).unwrap_or(&[]))?;
+        Ok(Self { nest, levels, flows, once: Traffic::compulsory(nest)?, resident, tiling, stored })
     }
-    let mut moved = Moved { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
-    for flow in &flows {
-        // The inner level that holds this operand, or the array.
-        let mut inner = 0;
-        for (number, level) in levels.iter().enumerate().take(flow.home.saturating_add(1)) {
-            if number != flow.home && !holds(level, flow.weights) {
-                continue;
+
+    /// What crosses the border of each level with the one inside it; of the first, with the array.
+    fn crossing(&self, array: Traffic) -> Result<[Traffic; MAX_LEVELS], Error> {
+        // An array that skips what no window touches is served whole rows all the same.
+        let Traffic { a, b, c } = self.once;
+        let array = Traffic { a: array.a.max(a), b: array.b.max(b), c: array.c.max(c) };
+        let mut crossing = [array; MAX_LEVELS];
+        let mut inside = array;
+        for (border, (level, place)) in (0..usize::MAX).zip(self.levels.iter().zip(crossing.iter_mut().skip(1))) {
+            let own = if border >= self.resident {
+                // Weights of a recurrent layer that a level does not keep come again for each step.
+                let times = if self.once.b <= level.instance_capacity() { 1 } else { self.nest.repeats };
+                Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once }
+            } else {
+                // None of a level without tiles: everything passes it.
+                self.tiling.get(border).and_then(|level| level.as_ref().map(|level| level.traffic)).unwrap_or(inside)
+            };
+            // What a level inside does not ask for, none outside it needs to serve.
+            inside = if own.total()? < inside.total()? { own } else { inside };
+            *place = inside;
+        }
+        Ok(crossing)
+    }
+
+    /// Bytes of one operand where weights are stored in fewer or more bytes.
+    fn bytes(&self, flow: &Flow, traffic: &Traffic) -> Result<Bytes, Error> {
+        let bytes = (flow.of)(traffic);
+        if flow.weights { scaled(bytes, self.stored) } else { Ok(bytes) }
+    }
+
+    fn served(&self, crossing: &[Traffic; MAX_LEVELS]) -> Result<[Bytes; MAX_LEVELS], Error> {
+        let mut served = [Bytes::ZERO; MAX_LEVELS];
+        for flow in &self.flows {
+            // What the inner level that holds this operand asks for, or the array.
+            let mut inner = crossing.first();
+            let outer = crossing.iter().skip(1).map(Some).chain([None]);
+            let places = self.levels.iter().zip(served.iter_mut()).zip(outer).take(flow.home.saturating_add(1));
+            for (number, ((level, place), outer)) in (0..usize::MAX).zip(places) {
+                if number != flow.home && !holds(level, flow.weights) {
+                    continue;
+                }
+                let bytes = inner.map_or(Ok(Bytes::ZERO), |traffic| self.bytes(flow, traffic))?;
+                *place = place.checked_add(bytes)?;
+                inner = outer;
             }
-            let bytes = crossing.get(inner).map_or(Bytes::ZERO, flow.of);
-            add(&mut moved.traffic, number, if flow.weights { scaled(bytes, stored)? } else { bytes })?;
-            inner = number.saturating_add(1);
         }
-        if flow.home < last {
-            let bytes = (flow.of)(&once);
-            add(&mut moved.footprint, flow.home, if flow.weights { scaled(bytes, stored)? } else { bytes })?;
+        Ok(served)
+    }
+
+    /// Bytes that each level serves or takes where the array reads and writes `array`.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub(super) fn traffic(&self, array: Traffic) -> Result<[Bytes; MAX_LEVELS], Error> {
+        self.served(&self.crossing(array)?)
+    }
+
+    /// The same with what tiles and operands occupy.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1.
+    pub(super) fn moved(self, array: Traffic) -> Result<Moved, Error> {
+        let crossing = self.crossing(array)?;
+        let traffic = self.served(&crossing)?;
+        let mut moved = Moved { traffic, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
+        for flow in self.flows.iter().filter(|flow| flow.home < self.levels.len().saturating_sub(1)) {
+            add(&mut moved.footprint, flow.home, self.bytes(flow, &self.once)?)?;
         }
-    }
-    for (level, place) in tiling.iter().zip(moved.footprint.iter_mut()) {
-        *place = level.as_ref().map_or(Bytes::ZERO, |level| level.footprint);
-    }
-    if !tiling.is_empty() {
-        let mut all = Tiling { levels: heapless::Vec::new() };
-        for (level, traffic) in tiling.into_iter().zip(crossing.into_iter().skip(1)) {
-            all.levels.push(level.unwrap_or_else(|| passing(traffic))).ok();
+        for (level, place) in self.tiling.iter().zip(moved.footprint.iter_mut()) {
+            *place = level.as_ref().map_or(Bytes::ZERO, |level| level.footprint);
         }
-        moved.tiling = Some(all);
+        if !self.tiling.is_empty() {
+            let mut all = Tiling { levels: heapless::Vec::new() };
+            for (level, &traffic) in self.tiling.iter().zip(crossing.iter().skip(1)) {
+                all.levels.push(level.clone().unwrap_or_else(|| passing(traffic))).ok();
+            }
+            moved.tiling = Some(all);
+        }
+        Ok(moved)
     }
-    Ok(moved)
+}
+
+/// Time of so many cycles and bytes at each level in cycles of the units, moves hidden behind arithmetic: what an estimate makes of them.
+pub(super) fn busy(machine: &Machine<'_>, cycles: u64, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
+    let factors = machine.thermal_profile.factors.at(machine.precision);
+    let [efficiency, share] =
+        factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
+    // Inner levels are clocked with the units; the backing store has a bandwidth of its own in each power mode.
+    let [described, clock] = [machine.unit.clock.get(), machine.clock.get()];
+    let mut longest = 0.0_f32;
+    let mut levels = machine.hardware.memory().iter().zip(traffic).peekable();
+    while let Some((level, bytes)) = levels.next() {
+        let bandwidth = if levels.peek().is_some() {
+            level.bandwidth.get() / described
+        } else {
+            machine.thermal_profile.bandwidth.unwrap_or(level.bandwidth).get() / clock
+        };
+        longest = longest.max(bytes.as_f32() / (bandwidth * share));
+    }
+    smooth_max(Seconds(to_f32(cycles) / efficiency), Seconds(longest)).0
 }
 
 /// Tiles for these levels, from the innermost on; `None` for the innermost ones that hold not even the smallest tile.
@@ -147,8 +217,8 @@ fn tiles_for(
     while let [_, outer @ ..] = rest {
         match tile(nest, rest) {
             Ok(tiling) => {
-                for level in tiling.levels {
-                    tiled.push(Some(level)).ok();
+                for level in &tiling.levels {
+                    tiled.push(Some(level.clone())).ok();
                 }
                 rest = &[];
             }
@@ -185,7 +255,7 @@ fn stream(stream: &Stream, machine: &Machine<'_>) -> Result<Moved, Error> {
     let mut moved = Moved { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
     let flows = [(stream.read, read, false), (stream.weights, weights, true), (stream.written, written, false)];
     for (bytes, home, is_weights) in flows {
-        for (number, level) in levels.iter().enumerate().take(home.saturating_add(1)) {
+        for (number, level) in (0..usize::MAX).zip(levels).take(home.saturating_add(1)) {
             if number == home || holds(level, is_weights) {
                 add(&mut moved.traffic, number, bytes)?;
             }
@@ -255,7 +325,7 @@ mod tests {
         let nest = linear([4, 32, 64]);
         let nest = LoopNest { homes: Homes { input: 0, weights: 1, output: 0 }, ..nest };
         Toy { holds: [Holds::Activations, Holds::Weights], ..Toy::new(8.0) }.with(|machine| {
-            let moved = super::nest(&nest, machine, ARRAY, 1.0)?;
+            let moved = Paths::of(&nest, machine, 1.0)?.moved(ARRAY)?;
             // A and C at the array: 1024 + 128; B at the array: 4096.
             assert_eq!(moved.traffic[..3], [Bytes(1152), Bytes(4096), Bytes(0)]);
             // A and C lie there whole: 256 + 128.
@@ -269,7 +339,7 @@ mod tests {
     fn weights_through_a_level_for_all_are_read_once() -> Result<(), Error> {
         let nest = LoopNest { homes: Homes { input: 0, weights: 1, output: 0 }, ..linear([4, 32, 64]) };
         Toy::new(8.0).with(|machine| {
-            let moved = super::nest(&nest, machine, ARRAY, 0.75)?;
+            let moved = Paths::of(&nest, machine, 0.75)?.moved(ARRAY)?;
             // Level 0: 1024 + 128 + 4096 · 0.75 = 4224. Level 1: 2048 · 0.75 = 1536.
             assert_eq!(moved.traffic[..3], [Bytes(4224), Bytes(1536), Bytes(0)]);
             Ok(())
@@ -302,7 +372,7 @@ mod tests {
         Toy::new(8.0).with(|machine| {
             let at = |nest: &LoopNest, bytes: u64| {
                 let array = Traffic { b: Bytes(3 * bytes), ..Traffic::compulsory(nest)? };
-                Ok(self::nest(nest, machine, array, 1.0)?.traffic[1])
+                Ok(Paths::of(nest, machine, 1.0)?.moved(array)?.traffic[1])
             };
             assert_eq!(at(&large, 2 << 20)?, Bytes(3 * (2 << 20)));
             assert_eq!(at(&small, 1 << 20)?, Bytes(1 << 20));
@@ -314,7 +384,7 @@ mod tests {
     fn a_level_too_small_for_a_tile_lets_everything_pass() -> Result<(), Error> {
         let nest = LoopNest { homes: Homes::COLD, ..linear([4, 32, 64]) };
         Toy { capacity: 1, ..Toy::new(8.0) }.with(|machine| {
-            let moved = self::nest(&nest, machine, ARRAY, 1.0)?;
+            let moved = Paths::of(&nest, machine, 1.0)?.moved(ARRAY)?;
             assert_eq!(moved.traffic[..2], [Bytes(5248); 2]);
             assert_eq!(moved.footprint[0], Bytes::ZERO);
             assert_eq!(moved.tiling.map(|tiling| tiling.levels.len()), Some(1));

@@ -64,6 +64,8 @@ pub(super) struct Sums {
     pub(super) taps: u64,
     /// Runs one after the other.
     pub(super) runs: u64,
+    /// Whether groups are those of channels of one image, not the heads of an attention.
+    pub(super) grouped: bool,
 }
 
 impl Sums {
@@ -80,6 +82,7 @@ impl Sums {
             c_out: n,
             taps: 1,
             runs,
+            grouped: true,
         };
         let mut sums = heapless::Vec::new();
         match nest.loops {
@@ -97,21 +100,24 @@ impl Sums {
                     c_out: loops.c_out,
                     taps: product(loops.kernel)?,
                     runs,
+                    grouped: true,
                 })
                 .ok()
             }
             Loops::Attention(loops) => {
                 let (groups, m, n) = (loops.groups, loops.m, loops.n);
-                sums.push(gemm(Gemm { m, n, k: loops.d, groups })).ok();
-                sums.push(gemm(Gemm { m, n: loops.d_v, k: n, groups })).ok()
+                let head = |loops| Self { grouped: false, ..gemm(loops) };
+                sums.push(head(Gemm { m, n, k: loops.d, groups })).ok();
+                sums.push(head(Gemm { m, n: loops.d_v, k: n, groups })).ok()
             }
         };
         Ok(sums)
     }
 
-    /// Whether each channel has sums of its own.
+    /// Whether each channel has sums of its own. Heads of depth 1 are no channels: one of them, which is no group, and several of them
+    /// run on the same lanes.
     pub(super) const fn is_depthwise(&self) -> bool {
-        self.c_in == 1 && self.groups > 1
+        self.grouped && self.c_in == 1 && self.groups > 1
     }
 
     /// Positions of the result.

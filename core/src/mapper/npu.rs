@@ -7,7 +7,8 @@
 //! cycles        = max(MAC, output) + min(MAC, output) · min(1, accumulators / results of all tiles)
 //! ```
 //! A block is what the accumulators hold: the two stages work on different blocks, so the first or the last block is in the open.
-//! Weights are decoded once for each block of positions. Several units share the tiles of channels or those of positions,
+//! Weights are decoded once for each block of positions, of which the widest blocks are fewest; deeper ones are taken only where that
+//! decodes no longer than the lanes work. Several units share the tiles of channels or those of positions,
 //! whichever takes fewer cycles.
 //!
 //! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. A block
@@ -26,7 +27,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Feed};
+use super::flows::{self, Feed, Paths};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
 
 /// The geometry of a neural processor.
@@ -121,8 +122,15 @@ impl Npu {
         let [input, weights] = feeds;
         let mut deep = self.deepest(cut, cut.positions, cut.channels, decoding);
         let mut best: Option<(f32, Blocks)> = None;
+        let widest = self.blocks(cut, cut.positions, 1);
+        let hidden = to_f32(cut.positions).max(to_f32(widest.positions) * to_f32(decoding) / to_f32(cut.step_cycles));
         while deep > 0 {
             let blocks = self.blocks(cut, cut.positions, deep);
+            // A deeper block must not make the lanes wait for weights where the widest one does not.
+            if to_f32(blocks.positions) * to_f32(decoding) / to_f32(cut.step_cycles) > hidden {
+                deep = deep.checked_div(2).unwrap_or(0);
+                continue;
+            }
             let a = once.a.as_f32() * to_f32(blocks.channels) / input.bandwidth;
             let b = once.b.as_f32() * self.stored_weights * to_f32(blocks.positions) / weights.bandwidth;
             let time = if input.level == weights.level { a + b } else { a.max(b) };
@@ -131,13 +139,13 @@ impl Npu {
             }
             deep = deep.checked_div(2).unwrap_or(0);
         }
-        best.map_or_else(|| self.blocks(cut, cut.positions, 1), |(_, blocks)| blocks)
+        best.map_or(widest, |(_, blocks)| blocks)
     }
 
     /// Cycles of some of the tiles on one unit, with `results` that leave.
     fn cost(&self, cut: &Tiles, [positions, channels]: [u64; 2], results: f32, decoding: u64) -> Result<Cost, Error> {
         let share = cut.cycles(positions, channels)?;
-        let blocks = self.blocks(cut, positions, self.deepest(cut, positions, channels, decoding));
+        let blocks = self.blocks(cut, positions, 1);
         let decoded = share.max(product([channels, cut.steps, blocks.positions, decoding])?);
         let output = results / self.output.unwrap_or(f32::INFINITY);
         let sums = to_f32(product([positions, channels, cut.results])?);
@@ -145,6 +153,34 @@ impl Npu {
         let open = ceil(to_f32(decoded).min(output) * held)?;
         let issued = decoded.max(self.output.map_or(Ok(0), |rate| cycles_at(results, rate))?);
         Ok(Cost { share, decoded, issued, total: issued.checked_add(open).ok_or(Error::CountOverflow)? })
+    }
+}
+
+/// A product on lanes of one kind.
+#[derive(Clone, Copy)]
+struct Laid {
+    cut: Tiles,
+    /// Share of the MACs that the lanes are.
+    share: f32,
+    /// Cycles in which the weights of a step are decoded.
+    decoding: u64,
+    cost: Cost,
+}
+
+impl Npu {
+    /// Lays sums on the lanes of their kind; the units share channels or positions.
+    fn lay(&self, sums: &Sums, weighted: bool, machine: &Machine<'_>) -> Result<Laid, Error> {
+        let units = u64::from(machine.unit.count.max(1));
+        let (cut, share) = Tiles::of(sums, &self.dense, self.depthwise.as_ref(), machine)?;
+        let decoding = self.decoding(&cut, weighted)?;
+        let (positions, channels) = (sums.positions()?, product([sums.groups, sums.c_out])?);
+        // The same tiles, their channels or their positions shared by the units.
+        let [by_channels, by_positions] = [tiles(cut.channels, units), tiles(cut.positions, units)];
+        let results = to_f32(positions) * to_f32(channels.min(product([by_channels, cut.lane_channels])?));
+        let first = self.cost(&cut, [cut.positions, by_channels], results, decoding)?;
+        let results = to_f32(positions.min(product([by_positions, cut.lane_positions])?)) * to_f32(channels);
+        let second = self.cost(&cut, [by_positions, cut.channels], results, decoding)?;
+        Ok(Laid { cut, share, decoding, cost: if second.total < first.total { second } else { first } })
     }
 }
 
@@ -156,17 +192,9 @@ impl Mapper for Npu {
         let feeds = flows::feeds(nest, machine);
         let (mut a, mut b) = (0, 0);
         let (mut padded, mut edges, mut waves, mut decoded, mut issued, mut total) = (0.0, 0.0, 0.0, 0.0, 0.0, 0_u64);
-        for sums in Sums::of(nest)? {
-            let (cut, share) = Tiles::of(&sums, &self.dense, self.depthwise.as_ref(), machine)?;
-            let decoding = self.decoding(&cut, nest.weighted)?;
-            let (positions, channels) = (sums.positions()?, product([sums.groups, sums.c_out])?);
-            // The same tiles, their channels or their positions shared by the units.
-            let [by_channels, by_positions] = [tiles(cut.channels, units), tiles(cut.positions, units)];
-            let results = to_f32(positions) * to_f32(channels.min(product([by_channels, cut.lane_channels])?));
-            let first = self.cost(&cut, [cut.positions, by_channels], results, decoding)?;
-            let results = to_f32(positions.min(product([by_positions, cut.lane_positions])?)) * to_f32(channels);
-            let second = self.cost(&cut, [by_positions, cut.channels], results, decoding)?;
-            let cost = if second.total < first.total { second } else { first };
+        for sums in Sums::of(nest)?.iter() {
+            let Laid { cut, share, decoding, cost } = self.lay(sums, nest.weighted, machine)?;
+            let positions = sums.positions()?;
             let runs = to_f32(sums.runs);
             padded += to_f32(positions) * to_f32(cut.padded) * runs / (lanes * share);
             edges += to_f32(cut.cycles(cut.positions, cut.channels)?) * runs / to_f32(units);
@@ -191,7 +219,7 @@ impl Mapper for Npu {
         );
         let array =
             Traffic { a: Bytes(product([once.a.0, a])?), b: Bytes(product([once.b.0, b, nest.repeats])?), c: once.c };
-        let moved = flows::nest(nest, machine, array, self.stored_weights)?;
+        let moved = Paths::of(nest, machine, self.stored_weights)?.moved(array)?;
         Ok(Mapping {
             compute_cycles: Cycles(total),
             utilization,

@@ -17,6 +17,8 @@ pub(super) struct Toy {
     pub(super) macs_per_cycle: f32,
     pub(super) holds: [Holds; 2],
     pub(super) capacity: u64,
+    /// Bandwidth of the scratchpad in bytes per second.
+    pub(super) bandwidth: f32,
     /// How many times as fast the scratchpad is.
     pub(super) slower: f32,
 }
@@ -24,7 +26,7 @@ pub(super) struct Toy {
 impl Toy {
     /// One unit, a scratchpad of 1 MiB.
     pub(super) const fn new(macs_per_cycle: f32) -> Self {
-        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2], capacity: 1 << 20, slower: 1.0 }
+        Self { count: 1, macs_per_cycle, holds: [Holds::All; 2], capacity: 1 << 20, bandwidth: 1e9, slower: 1.0 }
     }
 
     pub(super) fn with<R>(self, body: impl FnOnce(&Machine<'_>) -> Result<R, Error>) -> Result<R, Error> {
@@ -42,7 +44,10 @@ impl Toy {
             Ok(MemoryLevel { holds, filling: Filling::Scratchpad, ..level })
         };
         let [inner, outer] = self.holds;
-        let memory = [level("SRAM", self.capacity, inner, 1e9)?, level("DRAM", 1 << 30, outer, 1e9 / self.slower)?];
+        let memory = [
+            level("SRAM", self.capacity, inner, self.bandwidth)?,
+            level("DRAM", 1 << 30, outer, self.bandwidth / self.slower)?,
+        ];
         let profiles = [ThermalProfile::new("default", "passive", PerPrecision::all(None))];
         let hardware = Hardware::new("toy", &compute, &memory, &profiles, Seconds::ZERO)?;
         let profile = profiles.first().ok_or(Error::NoThermalProfile)?;

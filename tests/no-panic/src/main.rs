@@ -16,6 +16,7 @@
 #![no_std]
 #![no_main]
 
+mod mapped;
 mod mapper_systolic;
 mod mapper_cpu_gpu;
 
@@ -150,6 +151,7 @@ fn windows() -> Result<(), Error> {
 }
 
 fn names() {
+    keep(mapped::nests());
     keep((opaque(ActivationKind::Relu).name(), opaque(ActivationKind::Gelu).flops(), opaque(BinaryKind::Add).name()));
     keep((opaque(Confidence::Unknown).name(), opaque(Class::Conv).bit(), opaque(Class::Conv).name()));
     keep((opaque(Cell::Gru).name(), opaque(Cell::Gru).gates(), opaque(Cell::Gru).flops()));
@@ -265,6 +267,7 @@ fn on_kernels(view: GraphView<'_>, target: &Target<'_>) -> Result<(), Error> {
         keep(kernel?);
     }
     keep(estimate_kernels(fused, target)?);
+    mapped::kernels(opaque(fused), target)?;
     Ok(())
 }
 
@@ -304,6 +307,7 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     }
     mapper_systolic::arrays(opaque(&hardware))?;
     mapper_cpu_gpu::processors(opaque(&hardware))?;
+    mapped::machines(opaque(&hardware))?;
     for border in [Border::Sharp, Border::Smooth { capacity: factor }] {
         let residency = opaque(Residency { hardware: opaque(&hardware), border, cache: factor, backing: factor });
         keep(residency.share(opaque(Bytes(1))).sum::<f32>());

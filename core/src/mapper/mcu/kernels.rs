@@ -246,7 +246,7 @@ impl Mcu {
         let tap = if style.lanes == 1 {
             single.times(channels)?
         } else {
-            let stores = product([per_word, wide])?.div_ceil(style.word);
+            let stores = product([per_word, wide])?.div_ceil(style.word.max(1));
             let word = Counts { arithmetic: if style.lanes == 2 { 4 } else { 0 }, ..Counts::loads(1, style.word, bus) }
                 .plus(Counts::stores(stores, style.word, bus))?
                 .plus(Counts::step(2))?;
