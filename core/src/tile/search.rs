@@ -90,6 +90,8 @@ struct Best {
     found: Option<Found>,
     /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
     list: Option<heapless::Vec<(f32, Cut), 16>>,
+    /// Cuts of the levels inside to try each of these with.
+    seed: Option<Cuts>,
 }
 
 /// The search for tiles of a product.
@@ -115,7 +117,7 @@ const ROUND: f32 = 1.0 / 1024.0;
 const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 6;
+const TRIED: usize = 4;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -169,7 +171,7 @@ impl Search<'_> {
         match inner.len() {
             0 => self.innermost(inside, room, limit),
             1 => {
-                let mut best = Best { least: limit, found: None, list: None };
+                let mut best = Best { least: limit, found: None, list: None, seed: None };
                 self.outer(inside, (room, inner), None, &mut best);
                 best.found
             }
@@ -331,7 +333,7 @@ impl Search<'_> {
     /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.
     fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
         let (&room, inner) = rooms.split_last()?;
-        let mut best = Best { least: limit, found: None, list: None };
+        let mut best = Best { least: limit, found: None, list: None, seed: None };
         let ratio = |(small, large): (&Room, &Room)| large.capacity.checked_div(small.capacity).unwrap_or(u64::MAX);
         let closest = rooms.iter().zip(rooms.iter().skip(1)).map(ratio).min().unwrap_or(u64::MAX);
         for (level, (small, large)) in rooms.iter().zip(rooms.iter().skip(1)).enumerate() {
@@ -346,15 +348,21 @@ impl Search<'_> {
             *fewer.get_mut(level)? = joined;
             if let Some(mut found) = self.levels(inside, &fewer, best.least) {
                 found.cuts.insert(level, *found.cuts.get(level)?).ok()?;
-                best = Best { least: found.bytes, found: Some(found), list: None };
+                best = Best { least: found.bytes, found: Some(found), list: None, seed: None };
             }
         }
-        let mut list = Best { least: best.least, found: None, list: Some(heapless::Vec::new()) };
-        // The tile of the next level if this one were not there.
-        let seed = self.levels(inside, inner, u64::MAX).and_then(|found| found.cuts.last().copied());
-        self.outer(inside, (room, inner), seed, &mut list);
-        let mut list = list.list?;
+        // The tiles of the levels inside if this one were not there.
+        let seed = self.levels(inside, inner, u64::MAX).map(|found| found.cuts);
+        let next = seed.as_ref().and_then(|cuts| cuts.last().copied());
+        let mut first = Best { least: best.least, found: None, list: Some(heapless::Vec::new()), seed };
+        self.outer(inside, (room, inner), next, &mut first);
+        let mut list = first.list.unwrap_or_default();
         list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        if let Some(found) = first.found {
+            best = Best { least: found.bytes, found: Some(found), list: None, seed: None };
+            let cut = best.found.as_ref().and_then(|found| found.cuts.last().copied())?;
+            self.under(inside, &cut, (room, inner), &mut best);
+        }
         for (_, cut) in list.iter().take(TRIED) {
             self.under(inside, cut, (room, inner), &mut best);
         }
@@ -368,6 +376,24 @@ impl Search<'_> {
         let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
         let credit = each * inner.iter().fold(to_f32(room.times), |sum, room| sum + to_f32(room.times));
         credit + (to_f32(least) - credit) / SLACK
+    }
+
+    /// A cut and the ones found for the levels inside, each within the tile outside it, where they fit.
+    fn kept(&self, inside: &Inside, cut: Cut, seed: &Cuts, (room, inner): (Room, &[Room])) -> Option<Found> {
+        let mut inside = inside.cut(&cut)?;
+        let mut bytes = self.unchanged(&inside, room);
+        let mut cuts = seed.clone();
+        for (cut, &room) in cuts.iter_mut().zip(inner).rev() {
+            let Extents { m, n, k } = inside.extents();
+            cut.tile = Extents { m: cut.tile.m.min(m), n: cut.tile.n.min(n), k: cut.tile.k.min(k) };
+            inside = inside.cut(cut)?;
+            if !self.fits_whole(&inside, room) {
+                return None;
+            }
+            bytes = bytes.saturating_add(self.unchanged(&inside, room));
+        }
+        cuts.push(cut).ok()?;
+        Some(Found { bytes, cuts })
     }
 
     /// Every tile of a level.
@@ -487,6 +513,11 @@ impl Search<'_> {
         let [x, y, z] = case.axes;
         let cut = cut_of(case.axes, tile);
         if let Some(list) = &mut best.list {
+            let kept = best.seed.as_ref().and_then(|seed| self.kept(inside, cut, seed, (room, inner)));
+            if let Some(found) = kept.filter(|found| found.bytes < best.least) {
+                best.least = found.bytes;
+                best.found = Some(found);
+            }
             let Some(within) = inside.cut(&cut) else { return };
             // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
             let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
