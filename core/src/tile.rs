@@ -13,9 +13,11 @@ use crate::units::Bytes;
 mod bound;
 mod case;
 mod gemm;
+mod inside;
 mod pair;
 mod reuse;
 mod search;
+mod several;
 
 /// Most memory levels that are tiled for.
 pub const MAX_LEVELS: usize = 6;
@@ -94,7 +96,3 @@ pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
     bound::lower_bound(nest, capacity)
 }
-/// DEV
-pub static EVERY: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(512);
-/// DEV
-pub static BUDGET: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(12);

@@ -22,13 +22,20 @@
 //! the innermost. For each level it tries the stationary operand of this level and of the next one inside, and walks outward from the
 //! free extent and the tiles for which both levels together move least without rounding.
 
+use super::inside::Inside;
 use super::reuse::{Axis, Cut, Extents, moved};
-use super::search::{Cuts, Inside, Room, Search};
+use super::search::{Cuts, Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
 use crate::units::Bytes;
 use crate::work::Gemm;
+
+/// MACs of a product up to which all tiles of two levels are tried.
+const TINY: u64 = 512;
+
+/// Tiles of a level for which the level inside is searched, for each two stationary operands.
+const BUDGET: u32 = 12;
 
 /// Tiles matrix products; see [`super::tile`].
 pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
@@ -103,6 +110,7 @@ impl Product {
         }
         rooms.reverse();
         let (search, inside) = self.search();
+        let search = Search { every: search.every && buffers.len() <= 2, ..search };
         let found = search.levels(&inside, &rooms, u64::MAX);
         found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
             let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
@@ -137,11 +145,10 @@ impl Product {
             n: bytes(m, k, self.sizes.a).saturating_mul(self.repeats),
             k: bytes(m, n, self.sizes.partial).saturating_mul(2).saturating_mul(self.repeats),
         };
-        let every = m.saturating_mul(n).saturating_mul(k) <= super::EVERY.load(core::sync::atomic::Ordering::Relaxed);
-        let budget = super::BUDGET.load(core::sync::atomic::Ordering::Relaxed);
+        let every = m.saturating_mul(n).saturating_mul(k) <= TINY;
         // Runs one after the other with the same B are a loop along m, outside all others.
         let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
-        (Search { product: self, sizes: &self.sizes, weights, every, budget }, inside)
+        (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
     /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.

@@ -41,6 +41,19 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Tiles of these extents along these axes, outermost first.
+    pub(super) fn of(axes: [Axis; 3], extents: [u64; 3]) -> Self {
+        let mut tile = Extents { m: 1, n: 1, k: 1 };
+        for (axis, extent) in axes.into_iter().zip(extents) {
+            match axis {
+                Axis::M => tile.m = extent,
+                Axis::N => tile.n = extent,
+                Axis::K => tile.k = extent,
+            }
+        }
+        Self { tile, order: axes }
+    }
+
     /// Place of the loop along an axis: 1 to 3, outermost first.
     fn rank(&self, axis: Axis) -> usize {
         let [first, second, _] = self.order;

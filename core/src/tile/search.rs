@@ -2,8 +2,9 @@
 
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
+use super::inside::Inside;
 use super::pair::{At, Pair};
-use super::reuse::{Along, Axis, Cut, Extents, moved};
+use super::reuse::{Axis, Cut, Extents, moved};
 use super::{MAX_LEVELS, bound};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::to_f32;
@@ -11,65 +12,10 @@ use crate::units::to_f32;
 /// Cuts of all levels, from the innermost to the outermost.
 pub(super) type Cuts = heapless::Vec<Cut, MAX_LEVELS>;
 
-/// What the levels outside leave to a level.
-#[derive(Clone, Debug)]
-pub(super) struct Inside {
-    m: Along,
-    n: Along,
-    k: Along,
-    stationary: Operand,
-    /// Cuts of the levels outside, from the outermost on.
-    outside: Cuts,
-}
-
-impl Inside {
-    pub(super) fn new(extents: Extents, runs: u64, stationary: Operand) -> Self {
-        let Extents { m, n, k } = extents;
-        let (m, n, k) = (Along::new(m, runs), Along::new(n, 1), Along::new(k, 1));
-        Self { m, n, k, stationary, outside: Cuts::new() }
-    }
-
-    fn along(&self, axis: Axis) -> &Along {
-        match axis {
-            Axis::M => &self.m,
-            Axis::N => &self.n,
-            Axis::K => &self.k,
-        }
-    }
-
-    fn extents(&self) -> Extents {
-        Extents { m: self.m.extent, n: self.n.extent, k: self.k.extent }
-    }
-
-    /// What a level with these tiles leaves, its free axis innermost.
-    fn cut(&self, cut: &Cut) -> Option<Self> {
-        let [_, _, z] = cut.order;
-        let whole = |axis: Axis| cut.tile.along(axis) >= self.along(axis).extent;
-        if [Axis::M, Axis::N, Axis::K].into_iter().all(whole) {
-            return Some(self.clone());
-        }
-        let along = |axis: Axis| {
-            let (outside, tile) = (self.along(axis), cut.tile.along(axis));
-            let moved = if axis != z {
-                outside.tiles(tile)
-            } else if cut.order.into_iter().all(|other| other == z || whole(other)) {
-                outside.moved
-            } else {
-                outside.count
-            };
-            outside.cut(tile, moved)
-        };
-        let (m, n, k) = (along(Axis::M)?, along(Axis::N)?, along(Axis::K)?);
-        let mut outside = self.outside.clone();
-        outside.push(*cut).ok()?;
-        Some(Self { m, n, k, stationary: left_by(z), outside })
-    }
-}
-
 /// Tiles of some levels and the bytes that they move together.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    bytes: u64,
+    pub(super) bytes: u64,
     pub(super) cuts: Cuts,
 }
 
@@ -85,13 +31,13 @@ pub(super) struct Room {
 
 /// The best that is found so far.
 #[derive(Debug)]
-struct Best {
-    least: u64,
-    found: Option<Found>,
+pub(super) struct Best {
+    pub(super) least: u64,
+    pub(super) found: Option<Found>,
     /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
-    list: Option<heapless::Vec<(f32, Cut), 16>>,
+    pub(super) list: Option<heapless::Vec<(f32, Cut), 16>>,
     /// Cuts of the levels inside to try each of these with.
-    seed: Option<Cuts>,
+    pub(super) seed: Option<Cuts>,
 }
 
 /// The search for tiles of a product.
@@ -112,12 +58,6 @@ const SLACK: f32 = 1.005;
 
 /// Added before a number is rounded down that may be a rounding error below an integer.
 const ROUND: f32 = 1.0 / 1024.0;
-
-/// Ratio of capacities from which on two levels never do best with the same tiles.
-const CLOSE: u64 = 16;
-
-/// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 4;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -147,12 +87,12 @@ impl Search<'_> {
     }
 
     /// Bytes of a level whose tile is that of the level outside.
-    fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
+    pub(super) fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
         let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
         bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K)).saturating_mul(room.times)
     }
 
-    fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
+    pub(super) fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
         footprint(inside.extents(), self.sizes, inside.stationary, room.double_buffered)
             .is_some_and(|bytes| bytes <= room.capacity)
     }
@@ -185,12 +125,12 @@ impl Search<'_> {
         let mut order = cases.each_ref().map(|case| {
             let relaxed = case.relaxed();
             let centre = relaxed.centre();
-            (relaxed.cost(centre), centre, relaxed, case)
+            (relaxed.cost(centre), (centre, relaxed, case))
         });
-        order.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        sort(&mut order);
         let mut least = limit;
         let mut best = None;
-        for (bytes, centre, relaxed, case) in order {
+        for (bytes, (centre, relaxed, case)) in order {
             // With one pass along the free axis, another case has the same tiles and moves no more.
             if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
                 continue;
@@ -224,7 +164,7 @@ impl Search<'_> {
         }
         let Some(tz) = self.free(case, room, tx, ty) else { return };
         let [x, y, z] = case.axes;
-        let cut = cut_of([x, y, z], [tx, ty, tz]);
+        let cut = Cut::of([x, y, z], [tx, ty, tz]);
         if !self.every {
             (*least, *best) = (bytes, Some(cut));
             return;
@@ -284,13 +224,15 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
-        if self.every && inner.len() == 1 {
+    pub(super) fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
+        if self.every {
+            // A good tiling first: it rules out most others.
+            Search { every: false, ..*self }.outer(inside, (room, inner), seed, best);
             return self.all(inside, room, inner, best);
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 12> = heapless::Vec::new();
+        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 12> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
                 let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
@@ -298,7 +240,7 @@ impl Search<'_> {
                     && (pair.least() + rest) * MARGIN < to_f32(least)
                     && let Some((bytes, free)) = pair.best()
                 {
-                    pairs.push((bytes + rest, free, pair)).ok();
+                    pairs.push((bytes + rest, (free, pair))).ok();
                 }
             }
         };
@@ -315,58 +257,19 @@ impl Search<'_> {
         if let Some(Cut { tile, order: [.., z] }) = seed {
             push(left_by(z), tile, best.least);
         }
-        pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        for (_, free, pair) in &pairs {
+        sort(&mut pairs);
+        for (_, (free, pair)) in &pairs {
             if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
                 continue;
             }
             self.snapped(inside, pair, *free, (room, inner), best);
         }
-        for (_, free, pair) in &pairs {
+        for (_, (free, pair)) in &pairs {
             if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
                 continue;
             }
             self.around(inside, pair, (*free, rest), (room, inner), best);
         }
-    }
-
-    /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.
-    fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
-        let (&room, inner) = rooms.split_last()?;
-        let mut best = Best { least: limit, found: None, list: None, seed: None };
-        let ratio = |(small, large): (&Room, &Room)| large.capacity.checked_div(small.capacity).unwrap_or(u64::MAX);
-        let closest = rooms.iter().zip(rooms.iter().skip(1)).map(ratio).min().unwrap_or(u64::MAX);
-        for (level, (small, large)) in rooms.iter().zip(rooms.iter().skip(1)).enumerate() {
-            if ratio((small, large)) >= CLOSE || rooms.len() > 3 && ratio((small, large)) > closest {
-                continue;
-            }
-            let double_buffered = small.double_buffered || large.double_buffered;
-            let capacity = small.capacity.min(large.capacity);
-            let joined = Room { capacity, double_buffered, times: small.times.saturating_add(large.times) };
-            let mut fewer: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::from_slice(rooms).ok()?;
-            fewer.remove(level);
-            *fewer.get_mut(level)? = joined;
-            if let Some(mut found) = self.levels(inside, &fewer, best.least) {
-                found.cuts.insert(level, *found.cuts.get(level)?).ok()?;
-                best = Best { least: found.bytes, found: Some(found), list: None, seed: None };
-            }
-        }
-        // The tiles of the levels inside if this one were not there.
-        let seed = self.levels(inside, inner, u64::MAX).map(|found| found.cuts);
-        let next = seed.as_ref().and_then(|cuts| cuts.last().copied());
-        let mut first = Best { least: best.least, found: None, list: Some(heapless::Vec::new()), seed };
-        self.outer(inside, (room, inner), next, &mut first);
-        let mut list = first.list.unwrap_or_default();
-        list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        if let Some(found) = first.found {
-            best = Best { least: found.bytes, found: Some(found), list: None, seed: None };
-            let cut = best.found.as_ref().and_then(|found| found.cuts.last().copied())?;
-            self.under(inside, &cut, (room, inner), &mut best);
-        }
-        for (_, cut) in list.iter().take(TRIED) {
-            self.under(inside, cut, (room, inner), &mut best);
-        }
-        best.found
     }
 
     /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
@@ -376,24 +279,6 @@ impl Search<'_> {
         let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
         let credit = each * inner.iter().fold(to_f32(room.times), |sum, room| sum + to_f32(room.times));
         credit + (to_f32(least) - credit) / SLACK
-    }
-
-    /// A cut and the ones found for the levels inside, each within the tile outside it, where they fit.
-    fn kept(&self, inside: &Inside, cut: Cut, seed: &Cuts, (room, inner): (Room, &[Room])) -> Option<Found> {
-        let mut inside = inside.cut(&cut)?;
-        let mut bytes = self.unchanged(&inside, room);
-        let mut cuts = seed.clone();
-        for (cut, &room) in cuts.iter_mut().zip(inner).rev() {
-            let Extents { m, n, k } = inside.extents();
-            cut.tile = Extents { m: cut.tile.m.min(m), n: cut.tile.n.min(n), k: cut.tile.k.min(k) };
-            inside = inside.cut(cut)?;
-            if !self.fits_whole(&inside, room) {
-                return None;
-            }
-            bytes = bytes.saturating_add(self.unchanged(&inside, room));
-        }
-        cuts.push(cut).ok()?;
-        Some(Found { bytes, cuts })
     }
 
     /// Every tile of a level.
@@ -427,7 +312,7 @@ impl Search<'_> {
             least
         });
         let (tx, ty) = tile?;
-        Some(cut_of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
+        Some(Cut::of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
     }
 
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
@@ -511,7 +396,7 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let [x, y, z] = case.axes;
-        let cut = cut_of(case.axes, tile);
+        let cut = Cut::of(case.axes, tile);
         if let Some(list) = &mut best.list {
             let kept = best.seed.as_ref().and_then(|seed| self.kept(inside, cut, seed, (room, inner)));
             if let Some(found) = kept.filter(|found| found.bytes < best.least) {
@@ -549,7 +434,7 @@ impl Search<'_> {
         let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
         for other in [[sx, sy, sz], [sx, ty, tz], [tx, sy, tz], [tx, ty, sz]] {
             let [_, _, free] = other;
-            let cut = cut_of(case.axes, other);
+            let cut = Cut::of(case.axes, other);
             let fits = footprint(cut.tile, self.sizes, left_by(z), room.double_buffered)
                 .is_some_and(|bytes| bytes <= room.capacity);
             if other != tile && fits && (free < case.z.extent || free == tz) {
@@ -559,7 +444,7 @@ impl Search<'_> {
     }
 
     /// Keeps this cut and what is best inside it where they move less.
-    fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
+    pub(super) fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
         let Some(within) = inside.cut(cut) else { return false };
         let bytes = self.unchanged(&within, room);
         if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
@@ -579,6 +464,22 @@ impl Search<'_> {
     }
 }
 
+/// Sorts by the first number, lowest first; of equal ones the order stays.
+pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
+    for sorted in 1..items.len() {
+        let Some((next, before)) = items.get_mut(..=sorted).and_then(<[_]>::split_last_mut) else { return };
+        // What is larger moves up by one place, the last first.
+        let mut place = next;
+        for item in before.iter_mut().rev() {
+            if item.0.total_cmp(&place.0).is_le() {
+                break;
+            }
+            core::mem::swap(item, place);
+            place = item;
+        }
+    }
+}
+
 /// The longest tile of whole units that is not longer than this, one unit at least.
 fn whole(extent: u64, unit: u64) -> u64 {
     let unit = unit.max(1);
@@ -588,16 +489,4 @@ fn whole(extent: u64, unit: u64) -> u64 {
 /// The shortest tile that needs no more passes than this one.
 fn balanced(extent: u64, tile: u64) -> u64 {
     extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
-}
-
-fn cut_of(axes: [Axis; 3], extents: [u64; 3]) -> Cut {
-    let mut tile = Extents { m: 1, n: 1, k: 1 };
-    for (axis, extent) in axes.into_iter().zip(extents) {
-        match axis {
-            Axis::M => tile.m = extent,
-            Axis::N => tile.n = extent,
-            Axis::K => tile.k = extent,
-        }
-    }
-    Cut { tile, order: axes }
 }
