@@ -11,6 +11,7 @@ use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
 mod bound;
+mod candidates;
 mod case;
 mod gemm;
 mod inside;

@@ -39,6 +39,8 @@ pub(super) struct At {
     pub(super) least: f32,
     /// Tiles along x of the outer level.
     pub(super) p: f32,
+    /// Tiles along y of the outer level.
+    pub(super) q: f32,
     /// The outer level.
     pub(super) outer: Relaxed,
 }
@@ -86,7 +88,13 @@ impl<'i> Pair<'i> {
         // The level inside is within the free extent, and within the other extents that are best for the outer level.
         let inner = self.within([f32::INFINITY, f32::INFINITY, tz], [x, y]);
         let narrow = self.within([tx, ty, tz], [x, y]);
-        At { bytes: bytes + narrow.cost(narrow.centre()), least: bytes + inner.cost(inner.centre()), p, outer }
+        At {
+            bytes: bytes + narrow.cost(narrow.centre()),
+            least: bytes + inner.cost(inner.centre()),
+            p,
+            q: outer.y / ty,
+            outer,
+        }
     }
 
     /// The inner level within these extents along x, y and z of the outer one.

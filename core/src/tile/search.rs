@@ -1,11 +1,11 @@
 //! The search for tiles of several levels: from the outermost to the innermost, each level together with the next one inside.
 
+use super::MAX_LEVELS;
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
 use super::inside::Inside;
-use super::pair::{At, Pair};
+use super::pair::Pair;
 use super::reuse::{Axis, Cut, Extents, moved};
-use super::{MAX_LEVELS, bound};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::to_f32;
 
@@ -55,9 +55,6 @@ pub(super) struct Search<'s> {
 
 /// Share of the bytes by which a better tiling may be missed.
 const SLACK: f32 = 1.005;
-
-/// Added before a number is rounded down that may be a rounding error below an integer.
-const ROUND: f32 = 1.0 / 1024.0;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -162,6 +159,9 @@ impl Search<'_> {
         if bytes >= self.tolerant(*least) {
             return;
         }
+        // Balanced, where no edge then needs another tile.
+        let even = balanced(case.y.extent, ty);
+        let ty = if case.y.tiles(even) == case.y.tiles(ty) { even } else { ty };
         let Some(tz) = self.free(case, room, tx, ty) else { return };
         let [x, y, z] = case.axes;
         let cut = Cut::of([x, y, z], [tx, ty, tz]);
@@ -197,13 +197,13 @@ impl Search<'_> {
     }
 
     /// The longest free extent beside these tiles, balanced; `None` where nothing fits.
-    fn free(&self, case: &Case<'_>, room: Room, tx: u64, ty: u64) -> Option<u64> {
+    pub(super) fn free(&self, case: &Case<'_>, room: Room, tx: u64, ty: u64) -> Option<u64> {
         let left = case.room.checked_sub(case.s.checked_mul(tx)?.checked_mul(ty)?)?;
         let each = case.u.checked_mul(tx)?.checked_add(case.v.checked_mul(ty)?)?;
         let most = left.checked_div(each)?.min(case.z.extent);
         // With one pass along the free axis, another operand would be stationary, and this one take room twice.
         let most = if room.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
-        Some(balanced(case.z.extent, most))
+        (most > 0).then(|| balanced(case.z.extent, most))
     }
 
     /// What the levels inside move at least, without rounding.
@@ -263,6 +263,7 @@ impl Search<'_> {
                 continue;
             }
             self.snapped(inside, pair, *free, (room, inner), best);
+            self.rounded(inside, pair, *free, (room, inner), best);
         }
         for (_, (free, pair)) in &pairs {
             if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
@@ -274,7 +275,7 @@ impl Search<'_> {
 
     /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
     /// count every write of C as one of partial sums; the last one is of results.
-    fn worth(&self, least: u64, (room, inner): (Room, &[Room])) -> f32 {
+    pub(super) fn worth(&self, least: u64, (room, inner): (Room, &[Room])) -> f32 {
         let ElementSizes { partial, c, .. } = *self.sizes;
         let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
         let credit = each * inner.iter().fold(to_f32(room.times), |sum, room| sum + to_f32(room.times));
@@ -296,98 +297,8 @@ impl Search<'_> {
         }
     }
 
-    /// The tile of a level for this stationary operand as if no other level were there, balanced, its free extent 1.
-    fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> Option<Extents> {
-        let case = self.case(inside, stationary, room, 1);
-        if case.z.extent <= 1 {
-            return None;
-        }
-        let relaxed = case.relaxed();
-        let (mut least, mut tile) = (u64::MAX, None);
-        case.walk(&relaxed, relaxed.centre(), false, 0.0, |tx, ty| {
-            let bytes = case.cost(tx, ty);
-            if bytes < least {
-                (least, tile) = (bytes, Some((tx, ty)));
-            }
-            least
-        });
-        let (tx, ty) = tile?;
-        Some(Cut::of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
-    }
-
-    /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
-    fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Room, &[Room]), best: &mut Best) {
-        let [x, y, z] = pair.case.axes;
-        let most = pair.case.z.extent.div_ceil(2).max(1);
-        let unit = pair.unit;
-        let lower = whole(bound::floor(free + ROUND), unit.along(z));
-        for tz in [lower, lower.saturating_add(unit.along(z))] {
-            let tz = tz.min(most);
-            let At { p, outer: relaxed, .. } = pair.at(to_f32(tz));
-            let case = self.case(inside, pair.stationary, levels.0, tz);
-            let tx = whole(bound::floor(relaxed.x / p + ROUND), unit.along(x)).min(case.x.extent);
-            let ty = case.rows(tx).min(case.y.extent);
-            if ty > 0 {
-                let ty = whole(ty, unit.along(y)).min(ty);
-                self.consider(inside, &case, [tx, ty, tz], levels, best);
-                // What is left of the room lets the levels inside go further along the free axis.
-                let grown = self.free(&pair.case, levels.0, tx, ty).unwrap_or(tz);
-                let grown = whole(grown, unit.along(z)).min(most);
-                if tz == lower.min(most) && grown > tz {
-                    self.consider(inside, &case, [tx, ty, grown], levels, best);
-                }
-            }
-        }
-    }
-
-    /// Free extents and tiles outward from those that are best without rounding.
-    fn around(
-        &self,
-        inside: &Inside,
-        pair: &Pair<'_>,
-        (free, rest): (f32, f32),
-        levels: (Room, &[Room]),
-        best: &mut Best,
-    ) {
-        let mut budget = self.budget;
-        let extent = pair.case.z.extent;
-        let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
-        let most = extent.div_ceil(2).max(1);
-        let mut visit = |tz: u64| -> bool {
-            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
-            if least + rest >= self.worth(best.least, levels) || budget == 0 {
-                return false;
-            }
-            let case = self.case(inside, pair.stationary, levels.0, tz);
-            case.walk(&relaxed, p, false, least - relaxed.cost(p) + rest, |tx, ty| {
-                if budget == 0 {
-                    return 0;
-                }
-                budget = budget.saturating_sub(1);
-                self.consider(inside, &case, [tx, ty, tz], levels, best);
-                bound::floor(self.worth(best.least, levels))
-            });
-            true
-        };
-        let start = tile_of(tile_of(bound::floor(free + ROUND))).clamp(1, most);
-        let mut tz = start;
-        let mut go = visit(tz);
-        while go && tz > 1 {
-            let shorter = tile_of(tile_of(tz).saturating_add(1));
-            tz = if shorter >= tz { tz.saturating_sub(1) } else { shorter };
-            go = visit(tz);
-        }
-        tz = start;
-        while tz < most {
-            tz = tile_of(tile_of(tz).saturating_sub(1)).max(tz.saturating_add(1)).min(most);
-            if !visit(tz) {
-                break;
-            }
-        }
-    }
-
     /// Keeps these tiles and what is best inside them where they move less.
-    fn consider(
+    pub(super) fn consider(
         &self,
         inside: &Inside,
         case: &Case<'_>,
@@ -480,13 +391,7 @@ pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
     }
 }
 
-/// The longest tile of whole units that is not longer than this, one unit at least.
-fn whole(extent: u64, unit: u64) -> u64 {
-    let unit = unit.max(1);
-    extent.checked_div(unit).unwrap_or(0).max(1).saturating_mul(unit)
-}
-
 /// The shortest tile that needs no more passes than this one.
-fn balanced(extent: u64, tile: u64) -> u64 {
+pub(super) fn balanced(extent: u64, tile: u64) -> u64 {
     extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
 }
