@@ -12,11 +12,12 @@ use crate::units::to_f32;
 const ROUND: f32 = 1.0 / 1024.0;
 
 impl Search<'_> {
-    /// The tile of a level for this stationary operand as if no other level were there, balanced, its free extent 1.
-    pub(super) fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> Option<Extents> {
+    /// Good tiles of a level for this stationary operand as if no other level were there, balanced, the free extent 1.
+    pub(super) fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> heapless::Vec<Extents, 3> {
+        let mut units = heapless::Vec::new();
         let case = self.case(inside, stationary, room, 1);
         if case.z.extent <= 1 {
-            return None;
+            return units;
         }
         let relaxed = case.relaxed();
         let (mut least, mut tile) = (u64::MAX, None);
@@ -27,8 +28,27 @@ impl Search<'_> {
             }
             least
         });
-        let (tx, ty) = tile?;
-        Some(Cut::of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
+        let Some((tx, ty)) = tile else { return units };
+        let mut push = |tx, ty| {
+            let unit = Cut::of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile;
+            if !units.contains(&unit) {
+                units.push(unit).ok();
+            }
+        };
+        push(tx, ty);
+        // A tile as long as an axis, where it is not much worse, leaves no edges along it.
+        let most = least.saturating_add(least / 8);
+        let ty = case.rows(case.x.extent).min(case.y.extent);
+        if ty > 0 && case.cost(case.x.extent, ty) <= most {
+            push(case.x.extent, ty);
+        }
+        let left = case.room.saturating_sub(case.v.saturating_mul(case.y.extent));
+        let tx = left.checked_div(case.s.saturating_mul(case.y.extent).saturating_add(case.u)).unwrap_or(0);
+        let tx = balanced(case.x.extent, tx.min(case.x.extent));
+        if case.rows(tx) >= case.y.extent && case.cost(tx, case.y.extent) <= most {
+            push(tx, case.y.extent);
+        }
+        units
     }
 
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.

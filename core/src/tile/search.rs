@@ -232,7 +232,7 @@ impl Search<'_> {
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 12> = heapless::Vec::new();
+        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 24> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
                 let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
@@ -245,14 +245,15 @@ impl Search<'_> {
             }
         };
         for stays in OPERANDS {
-            let Some(unit) = self.alone(inside, next, stays) else { continue };
-            // The tile that the next level would have alone, so that it stays where it is.
+            // The tiles that the next level would have alone, so that one stays where it is.
             let case = self.case(inside, stays, room, 1);
             let [x, y, _] = case.axes;
-            if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
-                self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
+            for unit in self.alone(inside, next, stays) {
+                if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
+                    self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
+                }
+                push(stays, unit, best.least);
             }
-            push(stays, unit, best.least);
         }
         if let Some(Cut { tile, order: [.., z] }) = seed {
             push(left_by(z), tile, best.least);
