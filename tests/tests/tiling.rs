@@ -96,7 +96,8 @@ fn compare(count: u64, seed: u64, most: [u64; 2], depth: usize) {
                     let walked =
                         tiling::traffic(extents, &sizes, repeats, &cuts[..depth - index], u64::MAX).expect("no limit");
                     assert_eq!(level.traffic, walked, "{nest:?} {buffers:?} {ours:?}");
-                    let footprint = tiling::footprint(extents, &sizes, repeats, &cuts[..depth - index], double_buffered);
+                    let footprint =
+                        tiling::footprint(extents, &sizes, repeats, &cuts[..depth - index], double_buffered);
                     assert_eq!(level.footprint.0, footprint, "{nest:?} {buffers:?} {ours:?}");
                     let stays = tiling::stays(extents, &cuts[..depth - index]);
                     assert!(stays.is_none_or(|stays| stays == level.stationary));

@@ -35,7 +35,7 @@ use crate::work::Gemm;
 const TINY: u64 = 512;
 
 /// Tiles of a level for which the level inside is searched, for each two stationary operands.
-const BUDGET: u32 = 12;
+const BUDGET: u32 = 8;
 
 /// Tiles matrix products; see [`super::tile`].
 pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {

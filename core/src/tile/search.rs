@@ -267,7 +267,7 @@ impl Search<'_> {
             self.rounded(inside, pair, *free, (room, inner), best);
         }
         for (_, (free, pair)) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || best.list.is_some() {
                 continue;
             }
             self.around(inside, pair, (*free, rest), (room, inner), best);

@@ -13,7 +13,7 @@ use super::search::{Best, Cuts, Found, Room, Search, sort};
 const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 4;
+const TRIED: usize = 3;
 
 impl Search<'_> {
     /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.

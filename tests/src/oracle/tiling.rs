@@ -142,7 +142,13 @@ pub fn traffic(extents: [u64; 3], sizes: &ElementSizes, repeats: u64, levels: &[
 
 /// Bytes that the tiles of the innermost of these levels take; `levels` from the outermost on.
 #[must_use]
-pub fn footprint(extents: [u64; 3], sizes: &ElementSizes, repeats: u64, levels: &[Level], double_buffered: bool) -> u64 {
+pub fn footprint(
+    extents: [u64; 3],
+    sizes: &ElementSizes,
+    repeats: u64,
+    levels: &[Level],
+    double_buffered: bool,
+) -> u64 {
     let [m, n, k] = levels.last().map_or(extents, |level| level.tile);
     let bytes = [m * k * sizes.a, k * n * sizes.b, m * n * sizes.partial];
     let stays = stationary(extents, levels).unwrap_or_else(|| match repeats {
