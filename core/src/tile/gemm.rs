@@ -23,7 +23,7 @@
 //! free extent and the tiles for which both levels together move least without rounding.
 
 use super::inside::Inside;
-use super::reuse::{Axis, Cut, Extents, moved};
+use super::reuse::{Axis, Cut, Extents, gathered, moved};
 use super::search::{Cuts, Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
@@ -122,9 +122,9 @@ impl Product {
     fn smallest(&self, buffers: &[Buffer]) -> Option<Cuts> {
         let orders =
             [[Axis::M, Axis::N, Axis::K], [Axis::M, Axis::K, Axis::N], [Axis::N, Axis::K, Axis::M]].into_iter();
-        let mut all = orders.map(|order| {
+        let mut all = orders.map(|order| -> Cuts {
             let cut = Cut { tile: Extents { m: 1, n: 1, k: 1 }, order };
-            buffers.iter().map(|_| cut).collect::<Cuts>()
+            gathered(buffers.iter().map(|_| cut))
         });
         all.find(|cuts| {
             buffers.iter().enumerate().all(|(level, buffer)| {

@@ -33,6 +33,17 @@ impl Extents {
     }
 }
 
+/// What there is of these items, as far as there is room: a `collect` that cannot panic.
+pub(super) fn gathered<T, const N: usize>(items: impl Iterator<Item = T>) -> heapless::Vec<T, N> {
+    let mut all = heapless::Vec::new();
+    for item in items {
+        if all.push(item).is_err() {
+            break;
+        }
+    }
+    all
+}
+
 /// The tiles of one level and the order of its loops, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {

@@ -319,7 +319,7 @@ impl Search<'_> {
             // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
             let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
             let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
-            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.ilog2())) * FEW);
+            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
             if list.push((bytes, cut)).is_err()
                 && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
                 && bytes < worst.0

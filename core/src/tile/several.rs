@@ -6,7 +6,7 @@
 
 use super::MAX_LEVELS;
 use super::inside::Inside;
-use super::reuse::{Cut, Extents};
+use super::reuse::{Cut, Extents, gathered};
 use super::search::{Best, Cuts, Found, Room, Search, sort};
 
 /// Ratio of capacities from which on two levels never do best with the same tiles.
@@ -33,11 +33,11 @@ impl Search<'_> {
             let joined = Room { capacity, double_buffered, times: small.times.saturating_add(large.times) };
             let others = rooms.iter().enumerate().filter(|&(other, _)| other != level);
             let fewer = others.map(|(other, &room)| if other == level.saturating_add(1) { joined } else { room });
-            let fewer: heapless::Vec<Room, MAX_LEVELS> = fewer.collect();
+            let fewer: heapless::Vec<Room, MAX_LEVELS> = gathered(fewer);
             if let Some(Found { bytes, cuts }) = self.levels(inside, &fewer, best.least) {
                 // The joined levels have the same tile.
                 let before = cuts.iter().take(level.saturating_add(1));
-                let cuts = before.chain(cuts.iter().skip(level)).copied().collect();
+                let cuts = gathered(before.chain(cuts.iter().skip(level)).copied());
                 best = Best { least: bytes, found: Some(Found { bytes, cuts }), list: None, seed: None };
             }
         }
