@@ -1,4 +1,4 @@
-//! Instructions of characterising and fusing a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//! Instructions of characterising and fusing a graph and of tiling products, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
@@ -7,9 +7,12 @@ use std::hint::black_box;
 
 use derate_core::Error;
 use derate_core::graph::Tables;
+use derate_core::nest::LoopNest;
+use derate_core::tile::{Buffer, Tiling};
 use derate_core::work::Work;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
+mod products;
 mod resnet50;
 
 fn networks(copies: usize) -> resnet50::Networks {
@@ -35,5 +38,15 @@ fn fuse(graph: resnet50::Networks) -> Result<(usize, Work), Error> {
     resnet50::fused(black_box(&graph), &mut resnet50::Scratch::default())
 }
 
-library_benchmark_group!(name = counts, benchmarks = [characterize, fuse]);
+// Tiles of products for one level, and for three.
+#[library_benchmark(setup = products::named)]
+#[bench::one_level("one level, 1024")]
+#[bench::one_level_large("one level, 4096 x 11008 x 4096")]
+#[bench::three_levels("three levels, 1024")]
+#[bench::three_levels_large("three levels, 4096 x 11008 x 4096")]
+fn tile((product, buffers): (LoopNest, Vec<Buffer>)) -> Result<Tiling, Error> {
+    derate_core::tile::tile(black_box(&product), black_box(&buffers))
+}
+
+library_benchmark_group!(name = counts, benchmarks = [characterize, fuse, tile]);
 main!(library_benchmark_groups = counts);

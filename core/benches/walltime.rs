@@ -1,4 +1,4 @@
-//! Wall time of characterising a graph: exact work of all its ops. `cargo bench -p derate-core --bench walltime`
+//! Wall time of characterising a graph, exact work of all its ops, and of tiling products. `cargo bench -p derate-core --bench walltime`
 //!
 //! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of a graph of N ops, with the ops in a second, which stay
 //! the same where the time grows with the ops and no faster.
@@ -9,6 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use derate_core::Error;
 use derate_core::graph::Tables;
 
+mod products;
 mod resnet50;
 
 fn characterize(criterion: &mut Criterion) {
@@ -51,9 +52,19 @@ fn fuse(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Tiles of products for one level, and for three of which each binds.
+fn tile(criterion: &mut Criterion) {
+    for (name, product, buffers) in products::all() {
+        assert!(derate_core::tile::tile(&product, &buffers).is_ok(), "{name}");
+        criterion.bench_function(&format!("tile/{name}"), |bench| {
+            bench.iter(|| derate_core::tile::tile(black_box(&product), black_box(&buffers)));
+        });
+    }
+}
+
 fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
     graph.view().total_work()
 }
 
-criterion_group!(benches, characterize, fuse);
+criterion_group!(benches, characterize, fuse, tile);
 criterion_main!(benches);

@@ -22,13 +22,20 @@
 //! the innermost. For each level it tries the stationary operand of this level and of the next one inside, and walks outward from the
 //! free extent and the tiles for which both levels together move least without rounding.
 
-use super::reuse::{Axis, Cut, Extents, moved};
-use super::search::{Cuts, Inside, Room, Search};
+use super::inside::Inside;
+use super::reuse::{Axis, Cut, Extents, gathered, moved};
+use super::search::{Cuts, Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
 use crate::units::Bytes;
 use crate::work::Gemm;
+
+/// MACs of a product up to which all tiles of two levels are tried.
+const TINY: u64 = 512;
+
+/// Tiles of a level for which the level inside is searched, for each two stationary operands.
+const BUDGET: u32 = 8;
 
 /// Tiles matrix products; see [`super::tile`].
 pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
@@ -103,6 +110,7 @@ impl Product {
         }
         rooms.reverse();
         let (search, inside) = self.search();
+        let search = Search { every: search.every && buffers.len() <= 2, ..search };
         let found = search.levels(&inside, &rooms, u64::MAX);
         found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
             let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
@@ -114,9 +122,9 @@ impl Product {
     fn smallest(&self, buffers: &[Buffer]) -> Option<Cuts> {
         let orders =
             [[Axis::M, Axis::N, Axis::K], [Axis::M, Axis::K, Axis::N], [Axis::N, Axis::K, Axis::M]].into_iter();
-        let mut all = orders.map(|order| {
+        let mut all = orders.map(|order| -> Cuts {
             let cut = Cut { tile: Extents { m: 1, n: 1, k: 1 }, order };
-            buffers.iter().map(|_| cut).collect::<Cuts>()
+            gathered(buffers.iter().map(|_| cut))
         });
         all.find(|cuts| {
             buffers.iter().enumerate().all(|(level, buffer)| {
@@ -137,11 +145,10 @@ impl Product {
             n: bytes(m, k, self.sizes.a).saturating_mul(self.repeats),
             k: bytes(m, n, self.sizes.partial).saturating_mul(2).saturating_mul(self.repeats),
         };
-        let every = m.saturating_mul(n).saturating_mul(k) <= super::EVERY.load(core::sync::atomic::Ordering::Relaxed);
-        let budget = super::BUDGET.load(core::sync::atomic::Ordering::Relaxed);
+        let every = m.saturating_mul(n).saturating_mul(k) <= TINY;
         // Runs one after the other with the same B are a loop along m, outside all others.
         let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
-        (Search { product: self, sizes: &self.sizes, weights, every, budget }, inside)
+        (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
     /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
@@ -241,4 +248,95 @@ fn alone(tile: Extents, sizes: &ElementSizes, repeats: u64) -> Operand {
     let bytes = tile_bytes(tile, sizes).unwrap_or([(Operand::C, 0); 3]);
     let largest = bytes.into_iter().fold((Operand::C, 0), |most, next| if next.1 > most.1 { next } else { most }).0;
     if repeats > 1 { Operand::B } else { largest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nest::Loops;
+
+    fn tiled(gemm: [u64; 3], sizes: ElementSizes, repeats: u64, buffers: &[(u64, bool)]) -> Result<Tiling, Error> {
+        let [m, n, k] = gemm;
+        let nest = LoopNest { repeats, ..LoopNest::new(Loops::Gemm(Gemm { m, n, k, groups: 1 }), sizes) };
+        let buffers: std::vec::Vec<Buffer> = buffers
+            .iter()
+            .map(|&(bytes, double_buffered)| Buffer { capacity: Bytes(bytes), double_buffered })
+            .collect();
+        super::super::tile(&nest, &buffers)
+    }
+
+    fn only(tiling: &Tiling) -> (Operand, u64, Traffic) {
+        let level = tiling.levels.first().expect("one level");
+        (level.stationary, level.footprint.0, level.traffic)
+    }
+
+    fn bytes(a: u64, b: u64, c: u64) -> Traffic {
+        Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) }
+    }
+
+    #[test]
+    fn one_level_by_hand() -> Result<(), Error> {
+        // 100 x 100 x 100 of fp32 in 1600 bytes, 400 elements: a C tile of 17 x 20 beside a row of A and of B, 340 + 17 + 20 = 377.
+        // Six tiles of 17 rows and five of 20 columns: A five times, B six times, C once, each 40 000 bytes. Tiles of 20 x 20 would
+        // be five of each, but 400 + 40 elements do not fit.
+        let tiling = tiled([100, 100, 100], ElementSizes::all(4), 1, &[(1600, false)])?;
+        let (stationary, footprint, traffic) = only(&tiling);
+        assert_eq!((stationary, footprint), (Operand::C, 377 * 4));
+        assert_eq!(traffic.total(), Ok(Bytes((5 + 6 + 1) * 40_000)));
+        Ok(())
+    }
+
+    #[test]
+    fn sums_that_spill_are_read_and_written_wide() -> Result<(), Error> {
+        // 6 x 6 x 2 of int8 with 32-bit sums in 18 bytes. A stationary, 6 x 1 of it: 6 + 4 · 6 bytes of sums are too many. A whole, 6 x 2,
+        // 12 bytes, leaves 6: less than 24. B whole is the same. C of 2 x 1 beside 2 of A and 1 of B is 8 + 3 = 11; of 3 x 1, 12 + 4 = 16:
+        // A six times, B twice: 6 · 12 + 2 · 12 + 36 = 132. A stationary, 1 x 2, beside one of C and two of B: 2 + 4 + 2 = 8; 2 x 2:
+        // 4 + 8 + 2 = 14: A once, B three times, C once: 12 + 36 + 36 = 84. Whole k needs no spill.
+        let sizes = ElementSizes { a: 1, b: 1, partial: 4, c: 1 };
+        let (_, footprint, traffic) = only(&tiled([6, 6, 2], sizes, 1, &[(18, false)])?);
+        assert_eq!((footprint, traffic.total()), (14, Ok(Bytes(84))));
+        // Tiles of one element, 4 + 1 + 1 bytes, of 1 x 1 x 3: C stays, nothing is spilled, A and B once.
+        assert_eq!(only(&tiled([1, 1, 3], sizes, 1, &[(6, false)])?).2, bytes(3, 3, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn weights_that_fit_are_read_once_for_all_runs() -> Result<(), Error> {
+        // B is 10 x 10, A and C 4 x 10, of fp32. 440 + 4 · 20 = 520 bytes hold B and a row of A and of C.
+        let sizes = ElementSizes::all(4);
+        assert_eq!(only(&tiled([4, 10, 10], sizes, 7, &[(520, false)])?).2, bytes(7 * 160, 400, 7 * 160));
+        // In 479 bytes, B beside a row of each does not fit: it is read again in each run.
+        assert!(only(&tiled([4, 10, 10], sizes, 7, &[(479, false)])?).2.b >= Bytes(7 * 400));
+        Ok(())
+    }
+
+    #[test]
+    fn double_buffers_hold_what_comes_next() -> Result<(), Error> {
+        // One element of each: C stays, A and B twice, 4 + 2 · (4 + 4) = 20 bytes.
+        let (stationary, footprint, _) = only(&tiled([2, 2, 2], ElementSizes::all(4), 1, &[(20, true)])?);
+        assert_eq!(footprint, 20);
+        assert!([Operand::A, Operand::B, Operand::C].contains(&stationary));
+        assert_eq!(tiled([2, 2, 2], ElementSizes::all(4), 1, &[(19, true)]), Err(Error::Infeasible { level: 0 }));
+        Ok(())
+    }
+
+    #[test]
+    fn the_level_that_is_too_small_is_named() {
+        let sizes = ElementSizes::all(4);
+        assert_eq!(tiled([9, 9, 9], sizes, 1, &[(11, false), (4096, false)]), Err(Error::Infeasible { level: 0 }));
+        let many = [(4096, false); MAX_LEVELS + 1];
+        assert_eq!(tiled([9, 9, 9], sizes, 1, &many), Err(Error::Infeasible { level: 6 }));
+        assert_eq!(tiled([9, 9, 9], sizes, 1, &[]).map(|tiling| tiling.levels.len()), Ok(0));
+        assert_eq!(tiled([u64::MAX, 9, 9], sizes, 1, &[(4096, false)]), Err(Error::CountOverflow));
+    }
+
+    #[test]
+    fn all_that_fits_moves_once_at_every_level() -> Result<(), Error> {
+        let buffers = [(1 << 20, false), (1 << 22, true), (1 << 24, false)];
+        for level in &tiled([64, 48, 80], ElementSizes::all(4), 1, &buffers)?.levels {
+            assert_eq!(level.traffic, bytes(64 * 80 * 4, 48 * 80 * 4, 64 * 48 * 4));
+            assert_eq!(level.traffic.total()?, level.lower_bound);
+        }
+        Ok(())
+    }
 }

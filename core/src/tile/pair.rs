@@ -1,8 +1,9 @@
 //! Two levels next to each other, without rounding: which free extent of the outer one is best for both.
 
 use super::case::{Case, Relaxed};
+use super::inside::Inside;
 use super::reuse::{Axis, Extents};
-use super::search::{Inside, Room, Search};
+use super::search::{Room, Search};
 use crate::nest::Operand;
 use crate::units::to_f32;
 
@@ -38,6 +39,8 @@ pub(super) struct At {
     pub(super) least: f32,
     /// Tiles along x of the outer level.
     pub(super) p: f32,
+    /// Tiles along y of the outer level.
+    pub(super) q: f32,
     /// The outer level.
     pub(super) outer: Relaxed,
 }
@@ -85,7 +88,13 @@ impl<'i> Pair<'i> {
         // The level inside is within the free extent, and within the other extents that are best for the outer level.
         let inner = self.within([f32::INFINITY, f32::INFINITY, tz], [x, y]);
         let narrow = self.within([tx, ty, tz], [x, y]);
-        At { bytes: bytes + narrow.cost(narrow.centre()), least: bytes + inner.cost(inner.centre()), p, outer }
+        At {
+            bytes: bytes + narrow.cost(narrow.centre()),
+            least: bytes + inner.cost(inner.centre()),
+            p,
+            q: outer.y / ty,
+            outer,
+        }
     }
 
     /// The inner level within these extents along x, y and z of the outer one.
@@ -116,11 +125,10 @@ impl<'i> Pair<'i> {
         if most.is_nan() || most < 1.0 {
             return None;
         }
-        let [x, _, z] = self.case.axes;
+        let [.., z] = self.case.axes;
         let [.., common] = self.inner_axes;
         // Beyond the tile of the inner level, room along its axes is of no use; along its free axis, a cube is a fair guess.
         let start = if z == common { self.outer.x / self.at(1.0).p * 0.5 } else { to_f32(self.unit.along(z)) };
-        let _ = x;
         let start = if start < most { start } else { most };
         let start = if start > 1.0 { start } else { 1.0 };
         let mut best = (self.at(start).bytes, start);

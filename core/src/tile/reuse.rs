@@ -33,6 +33,17 @@ impl Extents {
     }
 }
 
+/// What there is of these items, as far as there is room: a `collect` that cannot panic.
+pub(super) fn gathered<T, const N: usize>(items: impl Iterator<Item = T>) -> heapless::Vec<T, N> {
+    let mut all = heapless::Vec::new();
+    for item in items {
+        if all.push(item).is_err() {
+            break;
+        }
+    }
+    all
+}
+
 /// The tiles of one level and the order of its loops, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
@@ -41,6 +52,19 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Tiles of these extents along these axes, outermost first.
+    pub(super) fn of(axes: [Axis; 3], extents: [u64; 3]) -> Self {
+        let mut tile = Extents { m: 1, n: 1, k: 1 };
+        for (axis, extent) in axes.into_iter().zip(extents) {
+            match axis {
+                Axis::M => tile.m = extent,
+                Axis::N => tile.n = extent,
+                Axis::K => tile.k = extent,
+            }
+        }
+        Self { tile, order: axes }
+    }
+
     /// Place of the loop along an axis: 1 to 3, outermost first.
     fn rank(&self, axis: Axis) -> usize {
         let [first, second, _] = self.order;

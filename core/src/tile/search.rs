@@ -1,75 +1,21 @@
 //! The search for tiles of several levels: from the outermost to the innermost, each level together with the next one inside.
 
+use super::MAX_LEVELS;
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
-use super::pair::{At, Pair};
-use super::reuse::{Along, Axis, Cut, Extents, moved};
-use super::{MAX_LEVELS, bound};
+use super::inside::Inside;
+use super::pair::Pair;
+use super::reuse::{Axis, Cut, Extents, moved};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::to_f32;
 
 /// Cuts of all levels, from the innermost to the outermost.
 pub(super) type Cuts = heapless::Vec<Cut, MAX_LEVELS>;
 
-/// What the levels outside leave to a level.
-#[derive(Clone, Debug)]
-pub(super) struct Inside {
-    m: Along,
-    n: Along,
-    k: Along,
-    stationary: Operand,
-    /// Cuts of the levels outside, from the outermost on.
-    outside: Cuts,
-}
-
-impl Inside {
-    pub(super) fn new(extents: Extents, runs: u64, stationary: Operand) -> Self {
-        let Extents { m, n, k } = extents;
-        let (m, n, k) = (Along::new(m, runs), Along::new(n, 1), Along::new(k, 1));
-        Self { m, n, k, stationary, outside: Cuts::new() }
-    }
-
-    fn along(&self, axis: Axis) -> &Along {
-        match axis {
-            Axis::M => &self.m,
-            Axis::N => &self.n,
-            Axis::K => &self.k,
-        }
-    }
-
-    fn extents(&self) -> Extents {
-        Extents { m: self.m.extent, n: self.n.extent, k: self.k.extent }
-    }
-
-    /// What a level with these tiles leaves, its free axis innermost.
-    fn cut(&self, cut: &Cut) -> Option<Self> {
-        let [_, _, z] = cut.order;
-        let whole = |axis: Axis| cut.tile.along(axis) >= self.along(axis).extent;
-        if [Axis::M, Axis::N, Axis::K].into_iter().all(whole) {
-            return Some(self.clone());
-        }
-        let along = |axis: Axis| {
-            let (outside, tile) = (self.along(axis), cut.tile.along(axis));
-            let moved = if axis != z {
-                outside.tiles(tile)
-            } else if cut.order.into_iter().all(|other| other == z || whole(other)) {
-                outside.moved
-            } else {
-                outside.count
-            };
-            outside.cut(tile, moved)
-        };
-        let (m, n, k) = (along(Axis::M)?, along(Axis::N)?, along(Axis::K)?);
-        let mut outside = self.outside.clone();
-        outside.push(*cut).ok()?;
-        Some(Self { m, n, k, stationary: left_by(z), outside })
-    }
-}
-
 /// Tiles of some levels and the bytes that they move together.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    bytes: u64,
+    pub(super) bytes: u64,
     pub(super) cuts: Cuts,
 }
 
@@ -85,11 +31,13 @@ pub(super) struct Room {
 
 /// The best that is found so far.
 #[derive(Debug)]
-struct Best {
-    least: u64,
-    found: Option<Found>,
+pub(super) struct Best {
+    pub(super) least: u64,
+    pub(super) found: Option<Found>,
     /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
-    list: Option<heapless::Vec<(f32, Cut), 16>>,
+    pub(super) list: Option<heapless::Vec<(f32, Cut), 16>>,
+    /// Cuts of the levels inside to try each of these with.
+    pub(super) seed: Option<Cuts>,
 }
 
 /// The search for tiles of a product.
@@ -107,15 +55,6 @@ pub(super) struct Search<'s> {
 
 /// Share of the bytes by which a better tiling may be missed.
 const SLACK: f32 = 1.005;
-
-/// Added before a number is rounded down that may be a rounding error below an integer.
-const ROUND: f32 = 1.0 / 1024.0;
-
-/// Ratio of capacities from which on two levels never do best with the same tiles.
-const CLOSE: u64 = 16;
-
-/// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 6;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -145,12 +84,12 @@ impl Search<'_> {
     }
 
     /// Bytes of a level whose tile is that of the level outside.
-    fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
+    pub(super) fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
         let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
         bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K)).saturating_mul(room.times)
     }
 
-    fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
+    pub(super) fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
         footprint(inside.extents(), self.sizes, inside.stationary, room.double_buffered)
             .is_some_and(|bytes| bytes <= room.capacity)
     }
@@ -169,7 +108,7 @@ impl Search<'_> {
         match inner.len() {
             0 => self.innermost(inside, room, limit),
             1 => {
-                let mut best = Best { least: limit, found: None, list: None };
+                let mut best = Best { least: limit, found: None, list: None, seed: None };
                 self.outer(inside, (room, inner), None, &mut best);
                 best.found
             }
@@ -183,12 +122,12 @@ impl Search<'_> {
         let mut order = cases.each_ref().map(|case| {
             let relaxed = case.relaxed();
             let centre = relaxed.centre();
-            (relaxed.cost(centre), centre, relaxed, case)
+            (relaxed.cost(centre), (centre, relaxed, case))
         });
-        order.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        sort(&mut order);
         let mut least = limit;
         let mut best = None;
-        for (bytes, centre, relaxed, case) in order {
+        for (bytes, (centre, relaxed, case)) in order {
             // With one pass along the free axis, another case has the same tiles and moves no more.
             if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
                 continue;
@@ -220,9 +159,12 @@ impl Search<'_> {
         if bytes >= self.tolerant(*least) {
             return;
         }
+        // Balanced, where no edge then needs another tile.
+        let even = balanced(case.y.extent, ty);
+        let ty = if case.y.tiles(even) == case.y.tiles(ty) { even } else { ty };
         let Some(tz) = self.free(case, room, tx, ty) else { return };
         let [x, y, z] = case.axes;
-        let cut = cut_of([x, y, z], [tx, ty, tz]);
+        let cut = Cut::of([x, y, z], [tx, ty, tz]);
         if !self.every {
             (*least, *best) = (bytes, Some(cut));
             return;
@@ -255,13 +197,13 @@ impl Search<'_> {
     }
 
     /// The longest free extent beside these tiles, balanced; `None` where nothing fits.
-    fn free(&self, case: &Case<'_>, room: Room, tx: u64, ty: u64) -> Option<u64> {
+    pub(super) fn free(&self, case: &Case<'_>, room: Room, tx: u64, ty: u64) -> Option<u64> {
         let left = case.room.checked_sub(case.s.checked_mul(tx)?.checked_mul(ty)?)?;
         let each = case.u.checked_mul(tx)?.checked_add(case.v.checked_mul(ty)?)?;
         let most = left.checked_div(each)?.min(case.z.extent);
         // With one pass along the free axis, another operand would be stationary, and this one take room twice.
         let most = if room.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
-        Some(balanced(case.z.extent, most))
+        (most > 0).then(|| balanced(case.z.extent, most))
     }
 
     /// What the levels inside move at least, without rounding.
@@ -282,13 +224,15 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
-        if self.every && inner.len() == 1 {
+    pub(super) fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
+        if self.every {
+            // A good tiling first: it rules out most others.
+            Search { every: false, ..*self }.outer(inside, (room, inner), seed, best);
             return self.all(inside, room, inner, best);
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, f32, Pair<'_>), 12> = heapless::Vec::new();
+        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 24> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
                 let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
@@ -296,74 +240,43 @@ impl Search<'_> {
                     && (pair.least() + rest) * MARGIN < to_f32(least)
                     && let Some((bytes, free)) = pair.best()
                 {
-                    pairs.push((bytes + rest, free, pair)).ok();
+                    pairs.push((bytes + rest, (free, pair))).ok();
                 }
             }
         };
         for stays in OPERANDS {
-            let Some(unit) = self.alone(inside, next, stays) else { continue };
-            // The tile that the next level would have alone, so that it stays where it is.
+            // The tiles that the next level would have alone, so that one stays where it is.
             let case = self.case(inside, stays, room, 1);
             let [x, y, _] = case.axes;
-            if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
-                self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
+            for unit in self.alone(inside, next, stays) {
+                if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
+                    self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
+                }
+                push(stays, unit, best.least);
             }
-            push(stays, unit, best.least);
         }
         if let Some(Cut { tile, order: [.., z] }) = seed {
             push(left_by(z), tile, best.least);
         }
-        pairs.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        for (_, free, pair) in &pairs {
+        sort(&mut pairs);
+        for (_, (free, pair)) in &pairs {
             if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
                 continue;
             }
             self.snapped(inside, pair, *free, (room, inner), best);
+            self.rounded(inside, pair, *free, (room, inner), best);
         }
-        for (_, free, pair) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || self.budget == 0 {
+        for (_, (free, pair)) in &pairs {
+            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || best.list.is_some() {
                 continue;
             }
             self.around(inside, pair, (*free, rest), (room, inner), best);
         }
     }
 
-    /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.
-    fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
-        let (&room, inner) = rooms.split_last()?;
-        let mut best = Best { least: limit, found: None, list: None };
-        let ratio = |(small, large): (&Room, &Room)| large.capacity.checked_div(small.capacity).unwrap_or(u64::MAX);
-        let closest = rooms.iter().zip(rooms.iter().skip(1)).map(ratio).min().unwrap_or(u64::MAX);
-        for (level, (small, large)) in rooms.iter().zip(rooms.iter().skip(1)).enumerate() {
-            if ratio((small, large)) >= CLOSE || rooms.len() > 3 && ratio((small, large)) > closest {
-                continue;
-            }
-            let double_buffered = small.double_buffered || large.double_buffered;
-            let capacity = small.capacity.min(large.capacity);
-            let joined = Room { capacity, double_buffered, times: small.times.saturating_add(large.times) };
-            let mut fewer: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::from_slice(rooms).ok()?;
-            fewer.remove(level);
-            *fewer.get_mut(level)? = joined;
-            if let Some(mut found) = self.levels(inside, &fewer, best.least) {
-                found.cuts.insert(level, *found.cuts.get(level)?).ok()?;
-                best = Best { least: found.bytes, found: Some(found), list: None };
-            }
-        }
-        let mut list = Best { least: best.least, found: None, list: Some(heapless::Vec::new()) };
-        // The tile of the next level if this one were not there.
-        let seed = self.levels(inside, inner, u64::MAX).and_then(|found| found.cuts.last().copied());
-        self.outer(inside, (room, inner), seed, &mut list);
-        let mut list = list.list?;
-        list.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
-        for (_, cut) in list.iter().take(TRIED) {
-            self.under(inside, cut, (room, inner), &mut best);
-        }
-        best.found
-    }
-
     /// Bytes below which it is worth looking on, of a level and these inside it: a share below the least so far. Passes along k
     /// count every write of C as one of partial sums; the last one is of results.
-    fn worth(&self, least: u64, (room, inner): (Room, &[Room])) -> f32 {
+    pub(super) fn worth(&self, least: u64, (room, inner): (Room, &[Room])) -> f32 {
         let ElementSizes { partial, c, .. } = *self.sizes;
         let each = to_f32(self.weights.k) * (1.0 - to_f32(c) / (2.0 * to_f32(partial)));
         let credit = each * inner.iter().fold(to_f32(room.times), |sum, room| sum + to_f32(room.times));
@@ -385,98 +298,8 @@ impl Search<'_> {
         }
     }
 
-    /// The tile of a level for this stationary operand as if no other level were there, balanced, its free extent 1.
-    fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> Option<Extents> {
-        let case = self.case(inside, stationary, room, 1);
-        if case.z.extent <= 1 {
-            return None;
-        }
-        let relaxed = case.relaxed();
-        let (mut least, mut tile) = (u64::MAX, None);
-        case.walk(&relaxed, relaxed.centre(), false, 0.0, |tx, ty| {
-            let bytes = case.cost(tx, ty);
-            if bytes < least {
-                (least, tile) = (bytes, Some((tx, ty)));
-            }
-            least
-        });
-        let (tx, ty) = tile?;
-        Some(cut_of(case.axes, [tx, balanced(case.y.extent, ty), 1]).tile)
-    }
-
-    /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
-    fn snapped(&self, inside: &Inside, pair: &Pair<'_>, free: f32, levels: (Room, &[Room]), best: &mut Best) {
-        let [x, y, z] = pair.case.axes;
-        let most = pair.case.z.extent.div_ceil(2).max(1);
-        let unit = pair.unit;
-        let lower = whole(bound::floor(free + ROUND), unit.along(z));
-        for tz in [lower, lower.saturating_add(unit.along(z))] {
-            let tz = tz.min(most);
-            let At { p, outer: relaxed, .. } = pair.at(to_f32(tz));
-            let case = self.case(inside, pair.stationary, levels.0, tz);
-            let tx = whole(bound::floor(relaxed.x / p + ROUND), unit.along(x)).min(case.x.extent);
-            let ty = case.rows(tx).min(case.y.extent);
-            if ty > 0 {
-                let ty = whole(ty, unit.along(y)).min(ty);
-                self.consider(inside, &case, [tx, ty, tz], levels, best);
-                // What is left of the room lets the levels inside go further along the free axis.
-                let grown = self.free(&pair.case, levels.0, tx, ty).unwrap_or(tz);
-                let grown = whole(grown, unit.along(z)).min(most);
-                if tz == lower.min(most) && grown > tz {
-                    self.consider(inside, &case, [tx, ty, grown], levels, best);
-                }
-            }
-        }
-    }
-
-    /// Free extents and tiles outward from those that are best without rounding.
-    fn around(
-        &self,
-        inside: &Inside,
-        pair: &Pair<'_>,
-        (free, rest): (f32, f32),
-        levels: (Room, &[Room]),
-        best: &mut Best,
-    ) {
-        let mut budget = self.budget;
-        let extent = pair.case.z.extent;
-        let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
-        let most = extent.div_ceil(2).max(1);
-        let mut visit = |tz: u64| -> bool {
-            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
-            if least + rest >= self.worth(best.least, levels) || budget == 0 {
-                return false;
-            }
-            let case = self.case(inside, pair.stationary, levels.0, tz);
-            case.walk(&relaxed, p, false, least - relaxed.cost(p) + rest, |tx, ty| {
-                if budget == 0 {
-                    return 0;
-                }
-                budget = budget.saturating_sub(1);
-                self.consider(inside, &case, [tx, ty, tz], levels, best);
-                bound::floor(self.worth(best.least, levels))
-            });
-            true
-        };
-        let start = tile_of(tile_of(bound::floor(free + ROUND))).clamp(1, most);
-        let mut tz = start;
-        let mut go = visit(tz);
-        while go && tz > 1 {
-            let shorter = tile_of(tile_of(tz).saturating_add(1));
-            tz = if shorter >= tz { tz.saturating_sub(1) } else { shorter };
-            go = visit(tz);
-        }
-        tz = start;
-        while tz < most {
-            tz = tile_of(tile_of(tz).saturating_sub(1)).max(tz.saturating_add(1)).min(most);
-            if !visit(tz) {
-                break;
-            }
-        }
-    }
-
     /// Keeps these tiles and what is best inside them where they move less.
-    fn consider(
+    pub(super) fn consider(
         &self,
         inside: &Inside,
         case: &Case<'_>,
@@ -485,13 +308,18 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let [x, y, z] = case.axes;
-        let cut = cut_of(case.axes, tile);
+        let cut = Cut::of(case.axes, tile);
         if let Some(list) = &mut best.list {
+            let kept = best.seed.as_ref().and_then(|seed| self.kept(inside, cut, seed, (room, inner)));
+            if let Some(found) = kept.filter(|found| found.bytes < best.least) {
+                best.least = found.bytes;
+                best.found = Some(found);
+            }
             let Some(within) = inside.cut(&cut) else { return };
             // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
             let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
             let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
-            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.ilog2())) * FEW);
+            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
             if list.push((bytes, cut)).is_err()
                 && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
                 && bytes < worst.0
@@ -518,7 +346,7 @@ impl Search<'_> {
         let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
         for other in [[sx, sy, sz], [sx, ty, tz], [tx, sy, tz], [tx, ty, sz]] {
             let [_, _, free] = other;
-            let cut = cut_of(case.axes, other);
+            let cut = Cut::of(case.axes, other);
             let fits = footprint(cut.tile, self.sizes, left_by(z), room.double_buffered)
                 .is_some_and(|bytes| bytes <= room.capacity);
             if other != tile && fits && (free < case.z.extent || free == tz) {
@@ -528,7 +356,7 @@ impl Search<'_> {
     }
 
     /// Keeps this cut and what is best inside it where they move less.
-    fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
+    pub(super) fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
         let Some(within) = inside.cut(cut) else { return false };
         let bytes = self.unchanged(&within, room);
         if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
@@ -548,25 +376,23 @@ impl Search<'_> {
     }
 }
 
-/// The longest tile of whole units that is not longer than this, one unit at least.
-fn whole(extent: u64, unit: u64) -> u64 {
-    let unit = unit.max(1);
-    extent.checked_div(unit).unwrap_or(0).max(1).saturating_mul(unit)
+/// Sorts by the first number, lowest first; of equal ones the order stays.
+pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
+    for sorted in 1..items.len() {
+        let Some((next, before)) = items.get_mut(..=sorted).and_then(<[_]>::split_last_mut) else { return };
+        // What is larger moves up by one place, the last first.
+        let mut place = next;
+        for item in before.iter_mut().rev() {
+            if item.0.total_cmp(&place.0).is_le() {
+                break;
+            }
+            core::mem::swap(item, place);
+            place = item;
+        }
+    }
 }
 
 /// The shortest tile that needs no more passes than this one.
-fn balanced(extent: u64, tile: u64) -> u64 {
+pub(super) fn balanced(extent: u64, tile: u64) -> u64 {
     extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
-}
-
-fn cut_of(axes: [Axis; 3], extents: [u64; 3]) -> Cut {
-    let mut tile = Extents { m: 1, n: 1, k: 1 };
-    for (axis, extent) in axes.into_iter().zip(extents) {
-        match axis {
-            Axis::M => tile.m = extent,
-            Axis::N => tile.n = extent,
-            Axis::K => tile.k = extent,
-        }
-    }
-    Cut { tile, order: axes }
 }

@@ -1,0 +1,34 @@
+//! Matrix products and the buffers that they are tiled for.
+
+use derate_core::nest::{ElementSizes, LoopNest, Loops};
+use derate_core::tile::Buffer;
+use derate_core::units::Bytes;
+use derate_core::work::Gemm;
+
+const FP32: ElementSizes = ElementSizes::all(4);
+const INT8: ElementSizes = ElementSizes { a: 1, b: 1, partial: 4, c: 1 };
+
+const CASES: [(&str, [u64; 3], ElementSizes, &[u64]); 6] = [
+    ("one level, 1024", [1024, 1024, 1024], FP32, &[32 << 10]),
+    ("one level, 4096 x 11008 x 4096", [4096, 11008, 4096], INT8, &[32 << 10]),
+    ("one level, 1 x 4096 x 4096", [1, 4096, 4096], FP32, &[32 << 10]),
+    ("two levels, 1024", [1024, 1024, 1024], FP32, &[32 << 10, 1 << 20]),
+    ("three levels, 1024", [1024, 1024, 1024], FP32, &[32 << 10, 1 << 20, 32 << 20]),
+    ("three levels, 4096 x 11008 x 4096", [4096, 11008, 4096], FP32, &[32 << 10, 1 << 20, 32 << 20]),
+];
+
+/// Each product with its name and its buffers, the innermost first.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, LoopNest, Vec<Buffer>)> {
+    CASES.into_iter().map(|(name, [m, n, k], sizes, capacities)| {
+        let buffer = |&bytes| Buffer { capacity: Bytes(bytes), double_buffered: false };
+        let product = LoopNest::new(Loops::Gemm(Gemm { m, n, k, groups: 1 }), sizes);
+        (name, product, capacities.iter().map(buffer).collect())
+    })
+}
+
+/// The product of a name.
+#[allow(dead_code, reason = "of the two benches, one takes all")]
+pub(crate) fn named(name: &str) -> (LoopNest, Vec<Buffer>) {
+    let (_, product, buffers) = all().find(|&(other, ..)| other == name).expect("a product of this name");
+    (product, buffers)
+}
