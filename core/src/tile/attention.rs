@@ -122,15 +122,8 @@ impl Nest {
     /// Bytes of each operand at the innermost level so far.
     fn traffic(&self, loops: &AttentionLoops, sizes: &ElementSizes) -> Traffic {
         let [groups, queries, keys] = &self.cuts;
-        let by_depth = |cut: &Cut| {
-            let mut by: ByDepth = [0; MAX_LEVELS + 1];
-            for (depth, entry) in by.iter_mut().enumerate() {
-                *entry = cut.sum(depth);
-            }
-            Some(by)
-        };
-        let rows = visits(&self.ranks, &[by_depth(groups), by_depth(queries), None, None], &self.counts);
-        let key_rows = visits(&self.ranks, &[by_depth(groups), None, by_depth(keys), None], &self.counts);
+        let rows = visits(&self.ranks, &[Some(groups.sums()), Some(queries.sums()), None, None], &self.counts);
+        let key_rows = visits(&self.ranks, &[Some(groups.sums()), None, Some(keys.sums()), None], &self.counts);
         let times = |rows: u64, elements: u64, bytes: u64| rows.saturating_mul(elements).saturating_mul(bytes);
         let spilled = times(rows.again.saturating_mul(2), loops.d_v.saturating_add(2), sizes.partial);
         Traffic {

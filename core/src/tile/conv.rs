@@ -314,26 +314,12 @@ impl State {
             ranks.push(choice.order.ranks()).ok();
         }
         ranks.push(order.ranks()).ok();
-        let by_depth = |sum: &dyn Fn(usize) -> u64| {
-            let mut by: ByDepth = [0; MAX_LEVELS + 1];
-            for (depth, entry) in by.iter_mut().enumerate().take(ranks.len().saturating_add(1)) {
-                *entry = sum(depth);
-            }
-            by
-        };
         let [a0, a1, a2] = &problem.axes;
         let [depth, height, width] = &self.axes;
-        let positions = by_depth(&|at| {
-            let [d, h, w] = [depth.sum(at), height.sum(at), width.sum(at)];
-            self.batch.sum(at).saturating_mul(d).saturating_mul(h).saturating_mul(w)
-        });
-        let inputs = by_depth(&|at| {
-            let [d, h, w] = [depth.moved(a0, at), height.moved(a1, at), width.moved(a2, at)];
-            self.batch.sum(at).saturating_mul(d).saturating_mul(h).saturating_mul(w)
-        });
-        let groups = by_depth(&|at| self.group.sum(at));
-        let c_out = by_depth(&|at| self.c_out.sum(at));
-        let c_in = by_depth(&|at| self.c_in.sum(at));
+        let batch = self.batch.sums();
+        let positions = times(times(batch, depth.sums()), times(height.sums(), width.sums()));
+        let inputs = times(times(batch, depth.moved(a0)), times(height.moved(a1), width.moved(a2)));
+        let (groups, c_out, c_in) = (self.group.sums(), self.c_out.sums(), self.c_in.sums());
         let counts = &self.counts;
         let a = visits(&ranks, &[Some(groups), Some(inputs), None, Some(c_in)], counts);
         let b = visits(&ranks, &[Some(groups), None, Some(c_out), Some(c_in)], counts);
@@ -394,6 +380,14 @@ impl Sizes {
         };
         TileLoop { dim, tile, extent }
     }
+}
+
+/// Sums over pairs of tiles of two loops, by the depth of both.
+fn times(mut a: ByDepth, b: ByDepth) -> ByDepth {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = a.saturating_mul(b);
+    }
+    a
 }
 
 /// Bytes that tiles of these sizes take.

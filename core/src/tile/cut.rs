@@ -4,6 +4,7 @@
 //! innermost level that cut it from its neighbours, 0 where none did. Sums over tiles are exact: of every depth there are few sizes.
 
 use super::MAX_LEVELS;
+use super::visits::ByDepth;
 use crate::nest::Axis;
 
 /// Number of tiles of an axis up to which each is looked at for what it holds; of more, one is taken to lie within the input.
@@ -74,23 +75,31 @@ impl Cut {
         self.kinds.iter().any(|kind| kind.depth > 0)
     }
 
-    /// Sum of the sizes of tiles of at most this depth.
-    pub(super) fn sum(&self, depth: usize) -> u64 {
-        let kinds = self.kinds.iter().filter(|kind| kind.depth <= depth);
-        kinds.fold(0, |sum, kind| sum.saturating_add(kind.count.saturating_mul(kind.size)))
+    /// Sums of the sizes of tiles of at most each depth.
+    pub(super) fn sums(&self) -> ByDepth {
+        self.by_depth(|size| size)
     }
 
-    /// Sum of input positions that tiles of at most this depth move, each its own.
-    pub(super) fn moved(&self, axis: &Axis, depth: usize) -> u64 {
-        let kinds = self.kinds.iter().filter(|kind| kind.depth <= depth);
-        let mut moved =
-            kinds.fold(0, |sum: u64, kind| sum.saturating_add(kind.count.saturating_mul(axis.span(kind.size))));
-        self.clipped(axis, None, |at, positions| {
-            if at <= depth {
-                moved = moved.saturating_sub(positions);
+    /// Sums of input positions that tiles of at most each depth move, each its own.
+    pub(super) fn moved(&self, axis: &Axis) -> ByDepth {
+        let mut by = self.by_depth(|size| axis.span(size));
+        self.clipped(axis, None, |depth, positions| {
+            for entry in by.iter_mut().skip(depth) {
+                *entry = entry.saturating_sub(positions);
             }
         });
-        moved
+        by
+    }
+
+    fn by_depth(&self, of: impl Fn(u64) -> u64) -> ByDepth {
+        let mut by = [0_u64; MAX_LEVELS + 1];
+        for kind in &self.kinds {
+            let sum = kind.count.saturating_mul(of(kind.size));
+            for entry in by.iter_mut().skip(kind.depth) {
+                *entry = entry.saturating_add(sum);
+            }
+        }
+        by
     }
 
     /// Sum of input positions that all tiles move if they are cut once more, into so many.

@@ -47,6 +47,20 @@ struct Size {
     all: bool,
 }
 
+impl Size {
+    /// Tiles of two loops: their sizes are numbers of positions.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            tile: self.tile.saturating_mul(other.tile),
+            held: self.held.saturating_mul(other.held),
+            count: self.count.saturating_mul(other.count),
+            moved: self.moved.saturating_mul(other.moved),
+            cut: self.cut || other.cut,
+            all: self.all || other.all,
+        }
+    }
+}
+
 /// A loop of positions: batch, or an axis.
 struct Line<'a> {
     cut: &'a Cut,
@@ -79,7 +93,7 @@ impl<'a> Line<'a> {
         let count = self.cut.count_at(tile);
         let (held, moved) = match self.axis {
             Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
-            None => (tile, self.cut.sum(usize::MAX)),
+            None => (tile, 1),
         };
         Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.smallest }
     }
@@ -161,9 +175,11 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Optio
     let [batch, depth, height, width] = &lines;
     for w in &width.listed {
         for h in &height.listed {
+            let rows = w.with(h);
             for d in &depth.listed {
+                let image = rows.with(d);
                 for b in &batch.listed {
-                    search.positions([*b, *d, *h, *w]);
+                    search.positions(&image.with(b), [b.tile, d.tile, h.tile, w.tile]);
                 }
             }
         }
@@ -262,23 +278,20 @@ impl<'a> Search<'a> {
     }
 
     /// Tries tiles of these positions with the best channels in each order.
-    fn positions(&mut self, sizes: [Size; 4]) {
-        let product = |of: fn(&Size) -> u64| sizes.iter().fold(1_u64, |product, size| product.saturating_mul(of(size)));
-        let alpha = self.problem.sizes.a.saturating_mul(product(|size| size.held));
-        let gamma = self.problem.sizes.partial.saturating_mul(product(|size| size.tile));
+    fn positions(&mut self, size: &Size, [batch, depth, height, width]: [u64; 4]) {
+        let alpha = self.problem.sizes.a.saturating_mul(size.held);
+        let gamma = self.problem.sizes.partial.saturating_mul(size.tile);
         if alpha.saturating_add(gamma) > self.room {
             return;
         }
-        let [batch, depth, height, width] = sizes.map(|size| size.tile);
-        let moved = sizes.iter().skip(1).fold(1_u64, |product, size| product.saturating_mul(size.moved));
         let at = Positions {
             tile: Sizes { group: 1, batch, c_out: 1, c_in: 1, axes: [depth, height, width] },
-            a: self.problem.a_unit.saturating_mul(moved),
+            a: self.problem.a_unit.saturating_mul(size.moved),
             alpha,
             gamma,
-            count: product(|size| size.count),
-            cut: sizes.iter().any(|size| size.cut),
-            all: sizes.iter().any(|size| size.all),
+            count: size.count,
+            cut: size.cut,
+            all: size.all,
         };
         let (c_out, c_in) = (self.state.tile.c_out, self.state.tile.c_in);
         let (beta, twice) = (self.beta, u64::from(self.double).saturating_add(1));
@@ -409,6 +422,10 @@ impl<'a> Search<'a> {
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
             }
+            let mut tried = |sizes: [Size; 4]| {
+                let [b, d, h, w] = &sizes;
+                self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
+            };
             let with = |base: [Size; 4], at: usize, size: Size| {
                 let mut sizes = base;
                 if let Some(place) = sizes.get_mut(at) {
@@ -419,16 +436,16 @@ impl<'a> Search<'a> {
             for (at, size) in larger.iter().enumerate() {
                 let Some(size) = *size else { continue };
                 let sizes = with(here, at, size);
-                self.positions(sizes);
+                tried(sizes);
                 for (other, size) in smaller.iter().enumerate() {
                     if let Some(size) = size.filter(|_| other != at) {
-                        self.positions(with(sizes, other, size));
+                        tried(with(sizes, other, size));
                     }
                 }
             }
             for (at, size) in smaller.iter().enumerate() {
                 if let Some(size) = *size {
-                    self.positions(with(here, at, size));
+                    tried(with(here, at, size));
                 }
             }
             if self.threshold() >= cost {
