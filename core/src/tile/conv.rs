@@ -15,8 +15,9 @@
 //!
 //! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
 //! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Two tilings of each level
-//! are followed inwards, the best and one that fits the next level too, and what moves least in all is taken.
+//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Where the
+//! next level is not much smaller, two tilings are followed inwards, the best and one that fits there too; what moves least in all is
+//! taken.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -36,6 +37,9 @@ use search::search;
 
 /// Tilings that are followed inwards at once.
 const BEAM: usize = 4;
+
+/// How many times larger a level may be than the next one inwards for a tile that fits both to be tried.
+const ALIKE: u64 = 8;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,8 +182,10 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
             let best = search(&problem, state, buffer);
-            // What moves least here may cost more further in than it saves: a tile that fits the next level as it is, does not.
-            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner)).map(|inner| Buffer {
+            // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
+            // does not.
+            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner));
+            let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0).map(|inner| Buffer {
                 capacity: inner.capacity.min(buffer.capacity),
                 double_buffered: inner.double_buffered || buffer.double_buffered,
             });

@@ -122,7 +122,8 @@ impl<'a> Line<'a> {
         let mut tile = if every { most } else { balanced(self.extent, most).max(self.least) };
         // Eighths that are left of a size by the next one: a range of sizes needs so few steps.
         let eighths = match tile.checked_ilog2().unwrap_or(0) {
-            0..=4 => 7,
+            _ if tile.isqrt().saturating_mul(2) <= u64::try_from(limit).unwrap_or(0) => 8,
+            0..=4 => 6,
             5..=6 => 5,
             7..=8 => 4,
             9..=12 => 3,
@@ -162,10 +163,12 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Optio
         Line::new(c1, e1, Some((a1, h1)), problem.small),
         Line::new(c2, e2, Some((a2, h2)), problem.small),
     ];
-    let limit = match lines.iter().filter(|line| line.extent > 1).count() {
-        0 | 1 => LISTED,
-        2 => 10,
-        3 => 6,
+    let limit = match (lines.iter().filter(|line| line.extent > 1).count(), problem.small) {
+        (0 | 1, _) => LISTED,
+        (2, true) => 10,
+        (2, false) => 7,
+        (3, true) => 6,
+        (3, false) => 5,
         _ => 4,
     };
     let most = search.room.checked_div(problem.sizes.partial.max(1)).unwrap_or(0);
@@ -335,26 +338,41 @@ impl<'a> Search<'a> {
         if !at.cut {
             return;
         }
-        // B stays: fewer output channels at a time leave room for more input channels.
+        // B stays: all input channels at once with the most output channels, or fewer of these for more of those.
+        let (kept, stream) = (alpha.saturating_mul(twice), gamma.saturating_mul(twice));
+        let fit = |ci: u64| {
+            let room = self.room.checked_sub(kept.saturating_mul(ci)).unwrap_or(0);
+            room.checked_div(beta.saturating_mul(ci).saturating_add(stream)).unwrap_or(0).min(c_out)
+        };
+        let (full, most) = (fit(c_in), fit(1));
+        if full > 0 {
+            for co in fitting(&self.state.c_out, c_out, full, self.ragged).into_iter().flatten() {
+                self.channels(&at, Operand::B, co, c_in);
+            }
+        }
+        let spilled = |search: &Self, n_co: u64| {
+            search.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b) >= search.threshold()
+        };
+        let least = self.outer[1].saturating_mul(c_out.div_ceil(most.max(1)));
+        if most == 0 || at.all && !self.ragged && (full == c_out || spilled(self, least)) {
+            return;
+        }
         for index in 0..self.c_out.len() {
             let Some(&(co, n_co)) = self.c_out.get(index) else { break };
-            if at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold() {
+            if co <= full && !self.ragged || at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold() {
                 break;
             }
-            let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice).saturating_mul(co)) else { continue };
-            let spilled = self.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b);
-            let unit = alpha.saturating_mul(twice).saturating_add(beta.saturating_mul(co));
-            if at.all && !self.ragged && unit.saturating_mul(c_in) > room && spilled >= self.threshold() {
+            let Some(room) = self.room.checked_sub(stream.saturating_mul(co)) else { continue };
+            let unit = kept.saturating_add(beta.saturating_mul(co));
+            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
+            if fit == 0 || at.all && !self.ragged && spilled(self, n_co) {
                 continue;
             }
-            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
-            if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
-                    self.channels(&at, Operand::B, co, ci);
-                }
-                if fit == c_in {
-                    break;
-                }
+            for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
+                self.channels(&at, Operand::B, co, ci);
+            }
+            if fit == c_in {
+                break;
             }
         }
     }
