@@ -1,4 +1,4 @@
-//! Instructions of characterising and fusing a graph, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//! Instructions of characterising and fusing a graph and of tiling, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
@@ -7,9 +7,12 @@ use std::hint::black_box;
 
 use derate_core::Error;
 use derate_core::graph::Tables;
+use derate_core::nest::LoopNest;
+use derate_core::tile::{Tiling, tile};
 use derate_core::work::Work;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
+mod conv;
 mod resnet50;
 
 fn networks(copies: usize) -> resnet50::Networks {
@@ -35,5 +38,13 @@ fn fuse(graph: resnet50::Networks) -> Result<(usize, Work), Error> {
     resnet50::fused(black_box(&graph), &mut resnet50::Scratch::default())
 }
 
-library_benchmark_group!(name = counts, benchmarks = [characterize, fuse]);
+// Tilings of a convolution for three levels.
+#[library_benchmark]
+#[bench::resnet50(conv::resnet50())]
+#[bench::prime(conv::prime())]
+fn tile_conv(nest: LoopNest) -> Result<Tiling, Error> {
+    tile(black_box(&nest), &conv::LEVELS)
+}
+
+library_benchmark_group!(name = counts, benchmarks = [characterize, fuse, tile_conv]);
 main!(library_benchmark_groups = counts);

@@ -7,7 +7,7 @@
 //! Leaves out replacement and conflicts of caches (see [`crate::residency`]) and the shapes that units want (see [`crate::mapper`]).
 
 use crate::error::Error;
-use crate::nest::{Dim, Loops, LoopNest, Operand, Traffic};
+use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
 mod attention;

@@ -90,7 +90,13 @@ impl Score {
 
     fn check(&self, name: &str) {
         let share = f64::from(self.equal) / f64::from(self.all);
-        println!("{name}: {} of {} are the best ({:.2} %), the worst {:.4}", self.equal, self.all, share * 100.0, self.worst);
+        println!(
+            "{name}: {} of {} are the best ({:.2} %), the worst {:.4}",
+            self.equal,
+            self.all,
+            share * 100.0,
+            self.worst
+        );
         assert!(share >= EQUAL && self.worst <= WORST, "{name}: {share} {}", self.worst);
     }
 }

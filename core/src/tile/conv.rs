@@ -185,10 +185,11 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
             // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
             // does not.
             let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner));
-            let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0).map(|inner| Buffer {
-                capacity: inner.capacity.min(buffer.capacity),
-                double_buffered: inner.double_buffered || buffer.double_buffered,
-            });
+            let inner =
+                inner.filter(|inner| inner.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0).map(|inner| Buffer {
+                    capacity: inner.capacity.min(buffer.capacity),
+                    double_buffered: inner.double_buffered || buffer.double_buffered,
+                });
             let small = inner.and_then(|inner| search(&problem, state, &inner));
             for candidate in best.into_iter().chain(small) {
                 let reached = state.inwards(&problem, &candidate, buffer);

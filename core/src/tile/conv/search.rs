@@ -341,7 +341,7 @@ impl<'a> Search<'a> {
         // B stays: all input channels at once with the most output channels, or fewer of these for more of those.
         let (kept, stream) = (alpha.saturating_mul(twice), gamma.saturating_mul(twice));
         let fit = |ci: u64| {
-            let room = self.room.checked_sub(kept.saturating_mul(ci)).unwrap_or(0);
+            let room = self.room.saturating_sub(kept.saturating_mul(ci));
             room.checked_div(beta.saturating_mul(ci).saturating_add(stream)).unwrap_or(0).min(c_out)
         };
         let (full, most) = (fit(c_in), fit(1));
@@ -359,7 +359,9 @@ impl<'a> Search<'a> {
         }
         for index in 0..self.c_out.len() {
             let Some(&(co, n_co)) = self.c_out.get(index) else { break };
-            if co <= full && !self.ragged || at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold() {
+            if co <= full && !self.ragged
+                || at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold()
+            {
                 break;
             }
             let Some(room) = self.room.checked_sub(stream.saturating_mul(co)) else { continue };
@@ -391,20 +393,56 @@ impl<'a> Search<'a> {
         let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
         let [a, b, c] = match stationary {
             Operand::C => [
-                    if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
-                    if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if p || co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if ci_all {
+                    a(n_co)
+                } else if p || groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if ci_all || co_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if p || co_all || groups { c(n_ci_outer) } else { t_c },
+            ],
             Operand::A => [
-                    if p || ci_all || groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all || groups { a(n_co_outer) } else { t_a },
+                if co_all || ci_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if co_all {
+                    c(n_ci)
+                } else if p || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
             Operand::B => [
-                    if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
-                    if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all {
+                    a(n_co)
+                } else if groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
+                if p {
+                    c(n_ci)
+                } else if co_all || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
         };
         let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
         let cost = a.saturating_add(b).saturating_add(c);
@@ -435,7 +473,8 @@ impl<'a> Search<'a> {
                 }
                 moved
             };
-            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
+            let (larger, smaller) =
+                (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
             let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
