@@ -31,6 +31,7 @@ use crate::nest::{Axis, ConvLoops, Dim, ElementSizes, Operand, Traffic};
 use crate::shape::product;
 use crate::units::Bytes;
 
+mod line;
 mod search;
 
 use search::search;

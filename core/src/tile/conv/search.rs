@@ -4,17 +4,11 @@
 //! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
 //! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
+use super::line::{LISTED, Line, Size, UNEVEN, fitting};
 use super::{Order, Problem, Sizes, State, Stays};
-use crate::nest::{Axis, Operand};
+use crate::nest::Operand;
 use crate::tile::Buffer;
 use crate::tile::cut::{Cut, balanced};
-
-/// Most sizes of one loop that are listed.
-const LISTED: usize = 16;
-
-/// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
-/// are of more than one size.
-const UNEVEN: u64 = 16;
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
@@ -29,124 +23,6 @@ pub(super) struct Candidate {
     cost: u64,
     /// Bytes of A for each input channel, of C for each output channel.
     units: [u64; 2],
-}
-
-/// A size of tiles along one loop of positions.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    tile: u64,
-    /// Most input positions of a tile.
-    held: u64,
-    /// Number of tiles of the whole nest.
-    count: u64,
-    /// Input positions that all of them move.
-    moved: u64,
-    /// Whether it cuts the tile outside.
-    cut: bool,
-    /// Whether it cuts even the smallest tile outside.
-    all: bool,
-}
-
-impl Size {
-    /// Tiles of two loops: their sizes are numbers of positions.
-    fn with(&self, other: &Self) -> Self {
-        Self {
-            tile: self.tile.saturating_mul(other.tile),
-            held: self.held.saturating_mul(other.held),
-            count: self.count.saturating_mul(other.count),
-            moved: self.moved.saturating_mul(other.moved),
-            cut: self.cut || other.cut,
-            all: self.all || other.all,
-        }
-    }
-}
-
-/// A loop of positions: batch, or an axis.
-struct Line<'a> {
-    cut: &'a Cut,
-    /// Extent of the tile outside.
-    extent: u64,
-    axis: Option<(&'a Axis, u64)>,
-    least: u64,
-    /// Whether tiles that cut unevenly are tried too.
-    uneven: bool,
-    listed: heapless::Vec<Size, LISTED>,
-    /// Size of the smallest tile outside, where that is looked at.
-    smallest: u64,
-    /// Whether sizes were left out.
-    thinned: bool,
-}
-
-impl<'a> Line<'a> {
-    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>, small: bool) -> Self {
-        let least = axis.map_or(1, |(axis, _)| Cut::least(axis)).min(extent);
-        let in_padding = axis.is_some_and(|(axis, _)| {
-            let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
-            axis.padding.max(after) > axis.stride
-        });
-        let smallest = if small { cut.smallest() } else { extent };
-        let uneven = extent <= UNEVEN && (in_padding || smallest < extent);
-        Self { cut, extent, axis, least, uneven, smallest, listed: heapless::Vec::new(), thinned: false }
-    }
-
-    fn size(&self, tile: u64) -> Size {
-        let count = self.cut.count_at(tile);
-        let (held, moved) = match self.axis {
-            Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
-            None => (tile, 1),
-        };
-        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.smallest }
-    }
-
-    /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
-    fn smaller(&self, tile: u64, by_one: bool) -> Option<u64> {
-        let next = tile.checked_sub(1).filter(|&next| next >= self.least)?;
-        Some(if by_one { next } else { balanced(self.extent, next).max(self.least) })
-    }
-
-    /// The next larger tile.
-    fn larger(&self, tile: u64) -> Option<u64> {
-        if self.uneven {
-            return tile.checked_add(1).filter(|&next| next <= self.extent);
-        }
-        let fewer = self.extent.div_ceil(tile.max(1)).checked_sub(1).filter(|&trips| trips > 0)?;
-        Some(self.extent.div_ceil(fewer))
-    }
-
-    /// Lists up to so many sizes of at most `most`, from the largest on.
-    fn list(&mut self, limit: usize, most: u64) {
-        let most = most.clamp(self.least.max(1), self.extent.max(1));
-        // All sizes only where there is room for all of them.
-        let every = self.uneven && u64::try_from(limit.min(LISTED)).is_ok_and(|limit| most < limit);
-        self.thinned = self.uneven && !every;
-        let mut tile = if every { most } else { balanced(self.extent, most).max(self.least) };
-        // Eighths that are left of a size by the next one: a range of sizes needs so few steps.
-        let eighths = match tile.checked_ilog2().unwrap_or(0) {
-            _ if tile.isqrt().saturating_mul(2) <= u64::try_from(limit).unwrap_or(0) => 8,
-            0..=4 => 6,
-            5..=6 => 5,
-            7..=8 => 4,
-            9..=12 => 3,
-            _ => 2,
-        };
-        loop {
-            let size = self.size(tile);
-            if self.listed.len().saturating_add(1) >= limit.min(LISTED) && tile > self.least {
-                self.thinned = true;
-                tile = self.least;
-                continue;
-            }
-            self.listed.push(size).ok();
-            let Some(next) = self.smaller(tile, every) else { break };
-            let wanted = tile.saturating_mul(eighths).checked_div(8).unwrap_or(1);
-            if every || wanted >= next {
-                tile = next;
-            } else {
-                self.thinned = true;
-                tile = balanced(self.extent, wanted.max(self.least).max(1)).max(self.least);
-            }
-        }
-    }
 }
 
 /// The best tiling of a level inside that of a state; none where nothing fits.
@@ -506,7 +382,54 @@ impl<'a> Search<'a> {
                 }
             }
             if self.threshold() >= cost {
+                self.refit(lines, here);
+            }
+            if self.threshold() >= cost {
                 return;
+            }
+        }
+    }
+
+    /// Tries the best tiling with channels of one tile more or fewer, and as large a tile along one line as then fits.
+    fn refit(&mut self, lines: &[Line<'_>; 4], here: [Size; 4]) {
+        let Some(best) = self.best else { return };
+        let Stays::One(stationary) = best.stays else { return };
+        let around = |extent: u64, tile: u64| {
+            let trips = extent.div_ceil(tile.max(1));
+            [trips.saturating_sub(1), trips, trips.saturating_add(1)].map(|trips| extent.div_ceil(trips.max(1)).max(1))
+        };
+        let Sizes { c_out, c_in, .. } = self.state.tile;
+        let (co, ci) = (around(c_out, best.tile.c_out), around(c_in, best.tile.c_in));
+        let [a, b, c] = best.stays.times(self.double);
+        for at in 0..lines.len() {
+            let (Some(line), Some(own)) = (lines.get(at), here.get(at)) else { continue };
+            let others = here.iter().enumerate().filter(|&(other, _)| other != at);
+            let Some(others) = others.map(|(_, size)| *size).reduce(|product, size| product.with(&size)) else {
+                continue;
+            };
+            for index in 0..3 {
+                let channels = |of: [u64; 3]| of.get(index).copied().unwrap_or(1);
+                let (co, ci) = match stationary {
+                    Operand::C => (channels(co), 1),
+                    Operand::A => (1, channels(ci)),
+                    Operand::B => (channels(co), best.tile.c_in),
+                };
+                let room = self.room.checked_sub(self.beta.saturating_mul(b).saturating_mul(co).saturating_mul(ci));
+                let fits = |tile: u64, held: u64| {
+                    let x = a.saturating_mul(self.problem.sizes.a).saturating_mul(held).saturating_mul(others.held);
+                    let p =
+                        c.saturating_mul(self.problem.sizes.partial).saturating_mul(tile).saturating_mul(others.tile);
+                    room.is_some_and(|room| x.saturating_mul(ci).saturating_add(p.saturating_mul(co)) <= room)
+                };
+                let tile = line.largest(fits);
+                if let Some(tile) = tile.filter(|&tile| tile != own.tile) {
+                    let mut sizes = here;
+                    if let Some(place) = sizes.get_mut(at) {
+                        *place = line.size(tile);
+                    }
+                    let [b, d, h, w] = &sizes;
+                    self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
+                }
             }
         }
     }
@@ -554,22 +477,6 @@ impl<'a> Search<'a> {
         }
         Some(best)
     }
-}
-
-/// Sizes of tiles of channels of which so many fit: the even one; where tiles outside are of two sizes, also the largest, and the largest
-/// that leaves the smaller ones whole.
-fn fitting(cut: &Cut, extent: u64, fit: u64, ragged: bool) -> [Option<u64>; 3] {
-    let even = balanced(extent, fit);
-    if !ragged {
-        return [Some(even), None, None];
-    }
-    let smallest = cut.smallest();
-    let ragged = smallest < extent;
-    [
-        Some(even),
-        Some(fit).filter(|&fit| ragged && fit != even),
-        Some(smallest).filter(|&smallest| ragged && smallest < fit && smallest != even),
-    ]
 }
 
 /// Tiles of positions.
