@@ -8,7 +8,7 @@ use super::visits::ByDepth;
 use crate::nest::Axis;
 
 /// Number of tiles of an axis up to which each is looked at for what it holds; of more, one is taken to lie within the input.
-const FEW: u64 = 16;
+const FEW: u64 = 6;
 
 /// Equal tiles.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use super::line::{LISTED, Line, Size, UNEVEN, fitting};
 use super::{Order, Problem, Sizes, State, Stays};
 use crate::nest::Operand;
 use crate::tile::Buffer;
-use crate::tile::cut::{Cut, balanced};
+use crate::tile::cut::balanced;
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
