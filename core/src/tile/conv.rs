@@ -182,7 +182,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     for (level, buffer) in buffers.iter().enumerate().rev() {
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
-            let best = search(&problem, state, buffer);
+            let best = search(&problem, state, buffer, level == 0);
             // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
             // does not.
             let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner));
@@ -191,8 +191,8 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
                     capacity: inner.capacity.min(buffer.capacity),
                     double_buffered: inner.double_buffered || buffer.double_buffered,
                 });
-            let small = inner.and_then(|inner| search(&problem, state, &inner));
-            for candidate in best.into_iter().chain(small) {
+            let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true));
+            for candidate in best.into_iter().chain(small).flatten() {
                 let reached = state.inwards(&problem, &candidate, buffer);
                 keep(&mut next, reached);
             }

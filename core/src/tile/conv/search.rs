@@ -10,6 +10,9 @@ use crate::nest::Operand;
 use crate::tile::Buffer;
 use crate::tile::cut::balanced;
 
+/// Share of the least traffic, as a shift, by which the best tiling of another order may exceed it and still be followed inwards.
+const SLACK: u32 = 5;
+
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
 
@@ -25,11 +28,12 @@ pub(super) struct Candidate {
     units: [u64; 2],
 }
 
-/// The best tiling of a level inside that of a state; none where nothing fits.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
-    let mut search = Search::new(problem, state, buffer);
-    if search.whole() {
-        return search.best;
+/// The best tiling of a level inside that of a state, and where it is not the last level those of the other orders that move little
+/// more; none where nothing fits.
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bool) -> [Option<Candidate>; 3] {
+    let mut search = Search::new(problem, state, buffer, last);
+    if let Some(whole) = search.whole() {
+        return [Some(whole), None, None];
     }
     let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
     let [h0, h1, h2] = state.held;
@@ -86,11 +90,14 @@ struct Search<'a> {
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
     c_out: heapless::Vec<(u64, u64), LISTED>,
-    best: Option<Candidate>,
+    /// Whether there is no level further in.
+    last: bool,
+    /// The best of each stationary operand, A, B, C.
+    best: [Option<Candidate>; 3],
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer) -> Self {
+    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
         let mut c_out = heapless::Vec::new();
         let extent = state.tile.c_out;
         let mut tile = extent;
@@ -120,12 +127,13 @@ impl<'a> Search<'a> {
             ),
             ragged: problem.small && state.ragged(),
             c_out,
-            best: None,
+            last,
+            best: [None; 3],
         }
     }
 
-    /// Takes the whole tile outside, or as many of its whole groups as fit; says whether that is possible.
-    fn whole(&mut self) -> bool {
+    /// Takes the whole tile outside, or as many of its whole groups as fit; where that is possible.
+    fn whole(&self) -> Option<Candidate> {
         let (tile, stays) = (self.state.tile, self.state.stays);
         let bytes = |group, stays: Stays| {
             let tile = Sizes { group, ..tile };
@@ -136,23 +144,35 @@ impl<'a> Search<'a> {
         } else {
             let fit = self.room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
             if fit == 0 {
-                return false;
+                return None;
             }
             (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
         };
         let order = Order::new(Operand::C);
-        self.best = Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] });
-        true
+        Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] })
+    }
+
+    /// The best so far.
+    fn least(&self) -> Option<Candidate> {
+        self.best.iter().flatten().copied().min_by_key(|candidate| candidate.cost)
     }
 
     /// Traffic from which on a tiling is of no interest.
     fn threshold(&self) -> u64 {
-        self.best.as_ref().map_or(u64::MAX, |best| best.cost)
+        let least = self.best.iter().flatten().fold(u64::MAX, |least, candidate| least.min(candidate.cost));
+        let slack = if self.last { 0 } else { least.checked_shr(SLACK).unwrap_or(0) };
+        least.saturating_add(slack)
     }
 
     fn offer(&mut self, candidate: Candidate) {
-        if candidate.cost < self.threshold() {
-            self.best = Some(candidate);
+        let [a, b, c] = &mut self.best;
+        let own = match candidate.order.stationary {
+            Operand::A => a,
+            Operand::B => b,
+            Operand::C => c,
+        };
+        if own.as_ref().is_none_or(|own| candidate.cost < own.cost) {
+            *own = Some(candidate);
         }
     }
 
@@ -338,7 +358,7 @@ impl<'a> Search<'a> {
     /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
     fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
         for _ in 0..ROUNDS {
-            let Some(best) = self.best else { return };
+            let Some(best) = self.least() else { return };
             let cost = best.cost;
             let [d, h, w] = best.tile.axes;
             let tiles = [best.tile.batch, d, h, w];
@@ -381,10 +401,11 @@ impl<'a> Search<'a> {
                     tried(with(here, at, size));
                 }
             }
-            if self.threshold() >= cost {
+            let better = |search: &Self| search.least().is_some_and(|best| best.cost < cost);
+            if !better(self) {
                 self.refit(lines, here);
             }
-            if self.threshold() >= cost {
+            if !better(self) {
                 return;
             }
         }
@@ -392,7 +413,7 @@ impl<'a> Search<'a> {
 
     /// Tries the best tiling with channels of one tile more or fewer, and as large a tile along one line as then fits.
     fn refit(&mut self, lines: &[Line<'_>; 4], here: [Size; 4]) {
-        let Some(best) = self.best else { return };
+        let Some(best) = self.least() else { return };
         let Stays::One(stationary) = best.stays else { return };
         let around = |extent: u64, tile: u64| {
             let trips = extent.div_ceil(tile.max(1));
@@ -461,11 +482,15 @@ impl<'a> Search<'a> {
     }
 
     /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
-    fn grown(&self) -> Option<Candidate> {
-        let mut best = self.best?;
-        if !self.ragged {
-            let (tile, outer) = (&mut best.tile, &self.state.tile);
+    fn grown(&self) -> [Option<Candidate>; 3] {
+        let least = self.least().map_or(0, |best| best.cost);
+        let (worst, outer) = (self.threshold(), &self.state.tile);
+        self.best.map(|best| {
+            // Of equals the last level takes one.
+            let mut best = best.filter(|best| best.cost == least || !self.last && best.cost <= worst)?;
+            let tile = &mut best.tile;
             match best.order.stationary {
+                _ if self.ragged => {}
                 Operand::C => {
                     tile.c_in = balanced(outer.c_in, self.most_stepping(best.units, Operand::C, tile.c_out));
                 }
@@ -474,8 +499,8 @@ impl<'a> Search<'a> {
                 }
                 Operand::B => {}
             }
-        }
-        Some(best)
+            Some(best)
+        })
     }
 }
 
