@@ -150,6 +150,18 @@ struct Choice {
     traffic: [u64; 3],
 }
 
+/// A tiling of one level.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    tile: Sizes,
+    order: Order,
+    stays: Stays,
+    /// Bytes that move.
+    cost: u64,
+    /// Bytes of A for each input channel, of C for each output channel.
+    units: [u64; 2],
+}
+
 /// The levels chosen so far, from the outermost on.
 #[derive(Clone)]
 struct State {
@@ -176,6 +188,16 @@ struct State {
 /// [`Error::Infeasible`] with the level that does not hold one output position of one input and one output channel;
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
+    match follow(loops, sizes, buffers, ALIKE) {
+        // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
+        Err(Error::Infeasible { .. }) => follow(loops, sizes, buffers, u64::MAX),
+        found => found,
+    }
+}
+
+/// Follows the best tilings inwards; `alike` is how many times larger a level may be for a tile to be tried that fits the next one
+/// too; without limit, one that fits all further in.
+fn follow(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer], alike: u64) -> Result<Tiling, Error> {
     let (problem, whole) = start(loops, sizes)?;
     let mut states = heapless::Vec::<State, BEAM>::new();
     states.push(whole).ok();
@@ -185,12 +207,10 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
             let best = search(&problem, state, buffer, level == 0);
             // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
             // does not.
-            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner));
-            let inner =
-                inner.filter(|inner| inner.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0).map(|inner| Buffer {
-                    capacity: inner.capacity.min(buffer.capacity),
-                    double_buffered: inner.double_buffered || buffer.double_buffered,
-                });
+            let inner = buffers.iter().take(level).rev().take(if alike == u64::MAX { level } else { 1 });
+            let inner = inner.copied().reduce(|a, b| a.both(b));
+            let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(alike) >= buffer.capacity.0);
+            let inner = inner.map(|inner| inner.both(*buffer));
             let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true));
             for candidate in best.into_iter().chain(small).flatten() {
                 let reached = state.inwards(&problem, &candidate, buffer);
@@ -205,6 +225,16 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     match states.first() {
         Some(best) => best.tiling(loops, sizes, buffers),
         None => Err(Error::CountOverflow),
+    }
+}
+
+impl Buffer {
+    /// What fits this, fits both.
+    fn both(self, other: Self) -> Self {
+        Self {
+            capacity: self.capacity.min(other.capacity),
+            double_buffered: self.double_buffered || other.double_buffered,
+        }
     }
 }
 
@@ -264,7 +294,7 @@ fn start(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(Problem, State), Er
 
 impl State {
     /// This state with one more level.
-    fn inwards(&self, problem: &Problem, candidate: &search::Candidate, buffer: &Buffer) -> Self {
+    fn inwards(&self, problem: &Problem, candidate: &Candidate, buffer: &Buffer) -> Self {
         let mut next = self.cut(problem, candidate);
         let footprint = footprint(problem, &next.tile, next.held, next.stays.times(buffer.double_buffered));
         next.total = next.traffic.iter().fold(self.total, |sum, &bytes| sum.saturating_add(bytes));
@@ -274,7 +304,7 @@ impl State {
     }
 
     /// This state with its tiles cut once more, its traffic exact.
-    fn cut(&self, problem: &Problem, candidate: &search::Candidate) -> Self {
+    fn cut(&self, problem: &Problem, candidate: &Candidate) -> Self {
         let mut next = self.clone();
         let (tile, order) = (candidate.tile, candidate.order);
         next.tile = tile;
@@ -310,7 +340,7 @@ impl State {
     }
 
     /// Bytes that move if this is the next level.
-    fn traffic_of(&self, problem: &Problem, candidate: &search::Candidate) -> u64 {
+    fn traffic_of(&self, problem: &Problem, candidate: &Candidate) -> u64 {
         let next = self.cut(problem, candidate);
         next.traffic.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }

@@ -1,5 +1,6 @@
 //! Sizes of tiles along one loop, of positions or channels: what each holds and moves, and which few are tried.
 
+use super::Sizes;
 use crate::nest::Axis;
 use crate::tile::cut::{Cut, balanced};
 
@@ -161,4 +162,21 @@ pub(super) fn fitting(cut: &Cut, extent: u64, fit: u64, ragged: bool) -> [Option
         Some(fit).filter(|&fit| ragged && fit != even),
         Some(smallest).filter(|&smallest| ragged && smallest < fit && smallest != even),
     ]
+}
+
+/// Tiles of positions.
+pub(super) struct Positions {
+    pub(super) tile: Sizes,
+    /// Bytes of A if each tile of positions comes once.
+    pub(super) a: u64,
+    /// Bytes of A of a tile for each input channel.
+    pub(super) alpha: u64,
+    /// Bytes of C of a tile for each output channel.
+    pub(super) gamma: u64,
+    /// Number of tiles of the whole nest.
+    pub(super) count: u64,
+    /// Whether they cut the tile outside.
+    pub(super) cut: bool,
+    /// Whether they cut every tile outside.
+    pub(super) all: bool,
 }

@@ -4,29 +4,18 @@
 //! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
 //! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
-use super::line::{LISTED, Line, Size, UNEVEN, fitting};
-use super::{Order, Problem, Sizes, State, Stays};
+use super::line::{LISTED, Line, Positions, Size, UNEVEN, fitting};
+use super::{Candidate, Order, Problem, Sizes, State, Stays};
 use crate::nest::Operand;
 use crate::tile::Buffer;
 use crate::tile::cut::balanced;
 
-/// Share of the least traffic, as a shift, by which the best tiling of another order may exceed it and still be followed inwards.
-const SLACK: u32 = 5;
+/// Shares of the least traffic, as shifts, by which the best tiling of another order may exceed it and still be followed inwards: of large
+/// nests, and of small ones, where the inner levels gain most by it.
+const SLACK: [u32; 2] = [3, 1];
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
-
-/// A tiling of one level.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) tile: Sizes,
-    pub(super) order: Order,
-    pub(super) stays: Stays,
-    /// Bytes that move.
-    cost: u64,
-    /// Bytes of A for each input channel, of C for each output channel.
-    units: [u64; 2],
-}
 
 /// The best tiling of a level inside that of a state, and where it is not the last level those of the other orders that move little
 /// more; none where nothing fits.
@@ -47,7 +36,7 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bo
         (0 | 1, _) => LISTED,
         (2, true) => 10,
         (2, false) => 7,
-        (3, true) => 6,
+        (3, true) => 8,
         (3, false) => 5,
         _ => 4,
     };
@@ -160,7 +149,9 @@ impl<'a> Search<'a> {
     /// Traffic from which on a tiling is of no interest.
     fn threshold(&self) -> u64 {
         let least = self.best.iter().flatten().fold(u64::MAX, |least, candidate| least.min(candidate.cost));
-        let slack = if self.last { 0 } else { least.checked_shr(SLACK).unwrap_or(0) };
+        let [large, small] = SLACK;
+        let shift = if self.problem.small { small } else { large };
+        let slack = if self.last { 0 } else { least.checked_shr(shift).unwrap_or(0) };
         least.saturating_add(slack)
     }
 
@@ -502,21 +493,4 @@ impl<'a> Search<'a> {
             Some(best)
         })
     }
-}
-
-/// Tiles of positions.
-struct Positions {
-    tile: Sizes,
-    /// Bytes of A if each tile of positions comes once.
-    a: u64,
-    /// Bytes of A of a tile for each input channel.
-    alpha: u64,
-    /// Bytes of C of a tile for each output channel.
-    gamma: u64,
-    /// Number of tiles of the whole nest.
-    count: u64,
-    /// Whether they cut the tile outside.
-    cut: bool,
-    /// Whether they cut every tile outside.
-    all: bool,
 }
