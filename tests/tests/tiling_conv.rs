@@ -259,7 +259,7 @@ fn more_capacity_of_two_levels_rarely_costs_more() -> Result<(), Error> {
     Ok(())
 }
 
-/// Convolutions of ResNet-50 that are no matrix products: c_in, c_out, input, output, kernel, stride, padding.
+/// Convolutions of ResNet-50 that are no matrix products: `c_in`, `c_out`, input, output, kernel, stride, padding.
 ///
 /// **Source**: He et al., "Deep Residual Learning for Image Recognition", 2015, table 1, the stride of a block in its 3 × 3 one.
 const RESNET_50: [[u64; 7]; 11] = [

@@ -204,14 +204,16 @@ fn follow(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer], alike: u6
     for (level, buffer) in buffers.iter().enumerate().rev() {
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
-            let best = search(&problem, state, buffer, level == 0);
+            // At the last level a state is of interest only if it moves less in all than the best one.
+            let least = next.first().filter(|_| level == 0).map_or(u64::MAX, |best| best.total);
+            let best = search(&problem, state, buffer, level == 0, least.saturating_sub(state.total));
             // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
             // does not.
             let inner = buffers.iter().take(level).rev().take(if alike == u64::MAX { level } else { 1 });
             let inner = inner.copied().reduce(|a, b| a.both(b));
             let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(alike) >= buffer.capacity.0);
             let inner = inner.map(|inner| inner.both(*buffer));
-            let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true));
+            let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true, u64::MAX));
             for candidate in best.into_iter().chain(small).flatten() {
                 let reached = state.inwards(&problem, &candidate, buffer);
                 keep(&mut next, reached);

@@ -180,3 +180,15 @@ pub(super) struct Positions {
     /// Whether they cut every tile outside.
     pub(super) all: bool,
 }
+
+/// Most sizes that are listed of each loop, of so many loops of more than one step.
+pub(super) fn most_listed(loops: usize, small: bool) -> usize {
+    match (loops, small) {
+        (0 | 1, _) => LISTED,
+        (2, true) => 10,
+        (2, false) => 7,
+        (3, true) => 8,
+        (3, false) => 5,
+        _ => 4,
+    }
+}

@@ -4,7 +4,7 @@
 //! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
 //! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
-use super::line::{LISTED, Line, Positions, Size, UNEVEN, fitting};
+use super::line::{LISTED, Line, Positions, Size, UNEVEN, fitting, most_listed};
 use super::{Candidate, Order, Problem, Sizes, State, Stays};
 use crate::nest::Operand;
 use crate::tile::Buffer;
@@ -12,15 +12,21 @@ use crate::tile::cut::balanced;
 
 /// Shares of the least traffic, as shifts, by which the best tiling of another order may exceed it and still be followed inwards: of large
 /// nests, and of small ones, where the inner levels gain most by it.
-const SLACK: [u32; 2] = [3, 1];
+const SLACK: [u32; 2] = [4, 1];
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
 
 /// The best tiling of a level inside that of a state, and where it is not the last level those of the other orders that move little
-/// more; none where nothing fits.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bool) -> [Option<Candidate>; 3] {
-    let mut search = Search::new(problem, state, buffer, last);
+/// more; none where nothing fits, or nothing moves less than the limit.
+pub(super) fn search(
+    problem: &Problem,
+    state: &State,
+    buffer: &Buffer,
+    last: bool,
+    limit: u64,
+) -> [Option<Candidate>; 3] {
+    let mut search = Search { limit, ..Search::new(problem, state, buffer, last) };
     if let Some(whole) = search.whole() {
         return [Some(whole), None, None];
     }
@@ -32,14 +38,7 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, last: bo
         Line::new(c1, e1, Some((a1, h1)), problem.small),
         Line::new(c2, e2, Some((a2, h2)), problem.small),
     ];
-    let limit = match (lines.iter().filter(|line| line.extent > 1).count(), problem.small) {
-        (0 | 1, _) => LISTED,
-        (2, true) => 10,
-        (2, false) => 7,
-        (3, true) => 8,
-        (3, false) => 5,
-        _ => 4,
-    };
+    let limit = most_listed(lines.iter().filter(|line| line.extent > 1).count(), problem.small);
     let most = search.room.checked_div(problem.sizes.partial.max(1)).unwrap_or(0);
     for line in &mut lines {
         line.list(limit, most);
@@ -79,6 +78,8 @@ struct Search<'a> {
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
     c_out: heapless::Vec<(u64, u64), LISTED>,
+    /// Traffic from which on nothing is of interest.
+    limit: u64,
     /// Whether there is no level further in.
     last: bool,
     /// The best of each stationary operand, A, B, C.
@@ -116,6 +117,7 @@ impl<'a> Search<'a> {
             ),
             ragged: problem.small && state.ragged(),
             c_out,
+            limit: u64::MAX,
             last,
             best: [None; 3],
         }
@@ -152,7 +154,7 @@ impl<'a> Search<'a> {
         let [large, small] = SLACK;
         let shift = if self.problem.small { small } else { large };
         let slack = if self.last { 0 } else { least.checked_shr(shift).unwrap_or(0) };
-        least.saturating_add(slack)
+        least.saturating_add(slack).min(self.limit)
     }
 
     fn offer(&mut self, candidate: Candidate) {
