@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_large_convolution_meets_the_closed_form() -> Result<(), Error> {
-        // 3 × 3, step 1: r = 9. G = 512² · 9 · 112² = 2.96e10, S = 32768 B of 4 B: 2 · G · √(64 / (9 · 32768)) = 8.72e8.
+        // 3 × 3, step 1: r = 9. Taps in the padding left out, G = 512² · (3 · 112 − 2)² = 2.92e10; S = 32768 B of 4 B:
+        // 2 · G · √(64 / (9 · 32768)) = 8.62e8.
         let loops = ConvLoops {
             batch: 1,
             groups: 1,
@@ -274,7 +275,7 @@ mod tests {
             padding: [0, 1, 1],
         };
         let bound = bound_conv(&loops, &ElementSizes::all(4), Bytes(32768))?;
-        let macs = 512.0 * 512.0 * 9.0 * 112.0 * 112.0;
+        let macs = 512.0 * 512.0 * 334.0 * 334.0;
         let closed = 2.0 * macs * libm::sqrtf(64.0 / (9.0 * 32768.0));
         assert!((to_f32(bound.0) / closed - 1.0).abs() < 1e-3, "{bound:?} {closed}");
         Ok(())
