@@ -1,4 +1,4 @@
-//! Instructions of characterising and fusing a graph and of tiling products, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//! Instructions of characterising and fusing a graph and of tiling, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
@@ -12,6 +12,7 @@ use derate_core::tile::{Buffer, Tiling};
 use derate_core::work::Work;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
+mod conv;
 mod products;
 mod resnet50;
 
@@ -44,9 +45,17 @@ fn fuse(graph: resnet50::Networks) -> Result<(usize, Work), Error> {
 #[bench::one_level_large("one level, 4096 x 11008 x 4096")]
 #[bench::three_levels("three levels, 1024")]
 #[bench::three_levels_large("three levels, 4096 x 11008 x 4096")]
-fn tile((product, buffers): (LoopNest, Vec<Buffer>)) -> Result<Tiling, Error> {
+fn tile_product((product, buffers): (LoopNest, Vec<Buffer>)) -> Result<Tiling, Error> {
     derate_core::tile::tile(black_box(&product), black_box(&buffers))
 }
 
-library_benchmark_group!(name = counts, benchmarks = [characterize, fuse, tile]);
+// Tilings of a convolution for three levels.
+#[library_benchmark]
+#[bench::resnet50(conv::resnet50())]
+#[bench::prime(conv::prime())]
+fn tile_conv(nest: LoopNest) -> Result<Tiling, Error> {
+    derate_core::tile::tile(black_box(&nest), &conv::LEVELS)
+}
+
+library_benchmark_group!(name = counts, benchmarks = [characterize, fuse, tile_product, tile_conv]);
 main!(library_benchmark_groups = counts);

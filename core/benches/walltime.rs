@@ -1,4 +1,4 @@
-//! Wall time of characterising a graph, exact work of all its ops, and of tiling products. `cargo bench -p derate-core --bench walltime`
+//! Wall time of characterising a graph, exact work of all its ops, and of tiling. `cargo bench -p derate-core --bench walltime`
 //!
 //! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of a graph of N ops, with the ops in a second, which stay
 //! the same where the time grows with the ops and no faster.
@@ -8,7 +8,9 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use derate_core::Error;
 use derate_core::graph::Tables;
+use derate_core::tile::tile;
 
+mod conv;
 mod products;
 mod resnet50;
 
@@ -53,18 +55,27 @@ fn fuse(criterion: &mut Criterion) {
 }
 
 /// Tiles of products for one level, and for three of which each binds.
-fn tile(criterion: &mut Criterion) {
+fn tile_product(criterion: &mut Criterion) {
     for (name, product, buffers) in products::all() {
-        assert!(derate_core::tile::tile(&product, &buffers).is_ok(), "{name}");
+        assert!(tile(&product, &buffers).is_ok(), "{name}");
         criterion.bench_function(&format!("tile/{name}"), |bench| {
-            bench.iter(|| derate_core::tile::tile(black_box(&product), black_box(&buffers)));
+            bench.iter(|| tile(black_box(&product), black_box(&buffers)));
         });
     }
+}
+
+/// Tilings for three levels: a convolution of ResNet-50, and one with extents that no tile divides.
+fn tile_conv(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("tile/conv");
+    for (name, nest) in [("resnet50", conv::resnet50()), ("prime", conv::prime())] {
+        group.bench_function(name, |bench| bench.iter(|| tile(black_box(&nest), &conv::LEVELS)));
+    }
+    group.finish();
 }
 
 fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
     graph.view().total_work()
 }
 
-criterion_group!(benches, characterize, fuse, tile);
+criterion_group!(benches, characterize, fuse, tile_product, tile_conv);
 criterion_main!(benches);

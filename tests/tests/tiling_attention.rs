@@ -41,8 +41,8 @@ fn moved(loops: &AttentionLoops, sizes: &ElementSizes, nest: &Nest) -> [u64; 3] 
             bytes[0] += rows(query) * loops.d * sizes.a;
             let visit = visits.entry([head, query]).or_default();
             // Back with its maximum and sum; or for the first time, to leave as a result in the end.
-            bytes[2] += rows(query)
-                * if *visit > 0 { 2 * (loops.d_v + 2) * sizes.partial } else { loops.d_v * sizes.c };
+            bytes[2] +=
+                rows(query) * if *visit > 0 { 2 * (loops.d_v + 2) * sizes.partial } else { loops.d_v * sizes.c };
             *visit += 1;
         }
         if keys != Some([head, key]) {
@@ -95,8 +95,13 @@ fn sizes() -> impl Strategy<Value = ElementSizes> {
 }
 
 fn attention(most: u64) -> impl Strategy<Value = AttentionLoops> {
-    (1..=3_u64, 1..=most, 1..=most, 1..=most, 1..=most)
-        .prop_map(|(groups, m, n, d, d_v)| AttentionLoops { groups, m, n, d, d_v })
+    (1..=3_u64, 1..=most, 1..=most, 1..=most, 1..=most).prop_map(|(groups, m, n, d, d_v)| AttentionLoops {
+        groups,
+        m,
+        n,
+        d,
+        d_v,
+    })
 }
 
 proptest! {

@@ -90,7 +90,13 @@ impl Score {
 
     fn check(&self, name: &str) {
         let share = f64::from(self.equal) / f64::from(self.all);
-        println!("{name}: {} of {} are the best ({:.2} %), the worst {:.4}", self.equal, self.all, share * 100.0, self.worst);
+        println!(
+            "{name}: {} of {} are the best ({:.2} %), the worst {:.4}",
+            self.equal,
+            self.all,
+            share * 100.0,
+            self.worst
+        );
         assert!(share >= EQUAL && self.worst <= WORST, "{name}: {share} {}", self.worst);
     }
 }
@@ -227,7 +233,33 @@ proptest! {
     }
 }
 
-/// Convolutions of ResNet-50 that are no matrix products: c_in, c_out, input, output, kernel, stride, padding.
+/// Share of random pairs of levels for which more capacity may cost more: the outer tile is chosen by few candidates, and which cuts
+/// serve the inner level best is not searched.
+const RARELY: f64 = 0.015;
+
+#[test]
+fn more_capacity_of_two_levels_rarely_costs_more() -> Result<(), Error> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng());
+    let case = (conv(40, 5), sizes(), 3.0..18.0_f64, 0.1..4.0_f64, 0.1..1.0_f64, any::<[bool; 2]>());
+    let (mut more_costs, mut all, mut worst) = (0_u32, 0_u32, 1.0_f64);
+    for _ in 0..WALKED {
+        let tree = case.new_tree(&mut runner).expect("a case");
+        let (loops, sizes, power, step, more, [double, inner]) = proptest::strategy::ValueTree::current(&tree);
+        let nest = LoopNest::new(Loops::Conv(loops), sizes);
+        let at = |powers: [f64; 2]| tile(&nest, &powers.map(|power| buffer(power.exp2() as u64, double)));
+        let Ok(less) = at([power, power + step]) else { continue };
+        let grown = if inner { [power + more.min(step), power + step] } else { [power, power + step + more] };
+        let Ok(grown) = at(grown) else { continue };
+        let ratio = total(&grown)? as f64 / total(&less)? as f64;
+        (all, worst) = (all + 1, worst.max(ratio));
+        more_costs += u32::from(ratio > WORST);
+    }
+    println!("more capacity costs more in {more_costs} of {all}, the worst {worst:.3}");
+    assert!(f64::from(more_costs) <= RARELY * f64::from(all), "{more_costs} of {all}");
+    Ok(())
+}
+
+/// Convolutions of ResNet-50 that are no matrix products: `c_in`, `c_out`, input, output, kernel, stride, padding.
 ///
 /// **Source**: He et al., "Deep Residual Learning for Image Recognition", 2015, table 1, the stride of a block in its 3 × 3 one.
 const RESNET_50: [[u64; 7]; 11] = [
@@ -276,8 +308,8 @@ fn resnet_50_moves_little_more_than_it_must() -> Result<(), Error> {
     Ok(())
 }
 
-/// Most that the median may be over the bound. Below 512 KiB the bound is not reached: it has no halo, and none of the room that the
-/// tiles of A and B take beside that of C.
+/// Most that the median may be over the bound. Below 512 KiB the bound is not reached: a tile reads its halo anew, which a schedule that
+/// slides need not, and beside the tile of C those of A and B take room.
 fn most(power: u32) -> f64 {
-    if power < 19 { 1.6 } else { 1.1 }
+    if power < 19 { 1.5 } else { 1.1 }
 }

@@ -416,7 +416,9 @@ fn in_one_instance(mut moves: Moves, hardware: &Hardware<'_>) -> Moves {
     if let Some(level) = hardware.memory().get(inside) {
         let share = |bytes: &mut Bytes| *bytes = Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
         moves.footprint.get_mut(inside).map(share);
-        moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)).map(|tiles| share(&mut tiles.footprint));
+        if let Some(tiles) = moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)) {
+            share(&mut tiles.footprint);
+        }
     }
     moves
 }

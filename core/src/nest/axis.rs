@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn positions_are_those_that_marking_finds() {
         for input in 1..9 {
-            for (stride, reach, padding) in (1..5).flat_map(|s| (1..5).flat_map(move |r| (0..6).map(move |p| (s, r, p)))) {
+            for (stride, reach, padding) in
+                (1..5).flat_map(|s| (1..5).flat_map(move |r| (0..6).map(move |p| (s, r, p))))
+            {
                 for output in 1..6 {
                     let axis = Axis { input, output, stride, reach, padding };
                     for (from, to) in (0..output).flat_map(|from| (from..=output).map(move |to| (from, to))) {

@@ -20,7 +20,7 @@
 //! traffic ≥ max_k k · (V(heads · m · n / k) − S) + (c − partial) · heads · m · d_v
 //! V(g)    = min u·I + v·J   with   I·J ≥ g,  I ≥ g / n,  J ≥ g / m          (about heads · m · n · u · v / S)
 //! ```
-//! **Source**: Dao, Fu, Ermon, Rudra, Ré, "FlashAttention", arXiv 2205.14135, algorithm 1 and theorem 2; the bound is derived here.
+//! **Source**: Dao, Fu, Ermon, Rudra, Ré, arXiv 2205.14135, algorithm 1 and theorem 2; the bound is derived here.
 
 use super::conv_bound::{best_near, floor};
 use super::cut::{Cut, balanced};
@@ -69,11 +69,8 @@ impl Rows {
         let depths = loops.d.checked_add(loops.d_v).ok_or(Error::CountOverflow)?;
         let state = loops.d_v.checked_add(2).ok_or(Error::CountOverflow)?;
         let query = product([sizes.a, loops.d])?.checked_add(product([sizes.partial, state])?);
-        let rows = Self {
-            query: query.ok_or(Error::CountOverflow)?,
-            key: product([sizes.b, depths])?,
-            score: sizes.partial,
-        };
+        let rows =
+            Self { query: query.ok_or(Error::CountOverflow)?, key: product([sizes.b, depths])?, score: sizes.partial };
         Ok(rows)
     }
 
@@ -102,11 +99,7 @@ struct Nest {
 
 impl Nest {
     fn new(extents: [u64; 3]) -> Self {
-        Self {
-            cuts: extents.map(Cut::whole),
-            counts: [[1; MAX_LEVELS + 1]; CLASSES],
-            ranks: heapless::Vec::new(),
-        }
+        Self { cuts: extents.map(Cut::whole), counts: [[1; MAX_LEVELS + 1]; CLASSES], ranks: heapless::Vec::new() }
     }
 
     fn push(&mut self, choice: &Choice) {
@@ -183,13 +176,7 @@ pub(super) fn tile_attention(
 }
 
 /// Tilings of a level inside a tile: all of it or whole heads where they fit; else the most queries, or the most keys, that stay.
-fn candidates(
-    rows: &Rows,
-    outer: [u64; 3],
-    stays: Stays,
-    buffer: &Buffer,
-    innermost: bool,
-) -> [Option<Choice>; 2] {
+fn candidates(rows: &Rows, outer: [u64; 3], stays: Stays, buffer: &Buffer, innermost: bool) -> [Option<Choice>; 2] {
     let [groups, m, n] = outer;
     let (room, double) = (buffer.capacity.0, buffer.double_buffered);
     let bytes = |tile, stays| rows.footprint(tile, stays, double, innermost);

@@ -15,8 +15,9 @@
 //!
 //! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
 //! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Two tilings of each level
-//! are followed inwards, the best and one that fits the next level too, and what moves least in all is taken.
+//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Where the
+//! next level is not much smaller, two tilings are followed inwards, the best and one that fits there too; what moves least in all is
+//! taken.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -30,12 +31,16 @@ use crate::nest::{Axis, ConvLoops, Dim, ElementSizes, Operand, Traffic};
 use crate::shape::product;
 use crate::units::Bytes;
 
+mod line;
 mod search;
 
 use search::search;
 
 /// Tilings that are followed inwards at once.
 const BEAM: usize = 4;
+
+/// How many times larger a level may be than the next one inwards for a tile that fits both to be tried.
+const ALIKE: u64 = 8;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +150,18 @@ struct Choice {
     traffic: [u64; 3],
 }
 
+/// A tiling of one level.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    tile: Sizes,
+    order: Order,
+    stays: Stays,
+    /// Bytes that move.
+    cost: u64,
+    /// Bytes of A for each input channel, of C for each output channel.
+    units: [u64; 2],
+}
+
 /// The levels chosen so far, from the outermost on.
 #[derive(Clone)]
 struct State {
@@ -171,20 +188,33 @@ struct State {
 /// [`Error::Infeasible`] with the level that does not hold one output position of one input and one output channel;
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
+    match follow(loops, sizes, buffers, ALIKE) {
+        // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
+        Err(Error::Infeasible { .. }) => follow(loops, sizes, buffers, u64::MAX),
+        found => found,
+    }
+}
+
+/// Follows the best tilings inwards; `alike` is how many times larger a level may be for a tile to be tried that fits the next one
+/// too; without limit, one that fits all further in.
+fn follow(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer], alike: u64) -> Result<Tiling, Error> {
     let (problem, whole) = start(loops, sizes)?;
     let mut states = heapless::Vec::<State, BEAM>::new();
     states.push(whole).ok();
     for (level, buffer) in buffers.iter().enumerate().rev() {
         let mut next = heapless::Vec::<State, BEAM>::new();
         for state in &states {
-            let best = search(&problem, state, buffer);
-            // What moves least here may cost more further in than it saves: a tile that fits the next level as it is, does not.
-            let inner = level.checked_sub(1).and_then(|inner| buffers.get(inner)).map(|inner| Buffer {
-                capacity: inner.capacity.min(buffer.capacity),
-                double_buffered: inner.double_buffered || buffer.double_buffered,
-            });
-            let small = inner.and_then(|inner| search(&problem, state, &inner));
-            for candidate in best.into_iter().chain(small) {
+            // At the last level a state is of interest only if it moves less in all than the best one.
+            let least = next.first().filter(|_| level == 0).map_or(u64::MAX, |best| best.total);
+            let best = search(&problem, state, buffer, level == 0, least.saturating_sub(state.total));
+            // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
+            // does not.
+            let inner = buffers.iter().take(level).rev().take(if alike == u64::MAX { level } else { 1 });
+            let inner = inner.copied().reduce(|a, b| a.both(b));
+            let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(alike) >= buffer.capacity.0);
+            let inner = inner.map(|inner| inner.both(*buffer));
+            let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true, u64::MAX));
+            for candidate in best.into_iter().chain(small).flatten() {
                 let reached = state.inwards(&problem, &candidate, buffer);
                 keep(&mut next, reached);
             }
@@ -197,6 +227,16 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     match states.first() {
         Some(best) => best.tiling(loops, sizes, buffers),
         None => Err(Error::CountOverflow),
+    }
+}
+
+impl Buffer {
+    /// What fits this, fits both.
+    fn both(self, other: Self) -> Self {
+        Self {
+            capacity: self.capacity.min(other.capacity),
+            double_buffered: self.double_buffered || other.double_buffered,
+        }
     }
 }
 
@@ -256,7 +296,7 @@ fn start(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(Problem, State), Er
 
 impl State {
     /// This state with one more level.
-    fn inwards(&self, problem: &Problem, candidate: &search::Candidate, buffer: &Buffer) -> Self {
+    fn inwards(&self, problem: &Problem, candidate: &Candidate, buffer: &Buffer) -> Self {
         let mut next = self.cut(problem, candidate);
         let footprint = footprint(problem, &next.tile, next.held, next.stays.times(buffer.double_buffered));
         next.total = next.traffic.iter().fold(self.total, |sum, &bytes| sum.saturating_add(bytes));
@@ -266,7 +306,7 @@ impl State {
     }
 
     /// This state with its tiles cut once more, its traffic exact.
-    fn cut(&self, problem: &Problem, candidate: &search::Candidate) -> Self {
+    fn cut(&self, problem: &Problem, candidate: &Candidate) -> Self {
         let mut next = self.clone();
         let (tile, order) = (candidate.tile, candidate.order);
         next.tile = tile;
@@ -302,7 +342,7 @@ impl State {
     }
 
     /// Bytes that move if this is the next level.
-    fn traffic_of(&self, problem: &Problem, candidate: &search::Candidate) -> u64 {
+    fn traffic_of(&self, problem: &Problem, candidate: &Candidate) -> u64 {
         let next = self.cut(problem, candidate);
         next.traffic.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))
     }

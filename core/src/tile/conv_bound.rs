@@ -16,12 +16,19 @@
 //! ```text
 //! r = Π_axes min(windows, ⌈kernel / (stride / gcd(stride, dilation))⌉)
 //! ```
-//! MACs of taps in the padding are none of the G: they read nothing. The other conditions say that extents end: few channels, few positions or a small filter (Dinh & Demmel). Without them, and with real n, the
-//! maximum is 2 · G · √(a · b · partial / (r · S)), the bound of a matrix product where r = 1. Groups add up to no more than
-//! one product of all their sums (Hölder), so they need no term of their own.
+//! MACs of taps in the padding are none of the G: they read nothing. The other conditions say that extents end: few channels, few
+//! positions or a small filter (Dinh & Demmel). Without them, and with real n, the maximum is 2 · G · √(a · b · partial / (r · S)), the
+//! bound of a matrix product where r = 1. Groups add up to no more than one product of all their sums (Hölder).
 //!
-//! Demmel and Dinh write kernel / stride for the window's reuse; the ceiling here is larger, thus the bound smaller, and surely
-//! valid for any set of MACs. Halos are not in it: a schedule may keep rows while it slides.
+//! Where windows step, taps fall into classes that read different positions and have different weights, some of them fewer than r
+//! times. With MACs of a class that r read counted as 1 / √r each, Cauchy and Schwarz give W ≤ √(x · y · z) for their sum over all classes, so
+//! the same bound holds with
+//!
+//! ```text
+//! W = Σ_taps macs(tap) / √r(tap) for G,   r = 1,   x ≥ w / (√r·co),  y ≥ w·√r_least / (batch·positions),  z ≥ w / (ci·Σ_taps 1 / √r(tap))
+//! ```
+//! The larger of both is taken. Demmel and Dinh write kernel / stride for the reuse of a window; this is never more, and valid for any
+//! set of MACs. Halos are not in it: a schedule may keep rows while it slides.
 //!
 //! **Source**: Hong, Kung, "I/O complexity: the red-blue pebble game", STOC 1981; Smith, Lowery, Langou, van de Geijn, arXiv 1702.02017;
 //! Demmel, Dinh, arXiv 1802.06905; Chen, Demmel, Dinh, Haberle, Holtz, arXiv 2204.08279 (mixed element sizes); Dinh, Demmel, arXiv
@@ -45,31 +52,34 @@ const COUNTED_TAPS: u64 = 64;
 pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Bytes) -> Result<Bytes, Error> {
     let nest = LoopNest::new(Loops::Conv(*loops), *sizes);
     let compulsory = Traffic::compulsory(&nest)?.total()?;
-    let taps = loops.axes()?.iter().zip(loops.kernel).zip(loops.dilation).fold(1.0, |taps, ((axis, kernel), dilation)| {
-        taps * to_f32(taps_within(axis, kernel, dilation))
-    });
-    let macs = to_f32(product([loops.batch, loops.groups, loops.c_in, loops.c_out])?) * taps;
-    if macs <= 0.0 {
+    let axes = loops.axes()?;
+    let mut taps = [Taps::ONE; 3];
+    for (((taps, axis), kernel), (stride, dilation)) in
+        taps.iter_mut().zip(&axes).zip(loops.kernel).zip(loops.stride.into_iter().zip(loops.dilation))
+    {
+        *taps = Taps::of(axis, kernel, stride, dilation);
+    }
+    let taps = taps.iter().fold(Taps::ONE, |product, axis| product.times(axis));
+    let channels = to_f32(product([loops.batch, loops.groups, loops.c_in, loops.c_out])?);
+    if channels * taps.macs <= 0.0 {
         return Ok(compulsory);
     }
-    let reuse = to_f32(window_reuse(loops));
     let positions = to_f32(product([loops.batch, product(loops.output)?])?);
-    let window = to_f32(product([loops.c_in, product(loops.kernel)?])?);
+    let (c_in, c_out) = (to_f32(loops.c_in), to_f32(loops.c_out));
     let [a, b, partial, c] = [sizes.a, sizes.b, sizes.partial, sizes.c].map(to_f32);
-    let volume = a * b * partial / reuse;
-    // Least bytes of each operand for a MAC.
-    let least = [a / (reuse * to_f32(loops.c_out)), b / positions, partial / window];
     let capacity = to_f32(capacity.0);
-    let pieces = |n: f32| n * (bytes_of(macs / n, volume, least) - capacity);
-
-    // Where no extent ends: n^(1/3) · V(G) − n · S is largest at n = (V(G) / 3S)^(3/2), V(G) = 3 · (G² · volume)^(1/3).
-    let cube = libm::cbrtf(macs);
-    let free = cube * cube * libm::cbrtf(volume) / capacity.max(1.0);
-    let mut most = best_near(&pieces, free * libm::sqrtf(free));
-    // Where one extent ends: L + 2 · √(n · G · volume / l) − n · S is largest at n = G · volume / (l · S²).
-    for least in least {
-        most = most.max(best_near(&pieces, macs / capacity.max(1.0) * (volume / least) / capacity.max(1.0)));
-    }
+    let alike = Products {
+        macs: channels * taps.macs,
+        volume: a * b * partial / taps.most,
+        least: [a / (taps.most * c_out), b / positions, partial / (c_in * taps.count)],
+    };
+    let root = libm::sqrtf(taps.most);
+    let weighted = Products {
+        macs: channels * taps.weighted,
+        volume: a * b * partial,
+        least: [a / (root * c_out), b * libm::sqrtf(taps.least) / positions, partial / (c_in * taps.weights)],
+    };
+    let most = alike.bytes(capacity).max(weighted.bytes(capacity));
     let results = to_f32(product([loops.batch, loops.groups, loops.c_out, product(loops.output)?])?);
     let bound = most + (c - partial) * results;
     Ok(Bytes(compulsory.0.max(floor(bound * KEPT))))
@@ -101,28 +111,103 @@ fn bytes_of(g: f32, volume: f32, least: [f32; 3]) -> f32 {
     x + y + z.max(g / x * volume * (g / y))
 }
 
-/// Most pairs of window and tap that read one input position.
-fn window_reuse(loops: &ConvLoops) -> u64 {
-    let axes = loops.output.into_iter().zip(loops.kernel).zip(loops.stride).zip(loops.dilation);
-    axes.fold(1, |reuse: u64, (((output, kernel), stride), dilation)| {
+/// MACs, and what they need at least.
+struct Products {
+    macs: f32,
+    /// Product of the bytes of the operands over the square of the MACs.
+    volume: f32,
+    /// Bytes of each operand for a MAC.
+    least: [f32; 3],
+}
+
+impl Products {
+    /// Bytes of Q that pass a memory of this capacity.
+    fn bytes(&self, capacity: f32) -> f32 {
+        let pieces = |n: f32| n * (bytes_of(self.macs / n, self.volume, self.least) - capacity);
+        // Where no extent ends: n^(1/3) · V(G) − n · S is largest at n = (V(G) / 3S)^(3/2), V(G) = 3 · (G² · volume)^(1/3).
+        let (cube, room) = (libm::cbrtf(self.macs), capacity.max(1.0));
+        let free = cube * cube * libm::cbrtf(self.volume) / room;
+        let most = best_near(&pieces, free * libm::sqrtf(free));
+        // Where one extent ends: L + 2 · √(n · G · volume / l) − n · S is largest at n = G · volume / (l · S²).
+        let ends = |least: f32| best_near(&pieces, self.macs / room * (self.volume / least) / room);
+        self.least.into_iter().fold(most, |most, least| most.max(ends(least)))
+    }
+}
+
+/// What the taps of an axis read, or of all axes.
+#[derive(Clone, Copy)]
+struct Taps {
+    /// Number of taps.
+    count: f32,
+    /// Pairs of window and tap that read the input.
+    macs: f32,
+    /// These, each over the root of how many read its position.
+    weighted: f32,
+    /// Sum over the taps of one over that root.
+    weights: f32,
+    /// Most and least pairs of window and tap that may read one position.
+    most: f32,
+    least: f32,
+}
+
+impl Taps {
+    const ONE: Self = Self { count: 1.0, macs: 1.0, weighted: 1.0, weights: 1.0, most: 1.0, least: 1.0 };
+
+    fn of(axis: &Axis, kernel: u64, stride: u64, dilation: u64) -> Self {
         let step = stride.checked_div(gcd(stride, dilation)).unwrap_or(1).max(1);
-        reuse.saturating_mul(kernel.div_ceil(step).min(output).max(1))
-    })
+        let read = |taps: u64| to_f32(taps.min(axis.output).max(1));
+        let most = read(kernel.div_ceil(step));
+        let least = read(kernel.checked_div(step).unwrap_or(0));
+        let count = to_f32(kernel);
+        if kernel > COUNTED_TAPS || step == 1 {
+            let macs = to_f32(taps_within(axis, kernel, dilation));
+            let root = libm::sqrtf(most);
+            return Self { count, macs, weighted: macs / root, weights: count / root, most, least };
+        }
+        let mut taps = Self { count, macs: 0.0, weighted: 0.0, weights: 0.0, most, least };
+        for tap in 0..kernel {
+            // Taps a step apart read the same positions.
+            let before = tap.checked_rem(step).unwrap_or(0);
+            let root = libm::sqrtf(read(kernel.saturating_sub(before).div_ceil(step)));
+            let macs = to_f32(tap_within(axis, tap.saturating_mul(dilation)));
+            taps.macs += macs;
+            taps.weighted += macs / root;
+            taps.weights += 1.0 / root;
+        }
+        taps
+    }
+
+    fn times(self, other: &Self) -> Self {
+        Self {
+            count: self.count * other.count,
+            macs: self.macs * other.macs,
+            weighted: self.weighted * other.weighted,
+            weights: self.weights * other.weights,
+            most: self.most * other.most,
+            least: self.least * other.least,
+        }
+    }
 }
 
 /// Pairs of window and tap of an axis that read the input, not the padding; for filters of many taps those of windows wholly within.
 fn taps_within(axis: &Axis, kernel: u64, dilation: u64) -> u64 {
-    // Windows below this index start before a position.
-    let before = |position: u64| position.div_ceil(axis.stride).min(axis.output);
-    if kernel > COUNTED_TAPS {
-        let whole = before(axis.border().saturating_add(1).saturating_sub(axis.reach));
-        return whole.saturating_sub(before(axis.padding)).saturating_mul(kernel);
+    if kernel <= COUNTED_TAPS {
+        let taps = (0..kernel).map(|tap| tap_within(axis, tap.saturating_mul(dilation)));
+        return taps.fold(0, u64::saturating_add);
     }
-    (0..kernel).fold(0, |sum: u64, tap| {
-        let offset = tap.saturating_mul(dilation);
-        let from = before(axis.padding.saturating_sub(offset));
-        sum.saturating_add(before(axis.border().saturating_sub(offset)).saturating_sub(from))
-    })
+    let end = axis.border().saturating_add(1).saturating_sub(axis.reach);
+    windows_before(axis, end).saturating_sub(windows_before(axis, axis.padding)).saturating_mul(kernel)
+}
+
+/// Windows whose tap at this distance from their start reads the input.
+fn tap_within(axis: &Axis, offset: u64) -> u64 {
+    let from = windows_before(axis, axis.padding.saturating_sub(offset));
+    windows_before(axis, axis.border().saturating_sub(offset)).saturating_sub(from)
+}
+
+/// Windows that start before a position, counted from the start of the padding.
+fn windows_before(axis: &Axis, position: u64) -> u64 {
+    position.div_ceil(axis.stride).min(axis.output)
 }
 
 /// Greatest common divisor.
@@ -175,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_large_convolution_meets_the_closed_form() -> Result<(), Error> {
-        // 3 × 3, step 1: r = 9. G = 512² · 9 · 112² = 2.96e10, S = 32768 B of 4 B: 2 · G · √(64 / (9 · 32768)) = 8.72e8.
+        // 3 × 3, step 1: r = 9. Taps in the padding left out, G = 512² · (3 · 112 − 2)² = 2.92e10; S = 32768 B of 4 B:
+        // 2 · G · √(64 / (9 · 32768)) = 8.62e8.
         let loops = ConvLoops {
             batch: 1,
             groups: 1,
@@ -189,7 +275,7 @@ mod tests {
             padding: [0, 1, 1],
         };
         let bound = bound_conv(&loops, &ElementSizes::all(4), Bytes(32768))?;
-        let macs = 512.0 * 512.0 * 9.0 * 112.0 * 112.0;
+        let macs = 512.0 * 512.0 * 334.0 * 334.0;
         let closed = 2.0 * macs * libm::sqrtf(64.0 / (9.0 * 32768.0));
         assert!((to_f32(bound.0) / closed - 1.0).abs() < 1e-3, "{bound:?} {closed}");
         Ok(())

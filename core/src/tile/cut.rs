@@ -8,7 +8,7 @@ use super::visits::ByDepth;
 use crate::nest::Axis;
 
 /// Number of tiles of an axis up to which each is looked at for what it holds; of more, one is taken to lie within the input.
-const FEW: u64 = 16;
+const FEW: u64 = 6;
 
 /// Equal tiles.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,8 @@ impl Cut {
         let mut full = 0_u64;
         for kind in &mut self.kinds {
             if kind.size > tile {
-                let (trips, rest) = (kind.size.checked_div(tile).unwrap_or(0), kind.size.checked_rem(tile).unwrap_or(0));
+                let (trips, rest) =
+                    (kind.size.checked_div(tile).unwrap_or(0), kind.size.checked_rem(tile).unwrap_or(0));
                 full = full.saturating_add(kind.count.saturating_mul(trips));
                 *kind = Kind { size: rest, count: if rest == 0 { 0 } else { kind.count }, depth };
             }
@@ -155,7 +156,9 @@ impl Cut {
         }
         if self.is_cut() {
             let most = outer.min(axis.span(tile));
-            if axis.padding == 0 && axis.end(axis.output.saturating_sub(1)) <= axis.border() || self.count_at(tile) > FEW {
+            if axis.padding == 0 && axis.end(axis.output.saturating_sub(1)) <= axis.border()
+                || self.count_at(tile) > FEW
+            {
                 return most;
             }
             // Of few tiles each may reach into the padding.

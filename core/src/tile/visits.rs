@@ -35,11 +35,7 @@ pub(super) struct Visits {
 
 /// Visits of an operand's tiles at the level of the last ranks. `sizes` are the sums of its classes, `None` of those that it does not
 /// depend on; `counts` the numbers of tiles of every class.
-pub(super) fn visits(
-    ranks: &[Ranks],
-    sizes: &[Option<ByDepth>; CLASSES],
-    counts: &[ByDepth; CLASSES],
-) -> Visits {
+pub(super) fn visits(ranks: &[Ranks], sizes: &[Option<ByDepth>; CLASSES], counts: &[ByDepth; CLASSES]) -> Visits {
     // Entry l at or before rank r of level l, entry l − 1 behind it.
     let at = |by: &ByDepth, level: usize, before: bool| {
         by.get(if before { level } else { level.saturating_sub(1) }).copied().unwrap_or(0)

@@ -17,8 +17,8 @@
 #![no_main]
 
 mod mapped;
-mod mapper_systolic;
 mod mapper_cpu_gpu;
+mod mapper_systolic;
 
 use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
@@ -40,8 +40,8 @@ use derate_core::roofline::{attainable_throughput, ridge_point, smooth_max};
 use derate_core::shape::{DataType, PerPrecision, Precision, Shape};
 use derate_core::tensor::{Operands, Read, Tensor, TensorId, TensorKind};
 use derate_core::units::{
-    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerMac, Macs, MacsPerCycle, Seconds,
-    Watts,
+    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerMac, Macs, MacsPerCycle,
+    Seconds, Watts,
 };
 use derate_core::work::{Class, Work};
 

@@ -14,6 +14,9 @@ pub const DIMS: [Dim; 7] = [Dim::Group, Dim::Batch, Dim::COut, Dim::CIn, Dim::De
 pub type Ranges = [(u64, u64); 7];
 
 /// Place of a dim.
+///
+/// # Panics
+/// For a dim that no convolution has.
 #[must_use]
 pub fn place(dim: Dim) -> usize {
     DIMS.iter().position(|&other| other == dim).expect("a dim of a convolution")
@@ -48,6 +51,7 @@ pub struct Walked {
 }
 
 /// Elements of tiles of a convolution, counted by marking.
+#[derive(Debug)]
 pub struct Elements {
     loops: ConvLoops,
     axes: [HashMap<(u64, u64), u64>; 3],
@@ -188,6 +192,10 @@ fn orders() -> Vec<[usize; 4]> {
 
 /// The least bytes that a level can move inside these loops of the levels outside it: every size of every tile, every order of the
 /// classes of loops, each walked. Loops of one class (those of positions) are of the same operands, so their order matters to none.
+///
+/// # Panics
+/// Never: there are seven dims.
+#[must_use]
 pub fn best(loops: &ConvLoops, sizes: &ElementSizes, outer: &[(usize, u64)], buffer: &Buffer) -> Option<u64> {
     let mut extents = whole(loops).map(|(_, to)| to);
     for &(place, tile) in outer {

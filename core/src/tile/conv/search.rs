@@ -4,155 +4,31 @@
 //! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
 //! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
 
-use super::{Order, Problem, Sizes, State, Stays};
-use crate::nest::{Axis, Operand};
+use super::line::{LISTED, Line, Positions, Size, UNEVEN, fitting, most_listed};
+use super::{Candidate, Order, Problem, Sizes, State, Stays};
+use crate::nest::Operand;
 use crate::tile::Buffer;
-use crate::tile::cut::{Cut, balanced};
+use crate::tile::cut::balanced;
 
-/// Most sizes of one loop that are listed.
-const LISTED: usize = 16;
-
-/// Largest extent of which all sizes are tried where even ones may not be the best: where a window lies in the padding, or tiles outside
-/// are of more than one size.
-const UNEVEN: u64 = 16;
+/// Shares of the least traffic, as shifts, by which the best tiling of another order may exceed it and still be followed inwards: of large
+/// nests, and of small ones, where the inner levels gain most by it.
+const SLACK: [u32; 2] = [4, 1];
 
 /// Rounds of trying neighbours.
 const ROUNDS: usize = 8;
 
-/// A tiling of one level.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) tile: Sizes,
-    pub(super) order: Order,
-    pub(super) stays: Stays,
-    /// Bytes that move.
-    cost: u64,
-    /// Bytes of A for each input channel, of C for each output channel.
-    units: [u64; 2],
-}
-
-/// A size of tiles along one loop of positions.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    tile: u64,
-    /// Most input positions of a tile.
-    held: u64,
-    /// Number of tiles of the whole nest.
-    count: u64,
-    /// Input positions that all of them move.
-    moved: u64,
-    /// Whether it cuts the tile outside.
-    cut: bool,
-    /// Whether it cuts even the smallest tile outside.
-    all: bool,
-}
-
-impl Size {
-    /// Tiles of two loops: their sizes are numbers of positions.
-    fn with(&self, other: &Self) -> Self {
-        Self {
-            tile: self.tile.saturating_mul(other.tile),
-            held: self.held.saturating_mul(other.held),
-            count: self.count.saturating_mul(other.count),
-            moved: self.moved.saturating_mul(other.moved),
-            cut: self.cut || other.cut,
-            all: self.all || other.all,
-        }
-    }
-}
-
-/// A loop of positions: batch, or an axis.
-struct Line<'a> {
-    cut: &'a Cut,
-    /// Extent of the tile outside.
-    extent: u64,
-    axis: Option<(&'a Axis, u64)>,
-    least: u64,
-    /// Whether tiles that cut unevenly are tried too.
-    uneven: bool,
-    listed: heapless::Vec<Size, LISTED>,
-    /// Size of the smallest tile outside, where that is looked at.
-    smallest: u64,
-    /// Whether sizes were left out.
-    thinned: bool,
-}
-
-impl<'a> Line<'a> {
-    fn new(cut: &'a Cut, extent: u64, axis: Option<(&'a Axis, u64)>, small: bool) -> Self {
-        let least = axis.map_or(1, |(axis, _)| Cut::least(axis)).min(extent);
-        let in_padding = axis.is_some_and(|(axis, _)| {
-            let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
-            axis.padding.max(after) > axis.stride
-        });
-        let smallest = if small { cut.smallest() } else { extent };
-        let uneven = extent <= UNEVEN && (in_padding || smallest < extent);
-        Self { cut, extent, axis, least, uneven, smallest, listed: heapless::Vec::new(), thinned: false }
-    }
-
-    fn size(&self, tile: u64) -> Size {
-        let count = self.cut.count_at(tile);
-        let (held, moved) = match self.axis {
-            Some((axis, outer)) => (self.cut.held(axis, tile, outer), self.cut.moved_at(axis, tile, count)),
-            None => (tile, 1),
-        };
-        Size { tile, held, count, moved, cut: tile < self.extent, all: tile < self.smallest }
-    }
-
-    /// The next smaller tile: of those that cut into so many, the smallest holds least and moves as much.
-    fn smaller(&self, tile: u64, by_one: bool) -> Option<u64> {
-        let next = tile.checked_sub(1).filter(|&next| next >= self.least)?;
-        Some(if by_one { next } else { balanced(self.extent, next).max(self.least) })
-    }
-
-    /// The next larger tile.
-    fn larger(&self, tile: u64) -> Option<u64> {
-        if self.uneven {
-            return tile.checked_add(1).filter(|&next| next <= self.extent);
-        }
-        let fewer = self.extent.div_ceil(tile.max(1)).checked_sub(1).filter(|&trips| trips > 0)?;
-        Some(self.extent.div_ceil(fewer))
-    }
-
-    /// Lists up to so many sizes of at most `most`, from the largest on.
-    fn list(&mut self, limit: usize, most: u64) {
-        let most = most.clamp(self.least.max(1), self.extent.max(1));
-        // All sizes only where there is room for all of them.
-        let every = self.uneven && u64::try_from(limit.min(LISTED)).is_ok_and(|limit| most < limit);
-        self.thinned = self.uneven && !every;
-        let mut tile = if every { most } else { balanced(self.extent, most).max(self.least) };
-        // Eighths that are left of a size by the next one: a range of sizes needs so few steps.
-        let eighths = match tile.checked_ilog2().unwrap_or(0) {
-            0..=4 => 7,
-            5..=6 => 5,
-            7..=8 => 4,
-            9..=12 => 3,
-            _ => 2,
-        };
-        loop {
-            let size = self.size(tile);
-            if self.listed.len().saturating_add(1) >= limit.min(LISTED) && tile > self.least {
-                self.thinned = true;
-                tile = self.least;
-                continue;
-            }
-            self.listed.push(size).ok();
-            let Some(next) = self.smaller(tile, every) else { break };
-            let wanted = tile.saturating_mul(eighths).checked_div(8).unwrap_or(1);
-            if every || wanted >= next {
-                tile = next;
-            } else {
-                self.thinned = true;
-                tile = balanced(self.extent, wanted.max(self.least).max(1)).max(self.least);
-            }
-        }
-    }
-}
-
-/// The best tiling of a level inside that of a state; none where nothing fits.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
-    let mut search = Search::new(problem, state, buffer);
-    if search.whole() {
-        return search.best;
+/// The best tiling of a level inside that of a state, and where it is not the last level those of the other orders that move little
+/// more; none where nothing fits, or nothing moves less than the limit.
+pub(super) fn search(
+    problem: &Problem,
+    state: &State,
+    buffer: &Buffer,
+    last: bool,
+    limit: u64,
+) -> [Option<Candidate>; 3] {
+    let mut search = Search { limit, ..Search::new(problem, state, buffer, last) };
+    if let Some(whole) = search.whole() {
+        return [Some(whole), None, None];
     }
     let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
     let [h0, h1, h2] = state.held;
@@ -162,12 +38,7 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer) -> Optio
         Line::new(c1, e1, Some((a1, h1)), problem.small),
         Line::new(c2, e2, Some((a2, h2)), problem.small),
     ];
-    let limit = match lines.iter().filter(|line| line.extent > 1).count() {
-        0 | 1 => LISTED,
-        2 => 10,
-        3 => 6,
-        _ => 4,
-    };
+    let limit = most_listed(lines.iter().filter(|line| line.extent > 1).count(), problem.small);
     let most = search.room.checked_div(problem.sizes.partial.max(1)).unwrap_or(0);
     for line in &mut lines {
         line.list(limit, most);
@@ -207,11 +78,16 @@ struct Search<'a> {
     ragged: bool,
     /// Sizes of tiles of output channels, and how many tiles each gives.
     c_out: heapless::Vec<(u64, u64), LISTED>,
-    best: Option<Candidate>,
+    /// Traffic from which on nothing is of interest.
+    limit: u64,
+    /// Whether there is no level further in.
+    last: bool,
+    /// The best of each stationary operand, A, B, C.
+    best: [Option<Candidate>; 3],
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer) -> Self {
+    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
         let mut c_out = heapless::Vec::new();
         let extent = state.tile.c_out;
         let mut tile = extent;
@@ -241,12 +117,14 @@ impl<'a> Search<'a> {
             ),
             ragged: problem.small && state.ragged(),
             c_out,
-            best: None,
+            limit: u64::MAX,
+            last,
+            best: [None; 3],
         }
     }
 
-    /// Takes the whole tile outside, or as many of its whole groups as fit; says whether that is possible.
-    fn whole(&mut self) -> bool {
+    /// Takes the whole tile outside, or as many of its whole groups as fit; where that is possible.
+    fn whole(&self) -> Option<Candidate> {
         let (tile, stays) = (self.state.tile, self.state.stays);
         let bytes = |group, stays: Stays| {
             let tile = Sizes { group, ..tile };
@@ -257,23 +135,37 @@ impl<'a> Search<'a> {
         } else {
             let fit = self.room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
             if fit == 0 {
-                return false;
+                return None;
             }
             (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
         };
         let order = Order::new(Operand::C);
-        self.best = Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] });
-        true
+        Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] })
+    }
+
+    /// The best so far.
+    fn least(&self) -> Option<Candidate> {
+        self.best.iter().flatten().copied().min_by_key(|candidate| candidate.cost)
     }
 
     /// Traffic from which on a tiling is of no interest.
     fn threshold(&self) -> u64 {
-        self.best.as_ref().map_or(u64::MAX, |best| best.cost)
+        let least = self.best.iter().flatten().fold(u64::MAX, |least, candidate| least.min(candidate.cost));
+        let [large, small] = SLACK;
+        let shift = if self.problem.small { small } else { large };
+        let slack = if self.last { 0 } else { least.checked_shr(shift).unwrap_or(0) };
+        least.saturating_add(slack).min(self.limit)
     }
 
     fn offer(&mut self, candidate: Candidate) {
-        if candidate.cost < self.threshold() {
-            self.best = Some(candidate);
+        let [a, b, c] = &mut self.best;
+        let own = match candidate.order.stationary {
+            Operand::A => a,
+            Operand::B => b,
+            Operand::C => c,
+        };
+        if own.as_ref().is_none_or(|own| candidate.cost < own.cost) {
+            *own = Some(candidate);
         }
     }
 
@@ -335,26 +227,43 @@ impl<'a> Search<'a> {
         if !at.cut {
             return;
         }
-        // B stays: fewer output channels at a time leave room for more input channels.
+        // B stays: all input channels at once with the most output channels, or fewer of these for more of those.
+        let (kept, stream) = (alpha.saturating_mul(twice), gamma.saturating_mul(twice));
+        let fit = |ci: u64| {
+            let room = self.room.saturating_sub(kept.saturating_mul(ci));
+            room.checked_div(beta.saturating_mul(ci).saturating_add(stream)).unwrap_or(0).min(c_out)
+        };
+        let (full, most) = (fit(c_in), fit(1));
+        if full > 0 {
+            for co in fitting(&self.state.c_out, c_out, full, self.ragged).into_iter().flatten() {
+                self.channels(&at, Operand::B, co, c_in);
+            }
+        }
+        let spilled = |search: &Self, n_co: u64| {
+            search.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b) >= search.threshold()
+        };
+        let least = self.outer[1].saturating_mul(c_out.div_ceil(most.max(1)));
+        if most == 0 || at.all && !self.ragged && (full == c_out || spilled(self, least)) {
+            return;
+        }
         for index in 0..self.c_out.len() {
             let Some(&(co, n_co)) = self.c_out.get(index) else { break };
-            if at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold() {
+            if co <= full && !self.ragged
+                || at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold()
+            {
                 break;
             }
-            let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice).saturating_mul(co)) else { continue };
-            let spilled = self.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b);
-            let unit = alpha.saturating_mul(twice).saturating_add(beta.saturating_mul(co));
-            if at.all && !self.ragged && unit.saturating_mul(c_in) > room && spilled >= self.threshold() {
+            let Some(room) = self.room.checked_sub(stream.saturating_mul(co)) else { continue };
+            let unit = kept.saturating_add(beta.saturating_mul(co));
+            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
+            if fit == 0 || at.all && !self.ragged && spilled(self, n_co) {
                 continue;
             }
-            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
-            if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
-                    self.channels(&at, Operand::B, co, ci);
-                }
-                if fit == c_in {
-                    break;
-                }
+            for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
+                self.channels(&at, Operand::B, co, ci);
+            }
+            if fit == c_in {
+                break;
             }
         }
     }
@@ -373,20 +282,56 @@ impl<'a> Search<'a> {
         let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
         let [a, b, c] = match stationary {
             Operand::C => [
-                    if ci_all { a(n_co) } else if p || groups { a(n_co_outer) } else { t_a },
-                    if ci_all || co_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if p || co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if ci_all {
+                    a(n_co)
+                } else if p || groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if ci_all || co_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if p || co_all || groups { c(n_ci_outer) } else { t_c },
+            ],
             Operand::A => [
-                    if p || ci_all || groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all { b(at.count) } else if groups { b(n_p_outer) } else { t_b },
-                    if co_all { c(n_ci) } else if p || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all || groups { a(n_co_outer) } else { t_a },
+                if co_all || ci_all {
+                    b(at.count)
+                } else if groups {
+                    b(n_p_outer)
+                } else {
+                    t_b
+                },
+                if co_all {
+                    c(n_ci)
+                } else if p || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
             Operand::B => [
-                    if p || ci_all { a(n_co) } else if groups { a(n_co_outer) } else { t_a },
-                    if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
-                    if p { c(n_ci) } else if co_all || groups { c(n_ci_outer) } else { t_c },
-                ],
+                if p || ci_all {
+                    a(n_co)
+                } else if groups {
+                    a(n_co_outer)
+                } else {
+                    t_a
+                },
+                if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
+                if p {
+                    c(n_ci)
+                } else if co_all || groups {
+                    c(n_ci_outer)
+                } else {
+                    t_c
+                },
+            ],
         };
         let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
         let cost = a.saturating_add(b).saturating_add(c);
@@ -406,7 +351,7 @@ impl<'a> Search<'a> {
     /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
     fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
         for _ in 0..ROUNDS {
-            let Some(best) = self.best else { return };
+            let Some(best) = self.least() else { return };
             let cost = best.cost;
             let [d, h, w] = best.tile.axes;
             let tiles = [best.tile.batch, d, h, w];
@@ -417,7 +362,8 @@ impl<'a> Search<'a> {
                 }
                 moved
             };
-            let (larger, smaller) = (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
+            let (larger, smaller) =
+                (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
             let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
             for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
                 *here = line.size(tile);
@@ -448,8 +394,56 @@ impl<'a> Search<'a> {
                     tried(with(here, at, size));
                 }
             }
-            if self.threshold() >= cost {
+            let better = |search: &Self| search.least().is_some_and(|best| best.cost < cost);
+            if !better(self) {
+                self.refit(lines, here);
+            }
+            if !better(self) {
                 return;
+            }
+        }
+    }
+
+    /// Tries the best tiling with channels of one tile more or fewer, and as large a tile along one line as then fits.
+    fn refit(&mut self, lines: &[Line<'_>; 4], here: [Size; 4]) {
+        let Some(best) = self.least() else { return };
+        let Stays::One(stationary) = best.stays else { return };
+        let around = |extent: u64, tile: u64| {
+            let trips = extent.div_ceil(tile.max(1));
+            [trips.saturating_sub(1), trips, trips.saturating_add(1)].map(|trips| extent.div_ceil(trips.max(1)).max(1))
+        };
+        let Sizes { c_out, c_in, .. } = self.state.tile;
+        let (co, ci) = (around(c_out, best.tile.c_out), around(c_in, best.tile.c_in));
+        let [a, b, c] = best.stays.times(self.double);
+        for at in 0..lines.len() {
+            let (Some(line), Some(own)) = (lines.get(at), here.get(at)) else { continue };
+            let others = here.iter().enumerate().filter(|&(other, _)| other != at);
+            let Some(others) = others.map(|(_, size)| *size).reduce(|product, size| product.with(&size)) else {
+                continue;
+            };
+            for index in 0..3 {
+                let channels = |of: [u64; 3]| of.get(index).copied().unwrap_or(1);
+                let (co, ci) = match stationary {
+                    Operand::C => (channels(co), 1),
+                    Operand::A => (1, channels(ci)),
+                    Operand::B => (channels(co), best.tile.c_in),
+                };
+                let room = self.room.checked_sub(self.beta.saturating_mul(b).saturating_mul(co).saturating_mul(ci));
+                let fits = |tile: u64, held: u64| {
+                    let x = a.saturating_mul(self.problem.sizes.a).saturating_mul(held).saturating_mul(others.held);
+                    let p =
+                        c.saturating_mul(self.problem.sizes.partial).saturating_mul(tile).saturating_mul(others.tile);
+                    room.is_some_and(|room| x.saturating_mul(ci).saturating_add(p.saturating_mul(co)) <= room)
+                };
+                let tile = line.largest(fits);
+                if let Some(tile) = tile.filter(|&tile| tile != own.tile) {
+                    let mut sizes = here;
+                    if let Some(place) = sizes.get_mut(at) {
+                        *place = line.size(tile);
+                    }
+                    let [b, d, h, w] = &sizes;
+                    self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
+                }
             }
         }
     }
@@ -481,11 +475,15 @@ impl<'a> Search<'a> {
     }
 
     /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
-    fn grown(&self) -> Option<Candidate> {
-        let mut best = self.best?;
-        if !self.ragged {
-            let (tile, outer) = (&mut best.tile, &self.state.tile);
+    fn grown(&self) -> [Option<Candidate>; 3] {
+        let least = self.least().map_or(0, |best| best.cost);
+        let (worst, outer) = (self.threshold(), &self.state.tile);
+        self.best.map(|best| {
+            // Of equals the last level takes one.
+            let mut best = best.filter(|best| best.cost == least || !self.last && best.cost <= worst)?;
+            let tile = &mut best.tile;
             match best.order.stationary {
+                _ if self.ragged => {}
                 Operand::C => {
                     tile.c_in = balanced(outer.c_in, self.most_stepping(best.units, Operand::C, tile.c_out));
                 }
@@ -494,40 +492,7 @@ impl<'a> Search<'a> {
                 }
                 Operand::B => {}
             }
-        }
-        Some(best)
+            Some(best)
+        })
     }
-}
-
-/// Sizes of tiles of channels of which so many fit: the even one; where tiles outside are of two sizes, also the largest, and the largest
-/// that leaves the smaller ones whole.
-fn fitting(cut: &Cut, extent: u64, fit: u64, ragged: bool) -> [Option<u64>; 3] {
-    let even = balanced(extent, fit);
-    if !ragged {
-        return [Some(even), None, None];
-    }
-    let smallest = cut.smallest();
-    let ragged = smallest < extent;
-    [
-        Some(even),
-        Some(fit).filter(|&fit| ragged && fit != even),
-        Some(smallest).filter(|&smallest| ragged && smallest < fit && smallest != even),
-    ]
-}
-
-/// Tiles of positions.
-struct Positions {
-    tile: Sizes,
-    /// Bytes of A if each tile of positions comes once.
-    a: u64,
-    /// Bytes of A of a tile for each input channel.
-    alpha: u64,
-    /// Bytes of C of a tile for each output channel.
-    gamma: u64,
-    /// Number of tiles of the whole nest.
-    count: u64,
-    /// Whether they cut the tile outside.
-    cut: bool,
-    /// Whether they cut every tile outside.
-    all: bool,
 }
