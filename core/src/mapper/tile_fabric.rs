@@ -413,12 +413,13 @@ fn capacities(hardware: &Hardware<'_>) -> [Bytes; MAX_LEVELS] {
 /// The same with what a level of several instances holds divided among them: a mapping tells what lies in one.
 fn in_one_instance(mut moves: Moves, hardware: &Hardware<'_>) -> Moves {
     let inside = hardware.memory().len().saturating_sub(2);
-    if let Some(level) = hardware.memory().get(inside) {
-        let share = |bytes: &mut Bytes| *bytes = Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
-        moves.footprint.get_mut(inside).map(share);
-        if let Some(tiles) = moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)) {
-            share(&mut tiles.footprint);
-        }
+    let instances = hardware.memory().get(inside).map_or(1, |level| u64::from(level.instances.max(1)));
+    let share = |bytes: Bytes| Bytes(bytes.0.div_ceil(instances.max(1)));
+    if let Some(footprint) = moves.footprint.get_mut(inside) {
+        *footprint = share(*footprint);
+    }
+    if let Some(tiles) = moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)) {
+        tiles.footprint = share(tiles.footprint);
     }
     moves
 }
