@@ -102,7 +102,8 @@ impl<'a> Paths<'a> {
     fn crossing(&self, array: Traffic) -> Result<[Traffic; MAX_LEVELS], Error> {
         // An array that skips what no window touches is served whole rows all the same.
         let Traffic { a, b, c } = self.once;
-        let array = Traffic { a: array.a.max(a), b: array.b.max(b), c: array.c.max(c) };
+        let enough = |of: Traffic| Traffic { a: of.a.max(a), b: of.b.max(b), c: of.c.max(c) };
+        let array = enough(array);
         let mut crossing = [array; MAX_LEVELS];
         let mut inside = array;
         for (border, (level, place)) in (0..usize::MAX).zip(self.levels.iter().zip(crossing.iter_mut().skip(1))) {
@@ -112,7 +113,10 @@ impl<'a> Paths<'a> {
                 Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once }
             } else {
                 // None of a level without tiles: everything passes it.
-                self.tiling.get(border).and_then(|level| level.as_ref().map(|level| level.traffic)).unwrap_or(inside)
+                self.tiling
+                    .get(border)
+                    .and_then(|level| level.as_ref().map(|level| enough(level.traffic)))
+                    .unwrap_or(inside)
             };
             // What a level inside does not ask for, none outside it needs to serve.
             inside = if own.total()? < inside.total()? { own } else { inside };
