@@ -128,3 +128,9 @@ pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
         Loops::Attention(loops) => attention::bound_attention(loops, &nest.sizes, capacity),
     }
 }
+
+/// Puts a level before the others.
+fn put_first(levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>, mut level: LevelTiling) -> Result<(), Error> {
+    levels.iter_mut().for_each(|later| core::mem::swap(later, &mut level));
+    levels.push(level).map_err(|_| Error::CountOverflow)
+}

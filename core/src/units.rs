@@ -22,6 +22,22 @@ pub(crate) const fn to_f32(count: u64) -> f32 {
     count as f32
 }
 
+/// Division of counts that rounds up, and has no panic path: where the standard one divides by zero, this leaves the count.
+pub(crate) trait Parts {
+    /// How many parts of this size a count has, the last one perhaps smaller; the count itself for parts of size 0.
+    fn in_parts_of(self, size: Self) -> Self;
+}
+
+impl Parts for u64 {
+    fn in_parts_of(self, size: Self) -> Self {
+        match self.checked_rem(size) {
+            None => self,
+            Some(0) => self.checked_div(size).unwrap_or(self),
+            Some(_) => self.checked_div(size).unwrap_or(self).saturating_add(1),
+        }
+    }
+}
+
 macro_rules! count {
     ($(#[$doc:meta])* $name:ident, $unit:literal) => {
         $(#[$doc])*

@@ -160,13 +160,14 @@ pub(super) fn moves(
         *first = edge;
     }
     let mut levels: Vec<LevelTiling, MAX_LEVELS> = Vec::new();
-    for ((level, &capacity), number) in hardware.memory().iter().take(last).zip(capacities).zip(0..) {
+    for ((level, &capacity), number) in hardware.memory().iter().take(last).zip(capacities).zip(0_u8..u8::MAX) {
         let buffer = Buffer { capacity, double_buffered: level.filling == Filling::Scratchpad };
         let tiling = tile(nest, &[buffer]).map_err(|error| match error {
             Error::Infeasible { .. } => Error::Infeasible { level: number },
             other => other,
         })?;
-        for mut tiles in tiling.levels {
+        for tiles in &tiling.levels {
+            let mut tiles = tiles.clone();
             if let Some(inside) = levels.last()
                 && inside.traffic.total()? < tiles.traffic.total()?
                 && inside.footprint <= capacity
@@ -182,7 +183,7 @@ pub(super) fn moves(
     let tiling = Tiling { levels };
     let lies = |home: u8, level: usize| usize::from(home).min(last) >= level;
     let home_of_b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
-    for ((tiles, outside), footprint) in tiling.levels.iter().zip(1_usize..).zip(&mut moves.footprint) {
+    for ((tiles, outside), footprint) in tiling.levels.iter().zip(1_usize..=MAX_LEVELS).zip(&mut moves.footprint) {
         let Traffic { a, b, c } = tiles.traffic;
         let operands = [(a, nest.homes.input), (b, home_of_b), (c, nest.homes.output)];
         let passing = operands.into_iter().filter(|&(_, home)| lies(home, outside)).map(|(bytes, _)| bytes);

@@ -2,6 +2,7 @@
 
 use super::ConvLoops;
 use crate::error::Error;
+use crate::units::Parts as _;
 
 /// Windows along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,9 @@ impl Axis {
             return clipped(from, last);
         }
         // Windows apart from each other: at each end of the input at most one is cut.
-        let low = self.padding.div_ceil(self.stride).clamp(from, to);
+        let low = self.padding.in_parts_of(self.stride).max(from).min(to);
         let high = match self.border().checked_sub(self.reach) {
-            Some(last) => last.checked_div(self.stride).unwrap_or(0).saturating_add(1).clamp(low, to),
+            Some(last) => last.checked_div(self.stride).unwrap_or(0).saturating_add(1).max(low).min(to),
             None => low,
         };
         let mut moved = high.saturating_sub(low).saturating_mul(self.reach);

@@ -168,7 +168,7 @@ pub(super) fn tile_attention(
             traffic,
             lower_bound: bound_attention(loops, sizes, buffer.capacity)?,
         };
-        levels.insert(0, level).map_err(|_| Error::CountOverflow)?;
+        super::put_first(&mut levels, level)?;
         nest.push(&choice);
         (outer, stays) = (choice.tile, choice.stays);
     }
@@ -188,7 +188,7 @@ fn candidates(rows: &Rows, outer: [u64; 3], stays: Stays, buffer: &Buffer, inner
         // Scores of one head are there at a time.
         let scores = head.saturating_sub(rows.footprint([1, m, n], Stays::Nothing, double, false));
         let fit = room.saturating_sub(scores).checked_div(head.saturating_sub(scores)).unwrap_or(1);
-        let tile = [balanced(groups, fit.clamp(1, groups.saturating_sub(1))), m, n];
+        let tile = [balanced(groups, fit.max(1).min(groups.saturating_sub(1))), m, n];
         return [Some(Choice { tile, ranks: QUERIES_STAY, stays: Stays::Nothing }), None];
     }
     // The most rows that stay beside one row of those that pass; then as many of these as fit.
@@ -204,12 +204,12 @@ fn candidates(rows: &Rows, outer: [u64; 3], stays: Stays, buffer: &Buffer, inner
     let below = |extent: u64| extent.saturating_sub(1).max(1);
     let queries = most(rows.query, rows.key).filter(|&fit| fit > 0 && n > 1).map(|fit| {
         let tq = balanced(m, fit.min(m));
-        let tk = balanced(n, grown(rows.query, rows.key, tq).clamp(1, below(n)));
+        let tk = balanced(n, grown(rows.query, rows.key, tq).max(1).min(below(n)));
         Choice { tile: [1, tq, tk], ranks: QUERIES_STAY, stays: Stays::Queries }
     });
     let keys = most(rows.key, rows.query).filter(|&fit| fit > 0 && m > 1).map(|fit| {
         let tk = balanced(n, fit.min(n));
-        let tq = balanced(m, grown(rows.key, rows.query, tk).clamp(1, below(m)));
+        let tq = balanced(m, grown(rows.key, rows.query, tk).max(1).min(below(m)));
         Choice { tile: [1, tq, tk], ranks: KEYS_STAY, stays: Stays::Keys }
     });
     [queries, keys]

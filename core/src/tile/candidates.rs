@@ -6,6 +6,7 @@ use super::pair::{At, Pair};
 use super::reuse::{Cut, Extents};
 use super::search::{Best, Room, Search, balanced};
 use crate::nest::Operand;
+use crate::units::Parts as _;
 use crate::units::to_f32;
 
 /// Added before a number is rounded down that may be a rounding error below an integer.
@@ -61,7 +62,7 @@ impl Search<'_> {
         best: &mut Best,
     ) {
         let [x, y, z] = pair.case.axes;
-        let most = pair.case.z.extent.div_ceil(2).max(1);
+        let most = pair.case.z.extent.in_parts_of(2).max(1);
         let unit = pair.unit;
         let lower = whole(bound::floor(free + ROUND), unit.along(z));
         for tz in [lower, lower.saturating_add(unit.along(z))] {
@@ -96,9 +97,9 @@ impl Search<'_> {
         let [p, q] = [p, q].map(|tiles| bound::floor(tiles + ROUND).max(1));
         let case = &pair.case;
         for (p, q) in [(p, q), (p, q.saturating_add(1)), (p.saturating_add(1), q)] {
-            let [tx, ty] = [(case.x, p), (case.y, q)].map(|(along, tiles)| along.extent.div_ceil(tiles.max(1)));
+            let [tx, ty] = [(case.x, p), (case.y, q)].map(|(along, tiles)| along.extent.in_parts_of(tiles.max(1)));
             if let Some(tz) = self.free(case, levels.0, tx, ty) {
-                self.consider(inside, case, [tx, ty, tz.min(case.z.extent.div_ceil(2))], levels, best);
+                self.consider(inside, case, [tx, ty, tz.min(case.z.extent.in_parts_of(2))], levels, best);
             }
         }
     }
@@ -114,8 +115,8 @@ impl Search<'_> {
     ) {
         let mut budget = self.budget;
         let extent = pair.case.z.extent;
-        let tile_of = |tiles: u64| extent.div_ceil(tiles.max(1));
-        let most = extent.div_ceil(2).max(1);
+        let tile_of = |tiles: u64| extent.in_parts_of(tiles.max(1));
+        let most = extent.in_parts_of(2).max(1);
         let mut visit = |tz: u64| -> bool {
             let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
             if least + rest >= self.worth(best.least, levels) || budget == 0 {
@@ -132,7 +133,7 @@ impl Search<'_> {
             });
             true
         };
-        let start = tile_of(tile_of(bound::floor(free + ROUND))).clamp(1, most);
+        let start = tile_of(tile_of(bound::floor(free + ROUND))).max(1).min(most);
         let mut tz = start;
         let mut go = visit(tz);
         while go && tz > 1 {

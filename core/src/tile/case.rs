@@ -8,6 +8,7 @@
 
 use super::bound;
 use super::reuse::{Along, Axis};
+use crate::units::Parts as _;
 use crate::units::to_f32;
 
 /// Share by which a cost without rounding is lowered, so that the errors of `f32` never hide a better tiling: 2^-16.
@@ -93,8 +94,8 @@ impl Case<'_> {
             }
             true
         };
-        let tile_of = |tiles: u64| self.x.extent.div_ceil(tiles.max(1));
-        let start = tile_of(tile_of(bound::floor(relaxed.x / centre))).clamp(1, most);
+        let tile_of = |tiles: u64| self.x.extent.in_parts_of(tiles.max(1));
+        let start = tile_of(tile_of(bound::floor(relaxed.x / centre))).max(1).min(most);
         let mut tx = start;
         let mut go = visit(tx);
         while go && tx > 1 {

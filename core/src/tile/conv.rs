@@ -247,7 +247,10 @@ fn keep(states: &mut heapless::Vec<State, BEAM>, state: State) {
         if states.is_full() {
             states.pop();
         }
-        states.insert(place, state).ok();
+        // Each later one moves by a place.
+        let mut state = state;
+        states.iter_mut().skip(place).for_each(|later| core::mem::swap(later, &mut state));
+        states.push(state).ok();
     }
 }
 
@@ -398,7 +401,7 @@ impl State {
                 traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
                 lower_bound: super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?,
             };
-            levels.insert(0, level).map_err(|_| Error::CountOverflow)?;
+            super::put_first(&mut levels, level)?;
             outer = choice.tile;
         }
         Ok(Tiling { levels })

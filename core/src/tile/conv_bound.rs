@@ -37,6 +37,7 @@
 use crate::error::Error;
 use crate::nest::{Axis, ConvLoops, ElementSizes, LoopNest, Loops, Traffic};
 use crate::shape::product;
+use crate::units::Parts as _;
 use crate::units::{Bytes, to_f32};
 
 /// Share of a bound that is kept, so that roundings of f32 never lift it above the truth.
@@ -87,7 +88,7 @@ pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Byte
 
 /// The larger of a function at the whole numbers around a place, and at 1.
 pub(super) fn best_near(of: &impl Fn(f32) -> f32, place: f32) -> f32 {
-    let below = libm::floorf(place).max(1.0);
+    let below = to_f32(floor(place)).max(1.0);
     of(below).max(of(below + 1.0)).max(of(1.0))
 }
 
@@ -156,7 +157,7 @@ impl Taps {
     fn of(axis: &Axis, kernel: u64, stride: u64, dilation: u64) -> Self {
         let step = stride.checked_div(gcd(stride, dilation)).unwrap_or(1).max(1);
         let read = |taps: u64| to_f32(taps.min(axis.output).max(1));
-        let most = read(kernel.div_ceil(step));
+        let most = read(kernel.in_parts_of(step));
         let least = read(kernel.checked_div(step).unwrap_or(0));
         let count = to_f32(kernel);
         if kernel > COUNTED_TAPS || step == 1 {
@@ -168,7 +169,7 @@ impl Taps {
         for tap in 0..kernel {
             // Taps a step apart read the same positions.
             let before = tap.checked_rem(step).unwrap_or(0);
-            let root = libm::sqrtf(read(kernel.saturating_sub(before).div_ceil(step)));
+            let root = libm::sqrtf(read(kernel.saturating_sub(before).in_parts_of(step)));
             let macs = to_f32(tap_within(axis, tap.saturating_mul(dilation)));
             taps.macs += macs;
             taps.weighted += macs / root;
@@ -207,7 +208,7 @@ fn tap_within(axis: &Axis, offset: u64) -> u64 {
 
 /// Windows that start before a position, counted from the start of the padding.
 fn windows_before(axis: &Axis, position: u64) -> u64 {
-    position.div_ceil(axis.stride).min(axis.output)
+    position.in_parts_of(axis.stride).min(axis.output)
 }
 
 /// Greatest common divisor.

@@ -6,6 +6,7 @@
 use super::MAX_LEVELS;
 use super::visits::ByDepth;
 use crate::nest::Axis;
+use crate::units::Parts as _;
 
 /// Number of tiles of an axis up to which each is looked at for what it holds; of more, one is taken to lie within the input.
 const FEW: u64 = 6;
@@ -50,7 +51,11 @@ impl Cut {
             }
         }
         if full > 0 {
-            self.kinds.retain(|kind| kind.count > 0);
+            let mut kept = heapless::Vec::new();
+            for kind in self.kinds.iter().filter(|kind| kind.count > 0) {
+                kept.push(*kind).ok();
+            }
+            self.kinds = kept;
             self.kinds.push(Kind { size: tile, count: full, depth }).ok();
         }
     }
@@ -62,7 +67,7 @@ impl Cut {
 
     /// Number of tiles if they were cut once more.
     pub(super) fn count_at(&self, tile: u64) -> u64 {
-        let tiles = |kind: &Kind| kind.count.saturating_mul(kind.size.div_ceil(tile.max(1)));
+        let tiles = |kind: &Kind| kind.count.saturating_mul(kind.size.in_parts_of(tile.max(1)));
         self.kinds.iter().fold(0, |sum, kind| sum.saturating_add(tiles(kind)))
     }
 
@@ -119,7 +124,7 @@ impl Cut {
     /// The tile around an index: its start, its end and its depth.
     fn at(&self, index: u64, further: Option<u64>) -> (u64, u64, usize) {
         let (mut from, mut to, mut depth) = (0_u64, self.extent, 0);
-        for (level, tile) in (1..).zip(self.tiles.iter().copied().chain(further)) {
+        for (level, tile) in (1..=MAX_LEVELS).zip(self.tiles.iter().copied().chain(further)) {
             if to.saturating_sub(from) > tile {
                 let steps = index.saturating_sub(from).checked_div(tile).unwrap_or(0);
                 from = from.saturating_add(steps.saturating_mul(tile));
@@ -172,7 +177,7 @@ impl Cut {
         // The first tile that starts within the input moves more than any after it; of those before it the last moves most.
         let step = tile.saturating_mul(axis.stride);
         let last = self.extent.saturating_sub(1).checked_div(tile).unwrap_or(0);
-        let within = axis.padding.div_ceil(step.max(1)).min(last);
+        let within = axis.padding.in_parts_of(step.max(1)).min(last);
         let moved = |index: u64| {
             let from = index.saturating_mul(tile);
             axis.moved(from, from.saturating_add(tile).min(self.extent))
@@ -184,11 +189,11 @@ impl Cut {
     ///
     /// Above 1 only where thousands of windows overlap.
     pub(super) fn least(axis: &Axis) -> u64 {
-        axis.reach.max(axis.padding).div_ceil(axis.stride.saturating_mul(4096).max(1)).clamp(1, axis.output.max(1))
+        axis.reach.max(axis.padding).in_parts_of(axis.stride.saturating_mul(4096).max(1)).max(1).min(axis.output.max(1))
     }
 }
 
 /// The smallest tile that cuts an extent into as many tiles as this one does.
 pub(super) fn balanced(extent: u64, tile: u64) -> u64 {
-    extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
+    extent.in_parts_of(extent.in_parts_of(tile.max(1)).max(1))
 }

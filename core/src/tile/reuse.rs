@@ -5,6 +5,7 @@
 //! tile. At an edge an outer tile may be so small that an inner loop has one pass only: there the tile stays.
 
 use crate::tile::MAX_LEVELS;
+use crate::units::Parts as _;
 use crate::units::to_f32;
 
 /// An axis of a product `C[m × n] += A[m × k] · B[k × n]`.
@@ -103,7 +104,7 @@ impl Along {
 
     /// Tiles of this extent that all the tiles together are cut into.
     pub(super) fn tiles(&self, tile: u64) -> u64 {
-        let each = self.classes.iter().map(|&(extent, count)| extent.div_ceil(tile.max(1)).saturating_mul(count));
+        let each = self.classes.iter().map(|&(extent, count)| extent.in_parts_of(tile.max(1)).saturating_mul(count));
         each.fold(0, u64::saturating_add)
     }
 
@@ -157,7 +158,7 @@ pub(super) fn moved<'c>(
 fn passes<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut>, axis: Axis, inside: usize) -> Option<u64> {
     let mut classes = Classes::new();
     classes.push((extent, 1)).ok()?;
-    for (level, cut) in cuts.enumerate() {
+    for (level, cut) in (0..MAX_LEVELS).zip(cuts) {
         if level.saturating_mul(3).saturating_add(cut.rank(axis)) >= inside {
             break;
         }
@@ -194,7 +195,7 @@ fn settled<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut> + Clone, axis: A
     } else {
         open.push((extent, 1)).ok()?;
     }
-    for (level, cut) in cuts.enumerate() {
+    for (level, cut) in (0..MAX_LEVELS).zip(cuts) {
         let number = level.saturating_mul(3).saturating_add(cut.rank(axis));
         let mut length = 0_u64;
         let mut still = Classes::new();

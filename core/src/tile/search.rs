@@ -7,6 +7,7 @@ use super::inside::Inside;
 use super::pair::Pair;
 use super::reuse::{Axis, Cut, Extents, moved};
 use crate::nest::{ElementSizes, Operand};
+use crate::units::Parts as _;
 use crate::units::to_f32;
 
 /// Cuts of all levels, from the innermost to the outermost.
@@ -202,7 +203,7 @@ impl Search<'_> {
         let each = case.u.checked_mul(tx)?.checked_add(case.v.checked_mul(ty)?)?;
         let most = left.checked_div(each)?.min(case.z.extent);
         // With one pass along the free axis, another operand would be stationary, and this one take room twice.
-        let most = if room.double_buffered { most.min(case.z.extent.div_ceil(2)) } else { most };
+        let most = if room.double_buffered { most.min(case.z.extent.in_parts_of(2)) } else { most };
         (most > 0).then(|| balanced(case.z.extent, most))
     }
 
@@ -341,7 +342,7 @@ impl Search<'_> {
         let [tx, ty, tz] = tile;
         let snapped = |axis: Axis, extent: u64| {
             let inner = next.tile.along(axis).max(1);
-            extent.div_ceil(inner).saturating_mul(inner).min(inside.along(axis).extent)
+            extent.in_parts_of(inner).saturating_mul(inner).min(inside.along(axis).extent)
         };
         let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
         for other in [[sx, sy, sz], [sx, ty, tz], [tx, sy, tz], [tx, ty, sz]] {
@@ -394,5 +395,5 @@ pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
 
 /// The shortest tile that needs no more passes than this one.
 pub(super) fn balanced(extent: u64, tile: u64) -> u64 {
-    extent.div_ceil(extent.div_ceil(tile.max(1)).max(1))
+    extent.in_parts_of(extent.in_parts_of(tile.max(1)).max(1))
 }

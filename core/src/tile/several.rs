@@ -20,7 +20,7 @@ impl Search<'_> {
     pub(super) fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
         let (&room, inner) = rooms.split_last()?;
         let mut best = Best { least: limit, found: None, list: None, seed: None };
-        let pairs = || rooms.iter().zip(rooms.iter().skip(1)).enumerate();
+        let pairs = || (0..MAX_LEVELS).zip(rooms.iter().zip(rooms.iter().skip(1)));
         let ratio = |small: &Room, large: &Room| large.capacity.checked_div(small.capacity).unwrap_or(u64::MAX);
         let closest = pairs().map(|(level, (small, large))| (ratio(small, large), level)).min();
         for (level, (small, large)) in pairs() {
@@ -31,7 +31,7 @@ impl Search<'_> {
             let double_buffered = small.double_buffered || large.double_buffered;
             let capacity = small.capacity.min(large.capacity);
             let joined = Room { capacity, double_buffered, times: small.times.saturating_add(large.times) };
-            let others = rooms.iter().enumerate().filter(|&(other, _)| other != level);
+            let others = (0..MAX_LEVELS).zip(rooms).filter(|&(other, _)| other != level);
             let fewer = others.map(|(other, &room)| if other == level.saturating_add(1) { joined } else { room });
             let fewer: heapless::Vec<Room, MAX_LEVELS> = gathered(fewer);
             if let Some(Found { bytes, cuts }) = self.levels(inside, &fewer, best.least) {

@@ -42,7 +42,7 @@ pub(super) fn visits(ranks: &[Ranks], sizes: &[Option<ByDepth>; CLASSES], counts
     };
     let whole = sizes.iter().flatten().fold(1_u64, |product, by| product.saturating_mul(at(by, 0, true)));
     let (mut reached, mut again) = (whole, 0_u64);
-    for (level, ranks) in (1..).zip(ranks) {
+    for (level, ranks) in (1..=MAX_LEVELS).zip(ranks) {
         for rank in 0..=LAST {
             let mut size = 1_u64;
             let mut trips = 1_u64;

@@ -3,6 +3,7 @@
 use super::Sizes;
 use crate::nest::Axis;
 use crate::tile::cut::{Cut, balanced};
+use crate::units::Parts as _;
 
 /// Most sizes of one loop that are listed.
 pub(super) const LISTED: usize = 16;
@@ -89,8 +90,8 @@ impl<'a> Line<'a> {
         if self.uneven {
             return tile.checked_add(1).filter(|&next| next <= self.extent);
         }
-        let fewer = self.extent.div_ceil(tile.max(1)).checked_sub(1).filter(|&trips| trips > 0)?;
-        Some(self.extent.div_ceil(fewer))
+        let fewer = self.extent.in_parts_of(tile.max(1)).checked_sub(1).filter(|&trips| trips > 0)?;
+        Some(self.extent.in_parts_of(fewer))
     }
 
     /// The even tile as large as what fits; `fits` is asked with a tile and what it holds.
@@ -114,7 +115,7 @@ impl<'a> Line<'a> {
 
     /// Lists up to so many sizes of at most `most`, from the largest on.
     pub(super) fn list(&mut self, limit: usize, most: u64) {
-        let most = most.clamp(self.least.max(1), self.extent.max(1));
+        let most = most.max(self.least.max(1)).min(self.extent.max(1));
         // All sizes only where there is room for all of them.
         let every = self.uneven && u64::try_from(limit.min(LISTED)).is_ok_and(|limit| most < limit);
         self.thinned = self.uneven && !every;

@@ -9,6 +9,7 @@ use super::{Candidate, Order, Problem, Sizes, State, Stays};
 use crate::nest::Operand;
 use crate::tile::Buffer;
 use crate::tile::cut::balanced;
+use crate::units::Parts as _;
 
 /// Shares of the least traffic, as shifts, by which the best tiling of another order may exceed it and still be followed inwards: of large
 /// nests, and of small ones, where the inner levels gain most by it.
@@ -95,7 +96,7 @@ impl<'a> Search<'a> {
             let next = tile.saturating_sub(1);
             let uneven = problem.small && extent <= UNEVEN && state.c_out.smallest() < extent;
             // All of the few largest; then steps of a quarter.
-            let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).div_ceil(4)) };
+            let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).in_parts_of(4)) };
             tile = if uneven { next } else { balanced(extent, wanted.max(1)).min(next) };
         }
         let positions = state.axes.iter().fold(state.batch.count(), |n, cut| n.saturating_mul(cut.count()));
@@ -242,7 +243,7 @@ impl<'a> Search<'a> {
         let spilled = |search: &Self, n_co: u64| {
             search.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b) >= search.threshold()
         };
-        let least = self.outer[1].saturating_mul(c_out.div_ceil(most.max(1)));
+        let least = self.outer[1].saturating_mul(c_out.in_parts_of(most.max(1)));
         if most == 0 || at.all && !self.ragged && (full == c_out || spilled(self, least)) {
             return;
         }
@@ -409,8 +410,9 @@ impl<'a> Search<'a> {
         let Some(best) = self.least() else { return };
         let Stays::One(stationary) = best.stays else { return };
         let around = |extent: u64, tile: u64| {
-            let trips = extent.div_ceil(tile.max(1));
-            [trips.saturating_sub(1), trips, trips.saturating_add(1)].map(|trips| extent.div_ceil(trips.max(1)).max(1))
+            let trips = extent.in_parts_of(tile.max(1));
+            [trips.saturating_sub(1), trips, trips.saturating_add(1)]
+                .map(|trips| extent.in_parts_of(trips.max(1)).max(1))
         };
         let Sizes { c_out, c_in, .. } = self.state.tile;
         let (co, ci) = (around(c_out, best.tile.c_out), around(c_in, best.tile.c_in));
@@ -457,7 +459,7 @@ impl<'a> Search<'a> {
         };
         let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
         let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
-        fit.clamp(1, extent.saturating_sub(1).max(1))
+        fit.max(1).min(extent.saturating_sub(1).max(1))
     }
 
     /// Channels that step innermost: one at a time moves as little as more do, but where they leave some tile outside whole.
