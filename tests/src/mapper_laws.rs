@@ -15,7 +15,7 @@ use derate_core::units::{
 };
 use derate_core::work::Gemm;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 /// A random device for mappers, as plain numbers that a law can change.
 #[derive(Clone, Debug)]
@@ -178,16 +178,18 @@ pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cas
     let config =
         Config { cases, failure_persistence: None, max_global_rejects: cases.saturating_mul(4), ..Config::default() };
     let change = (1.0_f32..8.0, 1_u32..64, 0.0_f64..1.0, any::<prop::sample::Index>());
-    let outcome = TestRunner::new(config).run(&(devices, loops(), change), |((device, mapper), loops, change)| {
-        match laws(&device, &mapper, loops, change, excused) {
-            Err(Broken::Infeasible) if excused == Excused::Infeasible => {
-                Err(TestCaseError::reject("the smallest tile does not fit"))
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let outcome =
+        TestRunner::new_with_rng(config, rng).run(&(devices, loops(), change), |((device, mapper), loops, change)| {
+            match laws(&device, &mapper, loops, change, excused) {
+                Err(Broken::Infeasible) if excused == Excused::Infeasible => {
+                    Err(TestCaseError::reject("the smallest tile does not fit"))
+                }
+                Err(Broken::Infeasible) => Err(TestCaseError::fail("the smallest tile does not fit")),
+                Err(Broken::Law(law)) => Err(TestCaseError::fail(law)),
+                Ok(()) => Ok(()),
             }
-            Err(Broken::Infeasible) => Err(TestCaseError::fail("the smallest tile does not fit")),
-            Err(Broken::Law(law)) => Err(TestCaseError::fail(law)),
-            Ok(()) => Ok(()),
-        }
-    });
+        });
     if let Err(error) = outcome {
         panic!("{error}");
     }

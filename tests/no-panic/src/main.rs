@@ -40,8 +40,8 @@ use derate_core::roofline::{attainable_throughput, ridge_point, smooth_max};
 use derate_core::shape::{DataType, PerPrecision, Precision, Shape};
 use derate_core::tensor::{Operands, Read, Tensor, TensorId, TensorKind};
 use derate_core::units::{
-    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerMac, Macs, MacsPerCycle,
-    Seconds, Watts,
+    Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerByte, JoulesPerMac, Macs,
+    MacsPerCycle, Seconds, Watts,
 };
 use derate_core::work::{Class, Work};
 
@@ -129,6 +129,7 @@ fn shapes() -> Result<(), Error> {
     let shape = opaque(Shape::new(opaque(&[1, 3, 8, 8][..]))?);
     keep((shape.extents(), shape.rank(), shape.extent(opaque(2)), shape.elements(), shape == Shape::default()));
     let data_type = opaque(DataType::Fp32);
+    keep(data_type.accumulator());
     keep((data_type.size(), data_type.precision(), data_type.bytes(opaque(7))));
     let precision = opaque(Precision::Fp32);
     keep((precision.name(), precision.data_type()));
@@ -252,6 +253,9 @@ fn on_kernels(view: GraphView<'_>, target: &Target<'_>) -> Result<(), Error> {
     keep((fused.graph(), fused.policy()));
     for kernel in fused.kernels() {
         keep((kernel.rule(), kernel.last(), kernel.main(), kernel.in_place(), kernel.work()?));
+        for product in kernel.products() {
+            keep(product);
+        }
         for node in kernel.nodes() {
             keep(node);
         }
@@ -287,6 +291,7 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
         energy_per_mac: PerPrecision::all(Some(JoulesPerMac::new(opaque(1e-12))?)),
         basis: opaque(Basis::Spec),
     }];
+    keep(JoulesPerByte::new(opaque(1e-12))?);
     let bandwidth = BytesPerSecond::new(opaque(1.0))?;
     let memory = [opaque(MemoryLevel::new("level", opaque(Bytes(1)), bandwidth, opaque(Basis::Spec)))];
     keep(memory.map(|level| level.instance_capacity()));

@@ -97,7 +97,8 @@ fn few_sums_wait_for_the_latency() -> Result<(), Error> {
         // of 8 slots take as long. At the end 4 folds of 16 lanes and 3 additions of parts, in a chain of (4 + 2) · 8 = 48.
         // 176 slots: 88 cycles.
         assert_eq!(mapping.compute_cycles, Cycles(88));
-        let kinds: std::vec::Vec<Loss> = mapping.losses.iter().map(|lost| lost.loss).collect();
+        let kinds: heapless::Vec<_, { crate::mapping::MAX_LOSSES }> =
+            mapping.losses.iter().map(|lost| lost.loss).collect();
         assert_eq!(kinds, [Loss::Issue, Loss::Latency]);
         // 64 of 128 + 4 + 3 slots; 135 of 176.
         assert!(close(mapping.losses[0].left, 64.0 / 135.0) && close(mapping.losses[1].left, 135.0 / 176.0));
