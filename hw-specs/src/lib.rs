@@ -5,6 +5,11 @@
 
 // Written by a program, as it writes it.
 #[rustfmt::skip]
+#[allow(
+    clippy::doc_markdown,
+    clippy::excessive_precision,
+    reason = "names as their makers write them; numbers of 32 bits, exactly"
+)]
 pub mod device;
 
 /// Name and description of every device, by name.

@@ -70,7 +70,8 @@ fn small_products_take_small_tiles_and_pad_them() -> Result<(), Error> {
         // Tiles of 64 × 32: 4 · 3 blocks, 3 on each multiprocessor, 4 slices of 32; a slice is 64 · 32 · 32 / 512 = 128 cycles:
         // 4 · 3 · 128, and one first slice.
         assert_eq!(mapping.compute_cycles, Cycles(1664));
-        let kinds: std::vec::Vec<Loss> = mapping.losses.iter().map(|lost| lost.loss).collect();
+        let kinds: heapless::Vec<Loss, { crate::mapping::MAX_LOSSES }> =
+            mapping.losses.iter().map(|lost| lost.loss).collect();
         assert_eq!(kinds, [Loss::EdgeTiles, Loss::Padding, Loss::FillDrain]);
         let left: std::vec::Vec<f32> = mapping.losses.iter().map(|lost| lost.left).collect();
         // 200 · 72 of 256 · 96, 100 of 128, 12 of 13.
