@@ -172,9 +172,13 @@ fn estimate<M: Mapper>(
 /// - two halves are never fewer cycles than the whole, where bytes cost no time;
 /// - a narrower precision at the same rate is never slower.
 ///
-/// # Panics
-/// Where a law does not hold: with the smallest kernel and device that were found to break it.
-pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cases: u32, excused: Excused) {
+/// # Errors
+/// Where a law does not hold: which, with the smallest kernel and device that were found to break it.
+pub fn verdict<M: Mapper + Debug>(
+    devices: impl Strategy<Value = (Device, M)>,
+    cases: u32,
+    excused: Excused,
+) -> Result<(), String> {
     let config =
         Config { cases, failure_persistence: None, max_global_rejects: cases.saturating_mul(4), ..Config::default() };
     let change = (1.0_f32..8.0, 1_u32..64, 0.0_f64..1.0, any::<prop::sample::Index>());
@@ -190,8 +194,16 @@ pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cas
                 Ok(()) => Ok(()),
             }
         });
-    if let Err(error) = outcome {
-        panic!("{error}");
+    outcome.map_err(|error| error.to_string())
+}
+
+/// As [`verdict`], for tests.
+///
+/// # Panics
+/// Where a law does not hold.
+pub fn check<M: Mapper + Debug>(devices: impl Strategy<Value = (Device, M)>, cases: u32, excused: Excused) {
+    if let Err(broken) = verdict(devices, cases, excused) {
+        panic!("{broken}");
     }
 }
 
