@@ -1,7 +1,7 @@
 //! Mapping: how a task lies on the units of a device, in cycles and bytes, before software's share of the roofs is taken off.
 //!
 //! A [`Mapper`] is the geometry of one kind of device: which lanes its tiles fill, how often an array is filled and drained, what its
-//! tilings move. It says cycles of arithmetic and bytes at each level; [`crate::estimate`] makes times and energies of them, the
+//! tilings move. It says cycles of arithmetic and bytes at each level; [`mod@crate::estimate`] makes times and energies of them, the
 //! same way for all.
 
 use crate::error::Error;
