@@ -93,8 +93,8 @@ pub struct Tiling {
 /// bytes = Σ over levels: s_a · m · k · passes_n + s_b · k · n · passes_m + s_c · m · n + 2 · s_p · m · n · (passes_k − 1)
 /// ```
 /// **Valid for** any extents; edge tiles are counted exactly. For one level no tiling of a matrix product moves less. For several, the
-/// search is exact for products of up to 512 MACs and two levels, and near the best beyond: of random products, 2 in 10,000
-/// with three levels move more than 2 % more where a buffer grows, none with two.
+/// search is exact for products of up to 512 MACs and two levels, and near the best beyond: of random products, about 2 in 10,000 with
+/// three levels move more than 2 % more where a buffer grows, and far fewer with two.
 ///
 /// ```
 /// # use derate_core::{nest::{ElementSizes, LoopNest, Loops}, tile::{Buffer, tile}, units::Bytes, work::Gemm};
