@@ -73,7 +73,8 @@ fn small_products_take_small_tiles_and_pad_them() -> Result<(), Error> {
         let kinds: heapless::Vec<Loss, { crate::mapping::MAX_LOSSES }> =
             mapping.losses.iter().map(|lost| lost.loss).collect();
         assert_eq!(kinds, [Loss::EdgeTiles, Loss::Padding, Loss::FillDrain]);
-        let left: std::vec::Vec<f32> = mapping.losses.iter().map(|lost| lost.left).collect();
+        let left: heapless::Vec<f32, { crate::mapping::MAX_LOSSES }> =
+            mapping.losses.iter().map(|lost| lost.left).collect();
         // 200 · 72 of 256 · 96, 100 of 128, 12 of 13.
         assert!(close(left[0], 0.585_937_5) && close(left[1], 0.781_25) && close(left[2], 12.0 / 13.0));
         // A 40000 bytes for 3 columns, B 14400 for 4 rows, C 28800.

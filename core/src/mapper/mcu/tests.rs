@@ -28,13 +28,15 @@ fn with_machine<R>(
         let level = MemoryLevel::new(name, Bytes(capacity), BytesPerSecond::new(bandwidth)?, Basis::Assumed);
         Ok(MemoryLevel { filling, holds, ..level })
     };
-    let mut memory: std::vec::Vec<_> = [
+    let mut memory: heapless::Vec<_, 6> = [
         level("SRAM", 64 << 10, 400e6, Filling::Scratchpad, Holds::Activations)?,
         level("flash", 1 << 20, 100e6, Filling::Scratchpad, Holds::Weights)?,
     ]
     .into();
     if cache > 0 {
-        memory.insert(0, level("cache", cache, 800e6, Filling::Cache, Holds::All)?);
+        memory
+            .insert(0, level("cache", cache, 800e6, Filling::Cache, Holds::All)?)
+            .map_err(|_| Error::CountOverflow)?;
     }
     let modes = [ThermalProfile::new("run", "none", PerPrecision::all(None))];
     let hardware = Hardware::new("test", &compute, &memory, &modes, Seconds::ZERO)?;
