@@ -1,6 +1,6 @@
 //! A machine and products for the tests of mappers.
 
-use std::vec::Vec;
+use heapless::Vec;
 
 use crate::error::Error;
 use crate::hardware::{Basis, ComputeUnit, Filling, Hardware, Holds, MemoryLevel, ThermalProfile};
@@ -87,7 +87,7 @@ pub(super) fn assert_consistent(nest: &LoopNest, mapping: &Mapping, machine: &Ma
     let least = machine.least_cycles(nest.macs()?);
     assert!(mapping.compute_cycles.as_f32() >= least * 0.999_999, "{mapping:?}");
     assert!((mapping.utilization - least / mapping.compute_cycles.as_f32()).abs() < 1e-5, "{mapping:?}, least {least}");
-    let left: Vec<f32> = mapping.losses.iter().map(|lost| lost.left).collect();
+    let left: Vec<f32, { crate::mapping::MAX_LOSSES }> = mapping.losses.iter().map(|lost| lost.left).collect();
     assert!(left.iter().all(|&left| left > 0.0 && left < 1.0), "{mapping:?}");
     assert!((left.iter().product::<f32>() - mapping.utilization).abs() < 1e-5, "{mapping:?}");
     Ok(())
