@@ -221,9 +221,11 @@ struct InFolder {
 impl InFolder {
     fn new(name: &str, bytes: &[u8]) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        // In memory where there is such a place: millions of files are written.
+        // In memory where there is such a place: millions of files are written. It may be small (64 MiB in a container): a large
+        // file goes to the disk.
         let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let small = bytes.len() < 1 << 20;
+        let base = if small && memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = base.join(format!("derate-fuzz-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
