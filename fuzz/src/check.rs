@@ -221,17 +221,24 @@ struct InFolder {
 impl InFolder {
     fn new(name: &str, bytes: &[u8]) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        // In memory where there is such a place: millions of files are written. It may be small (64 MiB in a container): a large
-        // file goes to the disk.
-        let memory = Path::new("/dev/shm");
-        let small = bytes.len() < 1 << 20;
-        let base = if small && memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        // In memory where there is such a place with room: millions of files are written. In a container it may hold 64 MiB.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = base.join(format!("derate-fuzz-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let path = folder.join(name);
-        fs::write(&path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self { folder, path }
+        let folder = |base: &Path| base.join(format!("derate-fuzz-{}-{number}", std::process::id()));
+        let in_memory = Path::new("/dev/shm");
+        if let Some(written) = in_memory.is_dir().then(|| Self::written(folder(in_memory), name, bytes).ok()).flatten()
+        {
+            return written;
+        }
+        let on_disk = folder(&std::env::temp_dir());
+        Self::written(on_disk.clone(), name, bytes).unwrap_or_else(|error| panic!("{}: {error}", on_disk.display()))
+    }
+
+    /// Writes the file; a folder that was begun goes with the error.
+    fn written(folder: PathBuf, name: &str, bytes: &[u8]) -> std::io::Result<Self> {
+        let written = Self { path: folder.join(name), folder };
+        fs::create_dir_all(&written.folder)?;
+        fs::write(&written.path, bytes)?;
+        Ok(written)
     }
 }
 
