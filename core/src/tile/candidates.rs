@@ -14,7 +14,7 @@ const ROUND: f32 = 1.0 / 1024.0;
 
 impl Search<'_> {
     /// Good tiles of a level for this stationary operand as if no other level were there, balanced, the free extent 1.
-    pub(super) fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> heapless::Vec<Extents, 3> {
+    pub(super) fn alone(&self, inside: &Inside<'_>, room: Room, stationary: Operand) -> heapless::Vec<Extents, 3> {
         let mut units = heapless::Vec::new();
         let case = self.case(inside, stationary, room, 1);
         if case.z.extent <= 1 {
@@ -55,7 +55,7 @@ impl Search<'_> {
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
     pub(super) fn snapped(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
@@ -87,7 +87,7 @@ impl Search<'_> {
     /// Numbers of tiles next to the best ones without rounding, and the free extent that they leave room for.
     pub(super) fn rounded(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
@@ -107,7 +107,7 @@ impl Search<'_> {
     /// Free extents and tiles outward from those that are best without rounding.
     pub(super) fn around(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         (free, rest): (f32, f32),
         levels: (Room, &[Room]),

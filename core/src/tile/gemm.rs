@@ -23,7 +23,7 @@
 //! free extent and the tiles for which both levels together move least without rounding.
 
 use super::inside::Inside;
-use super::reuse::{Axis, Cut, Extents, gathered, moved};
+use super::reuse::{Along, Axis, Cut, Extents, gathered, moved, moved_once};
 use super::search::{Cuts, Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
@@ -109,7 +109,8 @@ impl Product {
             rooms.push(room).map_err(|_| too_many_levels())?;
         }
         rooms.reverse();
-        let (search, inside) = self.search();
+        let whole = self.whole();
+        let (search, inside) = self.search(&whole);
         let search = Search { every: search.every && buffers.len() <= 2, ..search };
         let found = search.levels(&inside, &rooms, u64::MAX);
         found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
@@ -136,8 +137,15 @@ impl Product {
         })
     }
 
+    /// Each axis whole, and how often it is walked along: runs one after the other with the same B are a loop along m, outside all
+    /// others.
+    fn whole(&self) -> [[(u64, u64); 1]; 3] {
+        let Extents { m, n, k } = self.extents;
+        [[(m, self.repeats)], [(n, 1)], [(k, 1)]]
+    }
+
     /// The search, and what it starts with.
-    fn search(&self) -> (Search<'_>, Inside) {
+    fn search<'c>(&'c self, [along_m, along_n, along_k]: &'c [[(u64, u64); 1]; 3]) -> (Search<'c>, Inside<'c>) {
         let Extents { m, n, k } = self.extents;
         let bytes = |x: u64, y: u64, size: u64| x.saturating_mul(y).saturating_mul(size);
         let weights = Extents {
@@ -146,14 +154,20 @@ impl Product {
             k: bytes(m, n, self.sizes.partial).saturating_mul(2).saturating_mul(self.repeats),
         };
         let every = m.saturating_mul(n).saturating_mul(k) <= TINY;
-        // Runs one after the other with the same B are a loop along m, outside all others.
-        let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
+        let inside = Inside {
+            m: Along::new(along_m),
+            n: Along::new(along_n),
+            k: Along::new(along_k),
+            stationary: alone(self.extents, &self.sizes, self.repeats),
+            outside: None,
+        };
         (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
     /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
     pub(super) fn relaxed(&self, capacity: Bytes) -> f32 {
-        let (search, inside) = self.search();
+        let whole = self.whole();
+        let (search, inside) = self.search(&whole);
         search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
     }
 
@@ -197,7 +211,10 @@ impl Product {
     fn traffic(&self, cuts: &[Cut]) -> Option<Traffic> {
         let Extents { m, n, k } = self.extents;
         let runs = self.groups.checked_mul(self.repeats)?;
-        let moved = |axes| moved(self.extents, cuts.iter().rev(), axes);
+        let moved = |axes| match cuts {
+            [cut] => moved_once(self.extents, cut, axes),
+            _ => moved(self.extents, cuts.iter().rev(), axes),
+        };
         let a = moved([Axis::M, Axis::K, Axis::N])?.checked_mul(self.sizes.a)?.checked_mul(runs)?;
         let b = moved([Axis::K, Axis::N, Axis::M])?.checked_mul(self.sizes.b)?;
         // One tile of B is the same in each run of a product.

@@ -48,7 +48,7 @@ pub(super) struct At {
 impl<'i> Pair<'i> {
     pub(super) fn new(
         search: &Search<'_>,
-        inside: &'i Inside,
+        inside: &'i Inside<'_>,
         [room, next]: [Room; 2],
         [stationary, stays]: [Operand; 2],
         unit: Extents,

@@ -5,7 +5,7 @@ use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
 use super::inside::Inside;
 use super::pair::Pair;
-use super::reuse::{Axis, Cut, Extents, moved};
+use super::reuse::{Axis, Classes, Cut, Extents, gathered, moved};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::Parts as _;
 use crate::units::to_f32;
@@ -63,7 +63,7 @@ const FEW: f32 = 1.0 / 512.0;
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
 impl Search<'_> {
-    pub(super) fn case<'i>(&self, inside: &'i Inside, stationary: Operand, room: Room, free: u64) -> Case<'i> {
+    pub(super) fn case<'i>(&self, inside: &'i Inside<'_>, stationary: Operand, room: Room, free: u64) -> Case<'i> {
         let times = if room.double_buffered { free.saturating_mul(2) } else { free };
         let ElementSizes { a, b, partial, .. } = *self.sizes;
         let ([x, y, z], [s, u, v]) = match stationary {
@@ -85,18 +85,18 @@ impl Search<'_> {
     }
 
     /// Bytes of a level whose tile is that of the level outside.
-    pub(super) fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
+    pub(super) fn unchanged(&self, inside: &Inside<'_>, room: Room) -> u64 {
         let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
         bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K)).saturating_mul(room.times)
     }
 
-    pub(super) fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
+    pub(super) fn fits_whole(&self, inside: &Inside<'_>, room: Room) -> bool {
         footprint(inside.extents(), self.sizes, inside.stationary, room.double_buffered)
             .is_some_and(|bytes| bytes <= room.capacity)
     }
 
     /// Tiles for these levels, the last one the outermost, that move less than `limit`.
-    pub(super) fn levels(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
+    pub(super) fn levels(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64) -> Option<Found> {
         let Some((&room, inner)) = rooms.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
         if self.fits_whole(inside, room) {
             let bytes = self.unchanged(inside, room);
@@ -107,7 +107,10 @@ impl Search<'_> {
             return (found.bytes < limit).then_some(found);
         }
         match inner.len() {
-            0 => self.innermost(inside, room, limit),
+            0 => {
+                let (bytes, cut) = self.innermost(inside, room, limit)?;
+                Some(Found { bytes, cuts: gathered([cut].into_iter()) })
+            }
             1 => {
                 let mut best = Best { least: limit, found: None, list: None, seed: None };
                 self.outer(inside, (room, inner), None, &mut best);
@@ -117,63 +120,63 @@ impl Search<'_> {
         }
     }
 
-    fn innermost(&self, inside: &Inside, room: Room, limit: u64) -> Option<Found> {
-        let cases = OPERANDS.map(|stationary| self.case(inside, stationary, room, 1));
-        // The case with the lowest relaxed cost first: it often rules out the others.
-        let mut order = cases.each_ref().map(|case| {
+    /// Tiles of the innermost level that move less than `limit`, and their bytes.
+    fn innermost(&self, inside: &Inside<'_>, room: Room, limit: u64) -> Option<(u64, Cut)> {
+        let cases = OPERANDS.map(|stationary| {
+            let case = self.case(inside, stationary, room, 1);
             let relaxed = case.relaxed();
             let centre = relaxed.centre();
-            (relaxed.cost(centre), (centre, relaxed, case))
+            (relaxed.cost(centre), centre, relaxed, case)
         });
-        sort(&mut order);
-        let mut least = limit;
-        let mut best = None;
-        for (bytes, (centre, relaxed, case)) in order {
+        // The case with the lowest relaxed cost first: it often rules out the others.
+        let first = cases.iter().min_by(|left, right| left.0.total_cmp(&right.0))?;
+        let others = cases.iter().filter(|other| !core::ptr::eq(*other, first));
+        let (mut least, mut best, mut exact) = (limit, None, None);
+        for (bytes, centre, relaxed, case) in [first].into_iter().chain(others) {
             // With one pass along the free axis, another case has the same tiles and moves no more.
             if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
                 continue;
             }
-            case.walk(&relaxed, centre, self.every, 0.0, |tx, ty| {
-                self.see(inside, room, case, [tx, ty], &mut least, &mut best);
+            let mut see = |tx, ty| {
+                let bytes = case.cost(tx, ty);
+                if self.every && bytes < self.tolerant(least) {
+                    self.see(inside, room, case, [tx, ty], (&mut least, &mut exact));
+                } else if !self.every && bytes < least {
+                    (least, best) = (bytes, Some((case, tx, ty)));
+                }
                 self.tolerant(least)
-            });
+            };
+            case.walk(relaxed, *centre, self.every, 0.0, &mut see);
             if case.stays_whole() {
-                self.see(inside, room, case, [case.x.extent, case.y.extent], &mut least, &mut best);
+                see(case.x.extent, case.y.extent);
             }
         }
-        let mut cuts = Cuts::new();
-        cuts.push(best?).ok()?;
-        Some(Found { bytes: least, cuts })
+        let cut = exact.or_else(|| best.and_then(|(case, tx, ty)| self.grown(case, room, [tx, ty])))?;
+        Some((least, cut))
     }
 
-    /// Keeps these tiles of the innermost level where they move less.
-    fn see(
-        &self,
-        inside: &Inside,
-        room: Room,
-        case: &Case<'_>,
-        [tx, ty]: [u64; 2],
-        least: &mut u64,
-        best: &mut Option<Cut>,
-    ) {
-        let bytes = case.cost(tx, ty);
-        if bytes >= self.tolerant(*least) {
-            return;
-        }
+    /// Tiles of a level that needs no more passes along y, and as few as there is room for along the free axis.
+    fn grown(&self, case: &Case<'_>, room: Room, [tx, ty]: [u64; 2]) -> Option<Cut> {
         // Balanced, where no edge then needs another tile.
         let even = balanced(case.y.extent, ty);
         let ty = if case.y.tiles(even) == case.y.tiles(ty) { even } else { ty };
-        let Some(tz) = self.free(case, room, tx, ty) else { return };
+        Some(Cut::of(case.axes, [tx, ty, self.free(case, room, tx, ty)?]))
+    }
+
+    /// Keeps these tiles of the innermost level where they move less, their edges counted.
+    fn see(
+        &self,
+        inside: &Inside<'_>,
+        room: Room,
+        case: &Case<'_>,
+        tile: [u64; 2],
+        (least, best): (&mut u64, &mut Option<Cut>),
+    ) {
+        let Some(cut) = self.grown(case, room, tile) else { return };
         let [x, y, z] = case.axes;
-        let cut = Cut::of([x, y, z], [tx, ty, tz]);
-        if !self.every {
-            (*least, *best) = (bytes, Some(cut));
-            return;
-        }
         for order in [[x, y, z], [y, x, z]] {
             let cut = Cut { order, ..cut };
-            let Some(bytes) = self.exact(inside, cut, room) else { continue };
-            if bytes < *least {
+            if let Some(bytes) = self.exact(inside, cut, room).filter(|bytes| bytes < least) {
                 (*least, *best) = (bytes, Some(cut));
             }
         }
@@ -185,7 +188,7 @@ impl Search<'_> {
     }
 
     /// Bytes of a level by walking its edges.
-    fn exact(&self, inside: &Inside, cut: Cut, room: Room) -> Option<u64> {
+    fn exact(&self, inside: &Inside<'_>, cut: Cut, room: Room) -> Option<u64> {
         let Extents { m, n, k } = self.product.extents;
         let extents = Extents { m: m.checked_mul(self.product.repeats)?, n, k };
         let run = Cut { tile: self.product.extents, order: [Axis::N, Axis::K, Axis::M] };
@@ -208,7 +211,7 @@ impl Search<'_> {
     }
 
     /// What the levels inside move at least, without rounding.
-    pub(super) fn below(&self, inside: &Inside, rooms: &[Room]) -> f32 {
+    pub(super) fn below(&self, inside: &Inside<'_>, rooms: &[Room]) -> f32 {
         rooms.iter().fold(0.0, |sum, &room| {
             let least = if self.fits_whole(inside, room) {
                 to_f32(self.unchanged(inside, room))
@@ -225,7 +228,13 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
-    pub(super) fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
+    pub(super) fn outer(
+        &self,
+        inside: &Inside<'_>,
+        (room, inner): (Room, &[Room]),
+        seed: Option<Cut>,
+        best: &mut Best,
+    ) {
         if self.every {
             // A good tiling first: it rules out most others.
             Search { every: false, ..*self }.outer(inside, (room, inner), seed, best);
@@ -285,7 +294,7 @@ impl Search<'_> {
     }
 
     /// Every tile of a level.
-    fn all(&self, inside: &Inside, room: Room, inner: &[Room], best: &mut Best) {
+    fn all(&self, inside: &Inside<'_>, room: Room, inner: &[Room], best: &mut Best) {
         for stationary in OPERANDS {
             let free = self.case(inside, stationary, room, 1).z.extent;
             for tz in 1..free {
@@ -302,7 +311,7 @@ impl Search<'_> {
     /// Keeps these tiles and what is best inside them where they move less.
     pub(super) fn consider(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         case: &Case<'_>,
         tile: [u64; 3],
         (room, inner): (Room, &[Room]),
@@ -311,12 +320,17 @@ impl Search<'_> {
         let [x, y, z] = case.axes;
         let cut = Cut::of(case.axes, tile);
         if let Some(list) = &mut best.list {
-            let kept = best.seed.as_ref().and_then(|seed| self.kept(inside, cut, seed, (room, inner)));
-            if let Some(found) = kept.filter(|found| found.bytes < best.least) {
-                best.least = found.bytes;
-                best.found = Some(found);
+            if let Some(seed) = &best.seed {
+                let mut cuts = seed.clone();
+                let bytes = self.kept(inside, cut, &mut cuts, (room, inner));
+                if let Some(bytes) = bytes.filter(|&bytes| bytes < best.least)
+                    && cuts.push(cut).is_ok()
+                {
+                    (best.least, best.found) = (bytes, Some(Found { bytes, cuts }));
+                }
             }
-            let Some(within) = inside.cut(&cut) else { return };
+            let mut classes = [Classes::new(), Classes::new(), Classes::new()];
+            let Some(within) = inside.cut(&cut, &mut classes) else { return };
             // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
             let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
             let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
@@ -357,8 +371,15 @@ impl Search<'_> {
     }
 
     /// Keeps this cut and what is best inside it where they move less.
-    pub(super) fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
-        let Some(within) = inside.cut(cut) else { return false };
+    pub(super) fn under(
+        &self,
+        inside: &Inside<'_>,
+        cut: &Cut,
+        (room, inner): (Room, &[Room]),
+        best: &mut Best,
+    ) -> bool {
+        let mut classes = [Classes::new(), Classes::new(), Classes::new()];
+        let Some(within) = inside.cut(cut, &mut classes) else { return false };
         let bytes = self.unchanged(&within, room);
         if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
             return false;

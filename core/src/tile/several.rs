@@ -6,8 +6,8 @@
 
 use super::MAX_LEVELS;
 use super::inside::Inside;
-use super::reuse::{Cut, Extents, gathered};
-use super::search::{Best, Cuts, Found, Room, Search, sort};
+use super::reuse::{Classes, Cut, Extents, gathered};
+use super::search::{Best, Found, Room, Search, sort};
 
 /// Ratio of capacities from which on two levels never do best with the same tiles.
 const CLOSE: u64 = 16;
@@ -17,7 +17,7 @@ const TRIED: usize = 3;
 
 impl Search<'_> {
     /// Tiles for three levels or more: two neighbours of much the same size as one, or each for itself.
-    pub(super) fn many(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
+    pub(super) fn many(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64) -> Option<Found> {
         let (&room, inner) = rooms.split_last()?;
         let mut best = Best { least: limit, found: None, list: None, seed: None };
         let pairs = || (0..MAX_LEVELS).zip(rooms.iter().zip(rooms.iter().skip(1)));
@@ -63,21 +63,25 @@ impl Search<'_> {
         best.found
     }
 
-    /// A cut and the ones found for the levels inside, each within the tile outside it, where they fit.
-    pub(super) fn kept(&self, inside: &Inside, cut: Cut, seed: &Cuts, (room, inner): (Room, &[Room])) -> Option<Found> {
-        let mut inside = inside.cut(&cut)?;
-        let mut bytes = self.unchanged(&inside, room);
-        let mut cuts = seed.clone();
-        for (cut, &room) in cuts.iter_mut().zip(inner).rev() {
-            let Extents { m, n, k } = inside.extents();
-            cut.tile = Extents { m: cut.tile.m.min(m), n: cut.tile.n.min(n), k: cut.tile.k.min(k) };
-            inside = inside.cut(cut)?;
-            if !self.fits_whole(&inside, room) {
-                return None;
-            }
-            bytes = bytes.saturating_add(self.unchanged(&inside, room));
+    /// Bytes of a cut and of those found for the levels inside, each within the tile outside it, where they fit.
+    pub(super) fn kept(
+        &self,
+        inside: &Inside<'_>,
+        cut: Cut,
+        seed: &mut [Cut],
+        (room, inner): (Room, &[Room]),
+    ) -> Option<u64> {
+        let mut classes = [Classes::new(), Classes::new(), Classes::new()];
+        let inside = inside.cut(&cut, &mut classes)?;
+        if !self.fits_whole(&inside, room) {
+            return None;
         }
-        cuts.push(cut).ok()?;
-        Some(Found { bytes, cuts })
+        let bytes = self.unchanged(&inside, room);
+        let (Some((next, seed)), Some((&room, inner))) = (seed.split_last_mut(), inner.split_last()) else {
+            return Some(bytes);
+        };
+        let Extents { m, n, k } = inside.extents();
+        next.tile = Extents { m: next.tile.m.min(m), n: next.tile.n.min(n), k: next.tile.k.min(k) };
+        Some(bytes.saturating_add(self.kept(&inside, *next, seed, (room, inner))?))
     }
 }
