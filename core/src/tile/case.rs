@@ -35,6 +35,19 @@ pub(super) struct Case<'i> {
 }
 
 impl Case<'_> {
+    /// The same with those tiles along `x` of which there are fewer near the best ones, and the number of tiles along it.
+    pub(super) fn shorter(self, relaxed: &Relaxed, p: f32) -> (Self, Relaxed, f32) {
+        let q = relaxed.along_y(p);
+        if q.min(relaxed.y / q) >= p.min(relaxed.x / p) {
+            return (self, *relaxed, p);
+        }
+        let ([x, y, z], [alpha, beta, stays]) = (self.axes, self.weights);
+        let (axes, weights) = ([y, x, z], [beta, alpha, stays]);
+        let case = Self { axes, x: self.y, y: self.x, u: self.v, v: self.u, weights, ..self };
+        let Relaxed { x, y, u, v, alpha, beta, .. } = *relaxed;
+        (case, Relaxed { x: y, y: x, u: v, v: u, alpha: beta, beta: alpha, ..*relaxed }, q)
+    }
+
     /// Most elements along `y` beside so many along `x`; 0 where nothing fits.
     pub(super) fn rows(&self, tx: u64) -> u64 {
         let left = self.room.saturating_sub(self.u.saturating_mul(tx));
@@ -151,13 +164,17 @@ impl Relaxed {
     /// cost(p) = α · max(1, p) + β · max(1, y/ty) + stays
     /// ```
     pub(super) fn cost(&self, p: f32) -> f32 {
+        self.alpha * if p > 1.0 { p } else { 1.0 } + self.beta * self.along_y(p) + self.stays
+    }
+
+    /// Number of tiles along `y` for `p` along `x`, 1 at least; infinite where nothing fits.
+    fn along_y(&self, p: f32) -> f32 {
         let left = self.room * p - self.u * self.x;
         if left <= 0.0 {
             return f32::INFINITY;
         }
         let q = self.y * (self.s * self.x + self.v * p) / left;
-        let [p, q] = [p, q].map(|tiles| if tiles > 1.0 { tiles } else { 1.0 });
-        self.alpha * p + self.beta * q + self.stays
+        if q > 1.0 { q } else { 1.0 }
     }
 
     /// Number of tiles along `x` for which the cost is least; infinite or no number where nothing fits.

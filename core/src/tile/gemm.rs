@@ -49,12 +49,12 @@ pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Ti
     } else {
         product.cuts(buffers)?
     };
-    let mut levels = heapless::Vec::new();
+    let mut tiling = Tiling { levels: heapless::Vec::new() };
     for (level, buffer) in buffers.iter().enumerate() {
         let cuts = cuts.get(level..).unwrap_or_default();
-        levels.push(product.level(nest, cuts, buffer)?).map_err(|_| too_many_levels())?;
+        tiling.levels.push(product.level(nest, cuts, buffer)?).map_err(|_| too_many_levels())?;
     }
-    Ok(Tiling { levels })
+    Ok(tiling)
 }
 
 /// The first level that has no room in a [`Tiling`].
@@ -97,6 +97,14 @@ impl Product {
         if buffers.len() > MAX_LEVELS {
             return Err(too_many_levels());
         }
+        let whole = self.whole();
+        let (search, inside) = self.search(&whole);
+        if let &[Buffer { capacity: Bytes(capacity), double_buffered }] = buffers {
+            // All tiles of one level pass alike: edges need no count of their own.
+            let found =
+                Search { every: false, ..search }.one(&inside, Room { capacity, double_buffered, times: 1 }, u64::MAX);
+            return found.map(|(_, cut)| gathered([cut].into_iter())).ok_or(Error::Infeasible { level: 0 });
+        }
         // A level inside another has no use for more room than that: its tiles are within the other's.
         let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
         for buffer in buffers.iter().rev() {
@@ -109,8 +117,6 @@ impl Product {
             rooms.push(room).map_err(|_| too_many_levels())?;
         }
         rooms.reverse();
-        let whole = self.whole();
-        let (search, inside) = self.search(&whole);
         let search = Search { every: search.every && buffers.len() <= 2, ..search };
         let found = search.levels(&inside, &rooms, u64::MAX);
         found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {

@@ -28,6 +28,11 @@ impl<'c> Inside<'c> {
         Extents { m: self.m.extent, n: self.n.extent, k: self.k.extent }
     }
 
+    /// One tile of all there is.
+    pub(super) fn whole(&self) -> Cut {
+        Cut { tile: self.extents(), order: [Axis::M, Axis::N, Axis::K] }
+    }
+
     /// What a level with these tiles leaves, its free axis innermost; `classes` is where the tiles of the axes are kept.
     pub(super) fn cut<'d>(&self, cut: &Cut, classes: &'d mut [Classes; 3]) -> Option<Inside<'d>>
     where

@@ -97,62 +97,73 @@ impl Search<'_> {
 
     /// Tiles for these levels, the last one the outermost, that move less than `limit`.
     pub(super) fn levels(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64) -> Option<Found> {
-        let Some((&room, inner)) = rooms.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
+        let (&room, inner) = rooms.split_last()?;
+        if inner.is_empty() {
+            let (bytes, cut) = self.one(inside, room, limit)?;
+            return Some(Found { bytes, cuts: gathered([cut].into_iter()) });
+        }
         if self.fits_whole(inside, room) {
             let bytes = self.unchanged(inside, room);
-            let cut = Cut { tile: inside.extents(), order: [Axis::M, Axis::N, Axis::K] };
             let mut found = self.levels(inside, inner, limit.saturating_sub(bytes))?;
             found.bytes = found.bytes.saturating_add(bytes);
-            found.cuts.push(cut).ok()?;
-            return (found.bytes < limit).then_some(found);
+            found.cuts.push(inside.whole()).ok()?;
+            return Some(found);
         }
-        match inner.len() {
-            0 => {
-                let (bytes, cut) = self.innermost(inside, room, limit)?;
-                Some(Found { bytes, cuts: gathered([cut].into_iter()) })
-            }
-            1 => {
-                let mut best = Best { least: limit, found: None, list: None, seed: None };
-                self.outer(inside, (room, inner), None, &mut best);
-                best.found
-            }
-            _ => self.many(inside, rooms, limit),
+        if inner.len() > 1 {
+            return self.many(inside, rooms, limit);
         }
+        let mut best = Best { least: limit, found: None, list: None, seed: None };
+        self.outer(inside, (room, inner), None, &mut best);
+        best.found
     }
 
-    /// Tiles of the innermost level that move less than `limit`, and their bytes.
-    fn innermost(&self, inside: &Inside<'_>, room: Room, limit: u64) -> Option<(u64, Cut)> {
-        let cases = OPERANDS.map(|stationary| {
+    /// Bytes that each stationary operand moves at least without rounding, and the number of tiles along x for it.
+    fn relaxed(&self, inside: &Inside<'_>, room: Room) -> [(f32, f32, Operand); 3] {
+        OPERANDS.map(|stationary| {
             let case = self.case(inside, stationary, room, 1);
             let relaxed = case.relaxed();
             let centre = relaxed.centre();
-            (relaxed.cost(centre), centre, relaxed, case)
-        });
-        // The case with the lowest relaxed cost first: it often rules out the others.
-        let first = cases.iter().min_by(|left, right| left.0.total_cmp(&right.0))?;
-        let others = cases.iter().filter(|other| !core::ptr::eq(*other, first));
-        let (mut least, mut best, mut exact) = (limit, None, None);
-        for (bytes, centre, relaxed, case) in [first].into_iter().chain(others) {
             // With one pass along the free axis, another case has the same tiles and moves no more.
-            if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
-                continue;
+            let bytes = if case.z.extent > 1 { relaxed.cost(centre) } else { f32::INFINITY };
+            (bytes, centre, stationary)
+        })
+    }
+
+    /// Tiles of the innermost level that move less than `limit`, and their bytes.
+    pub(super) fn one(&self, inside: &Inside<'_>, room: Room, limit: u64) -> Option<(u64, Cut)> {
+        if self.fits_whole(inside, room) {
+            let bytes = self.unchanged(inside, room);
+            return (bytes < limit).then(|| (bytes, inside.whole()));
+        }
+        // The case with the lowest relaxed cost first: it often rules out the others.
+        let mut cases = self.relaxed(inside, room);
+        sort(&mut cases, |case| case.0);
+        let (mut least, mut best) = (limit, None);
+        for (bytes, centre, stationary) in cases {
+            if bytes * MARGIN >= to_f32(self.tolerant(least)) {
+                break;
             }
+            let case = self.case(inside, stationary, room, 1);
+            let order = case.axes;
+            let (case, relaxed, centre) = case.shorter(&case.relaxed(), centre);
+            let mut tile = None;
             let mut see = |tx, ty| {
                 let bytes = case.cost(tx, ty);
                 if self.every && bytes < self.tolerant(least) {
-                    self.see(inside, room, case, [tx, ty], (&mut least, &mut exact));
+                    self.see(inside, room, &case, [tx, ty], (&mut least, &mut best));
                 } else if !self.every && bytes < least {
-                    (least, best) = (bytes, Some((case, tx, ty)));
+                    (least, tile) = (bytes, Some([tx, ty]));
                 }
                 self.tolerant(least)
             };
-            case.walk(relaxed, *centre, self.every, 0.0, &mut see);
+            case.walk(&relaxed, centre, self.every, 0.0, &mut see);
             if case.stays_whole() {
                 see(case.x.extent, case.y.extent);
             }
+            let cut = tile.and_then(|tile| self.grown(&case, room, tile));
+            best = cut.map(|cut| Cut { order, ..cut }).or(best);
         }
-        let cut = exact.or_else(|| best.and_then(|(case, tx, ty)| self.grown(case, room, [tx, ty])))?;
-        Some((least, cut))
+        Some((least, best?))
     }
 
     /// Tiles of a level that needs no more passes along y, and as few as there is room for along the free axis.
@@ -216,12 +227,7 @@ impl Search<'_> {
             let least = if self.fits_whole(inside, room) {
                 to_f32(self.unchanged(inside, room))
             } else {
-                OPERANDS.into_iter().fold(f32::INFINITY, |least, stationary| {
-                    let case = self.case(inside, stationary, room, 1);
-                    let relaxed = case.relaxed();
-                    let bytes = relaxed.cost(relaxed.centre());
-                    if case.z.extent > 1 && bytes < least { bytes } else { least }
-                })
+                self.relaxed(inside, room).into_iter().fold(f32::INFINITY, |least, case| least.min(case.0))
             };
             sum + least
         })
@@ -268,7 +274,7 @@ impl Search<'_> {
         if let Some(Cut { tile, order: [.., z] }) = seed {
             push(left_by(z), tile, best.least);
         }
-        sort(&mut pairs);
+        sort(&mut pairs, |pair| pair.0);
         for (_, (free, pair)) in &pairs {
             if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
                 continue;
@@ -398,14 +404,14 @@ impl Search<'_> {
     }
 }
 
-/// Sorts by the first number, lowest first; of equal ones the order stays.
-pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
+/// Sorts by a number, lowest first; of equal ones the order stays.
+pub(super) fn sort<T>(items: &mut [T], by: impl Fn(&T) -> f32) {
     for sorted in 1..items.len() {
         let Some((next, before)) = items.get_mut(..=sorted).and_then(<[_]>::split_last_mut) else { return };
         // What is larger moves up by one place, the last first.
         let mut place = next;
         for item in before.iter_mut().rev() {
-            if item.0.total_cmp(&place.0).is_le() {
+            if by(item).total_cmp(&by(place)).is_le() {
                 break;
             }
             core::mem::swap(item, place);

@@ -47,7 +47,7 @@ impl Search<'_> {
         let mut first = Best { least: best.least, found: None, list: Some(heapless::Vec::new()), seed };
         self.outer(inside, (room, inner), next, &mut first);
         let mut list = first.list.unwrap_or_default();
-        sort(&mut list);
+        sort(&mut list, |cut| cut.0);
         if let Some(found) = first.found {
             let cut = found.cuts.last().copied();
             best = Best { least: found.bytes, found: Some(found), list: None, seed: None };
