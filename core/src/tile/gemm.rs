@@ -103,7 +103,8 @@ impl Product {
             // All tiles of one level pass alike: edges need no count of their own.
             let found =
                 Search { every: false, ..search }.one(&inside, Room { capacity, double_buffered, times: 1 }, u64::MAX);
-            return found.map(|(_, cut)| gathered([cut].into_iter())).ok_or(Error::Infeasible { level: 0 });
+            let cuts = found.map(|(_, cut)| gathered([cut].into_iter())).or_else(|| self.smallest(buffers));
+            return cuts.ok_or(Error::Infeasible { level: 0 });
         }
         // A level inside another has no use for more room than that: its tiles are within the other's.
         let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
