@@ -59,7 +59,7 @@ impl Search<'_> {
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let [x, y, z] = pair.case.axes;
         let most = pair.case.z.extent.in_parts_of(2).max(1);
@@ -91,7 +91,7 @@ impl Search<'_> {
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let At { p, q, .. } = pair.at(free);
         let [p, q] = [p, q].map(|tiles| bound::floor(tiles + ROUND).max(1));
@@ -111,7 +111,7 @@ impl Search<'_> {
         pair: &Pair<'_>,
         (free, rest): (f32, f32),
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let mut budget = self.budget;
         let extent = pair.case.z.extent;

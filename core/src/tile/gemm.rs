@@ -24,7 +24,7 @@
 
 use super::inside::Inside;
 use super::reuse::{Along, Axis, Cut, Extents, gathered, moved, moved_once};
-use super::search::{Cuts, Room, Search};
+use super::search::{Room, Search};
 use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
@@ -40,21 +40,29 @@ const BUDGET: u32 = 8;
 /// Tiles matrix products; see [`super::tile`].
 pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let product = Product::new(nest, gemm);
+    let mut cuts = [Cut::ONE; MAX_LEVELS];
+    let cuts = cuts.get_mut(..buffers.len()).ok_or(too_many_levels())?;
     // One of a product and its transpose is searched, so that both have the same tiles.
     let (m, n) = ((gemm.m, nest.sizes.a), (gemm.n, nest.sizes.b));
-    let cuts = if nest.repeats <= 1 && m < n {
-        let mut cuts = product.transposed().cuts(buffers)?;
+    if nest.repeats <= 1 && m < n {
+        product.transposed().cut(buffers, cuts)?;
         cuts.iter_mut().for_each(transpose);
-        cuts
     } else {
-        product.cuts(buffers)?
-    };
-    let mut tiling = Tiling { levels: heapless::Vec::new() };
-    for (level, buffer) in buffers.iter().enumerate() {
-        let cuts = cuts.get(level..).unwrap_or_default();
-        tiling.levels.push(product.level(nest, cuts, buffer)?).map_err(|_| too_many_levels())?;
+        product.cut(buffers, cuts)?;
     }
-    Ok(tiling)
+    // Filled where it is returned: it is large for a small stack.
+    let mut tiling = Ok(Tiling { levels: heapless::Vec::new() });
+    for (level, buffer) in buffers.iter().enumerate() {
+        match (&mut tiling, product.level(nest, cuts.get(level..).unwrap_or_default(), buffer)) {
+            (Ok(tiling), Ok(level)) => tiling.levels.push(level).unwrap_or_default(),
+            (_, Err(error)) => {
+                tiling = Err(error);
+                break;
+            }
+            (Err(_), _) => break,
+        }
+    }
+    tiling
 }
 
 /// The first level that has no room in a [`Tiling`].
@@ -92,54 +100,53 @@ impl Product {
         Self { extents: Extents { m: n, n: m, k }, sizes, ..self }
     }
 
-    /// Tiles for each level, innermost first.
-    fn cuts(&self, buffers: &[Buffer]) -> Result<Cuts, Error> {
-        if buffers.len() > MAX_LEVELS {
-            return Err(too_many_levels());
-        }
+    /// Cuts of each level, innermost first.
+    fn cut(&self, buffers: &[Buffer], cuts: &mut [Cut]) -> Result<(), Error> {
         let whole = self.whole();
         let (search, inside) = self.search(&whole);
-        if let &[Buffer { capacity: Bytes(capacity), double_buffered }] = buffers {
+        let found = if let ([buffer], [cut]) = (buffers, &mut *cuts) {
             // All tiles of one level pass alike: edges need no count of their own.
-            let found =
-                Search { every: false, ..search }.one(&inside, Room { capacity, double_buffered, times: 1 }, u64::MAX);
-            let cuts = found.map(|(_, cut)| gathered([cut].into_iter())).or_else(|| self.smallest(buffers));
-            return cuts.ok_or(Error::Infeasible { level: 0 });
+            let found = Search { every: false, ..search }.one(&inside, Room::of(buffer), u64::MAX);
+            found.map(|(_, best)| *cut = best)
+        } else {
+            self.several(&search, &inside, buffers, cuts)
+        };
+        if found.is_none() && !self.smallest(buffers, cuts) {
+            let fits = |buffer: &Buffer| search.one(&inside, Room::of(buffer), u64::MAX).is_some();
+            let level = buffers.iter().position(|buffer| !fits(buffer));
+            return Err(Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) });
         }
+        Ok(())
+    }
+
+    /// Cuts of several levels, where some are found.
+    #[inline(never)]
+    fn several(&self, search: &Search<'_>, inside: &Inside<'_>, buffers: &[Buffer], cuts: &mut [Cut]) -> Option<()> {
         // A level inside another has no use for more room than that: its tiles are within the other's.
-        let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
-        for buffer in buffers.iter().rev() {
-            let most = rooms.last().map_or(u64::MAX, |outside| {
-                let times = if buffer.double_buffered && !outside.double_buffered { 2 } else { 1 };
-                outside.capacity.saturating_mul(times)
-            });
-            let capacity = buffer.capacity.0.min(most);
-            let room = Room { capacity, double_buffered: buffer.double_buffered, times: 1 };
-            rooms.push(room).map_err(|_| too_many_levels())?;
+        let mut rooms: heapless::Vec<Room, MAX_LEVELS> = gathered(buffers.iter().map(Room::of));
+        let mut outside: Option<Room> = None;
+        for room in rooms.iter_mut().rev() {
+            if let Some(outside) = outside {
+                let times = if room.double_buffered && !outside.double_buffered { 2 } else { 1 };
+                room.capacity = room.capacity.min(outside.capacity.saturating_mul(times));
+            }
+            outside = Some(*room);
         }
-        rooms.reverse();
-        let search = Search { every: search.every && buffers.len() <= 2, ..search };
-        let found = search.levels(&inside, &rooms, u64::MAX);
-        found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
-            let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
-            Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) }
-        })
+        let search = Search { every: search.every && rooms.len() <= 2, ..*search };
+        search.levels(inside, &rooms, u64::MAX, cuts).map(|_| ())
     }
 
     /// Tiles of one element for each level, where they fit.
-    fn smallest(&self, buffers: &[Buffer]) -> Option<Cuts> {
-        let orders =
+    #[inline(never)]
+    fn smallest(&self, buffers: &[Buffer], cuts: &mut [Cut]) -> bool {
+        let mut orders =
             [[Axis::M, Axis::N, Axis::K], [Axis::M, Axis::K, Axis::N], [Axis::N, Axis::K, Axis::M]].into_iter();
-        let mut all = orders.map(|order| -> Cuts {
-            let cut = Cut { tile: Extents { m: 1, n: 1, k: 1 }, order };
-            gathered(buffers.iter().map(|_| cut))
-        });
-        all.find(|cuts| {
+        orders.any(|order| {
+            cuts.fill(Cut { order, ..Cut::ONE });
             buffers.iter().enumerate().all(|(level, buffer)| {
-                let cuts = cuts.get(level..).unwrap_or_default();
-                let tile = Extents { m: 1, n: 1, k: 1 };
-                let bytes = footprint(tile, &self.sizes, self.stationary(cuts), buffer.double_buffered);
-                bytes.is_some_and(|bytes| bytes <= buffer.capacity.0)
+                let stationary = self.stationary(cuts.get(level..).unwrap_or_default());
+                footprint(Cut::ONE.tile, &self.sizes, stationary, buffer.double_buffered)
+                    .is_some_and(|bytes| bytes <= buffer.capacity.0)
             })
         })
     }

@@ -53,6 +53,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Tiles of one element.
+    pub(super) const ONE: Self = Self { tile: Extents { m: 1, n: 1, k: 1 }, order: [Axis::M, Axis::N, Axis::K] };
+
     /// Tiles of these extents along these axes, outermost first.
     pub(super) fn of(axes: [Axis; 3], extents: [u64; 3]) -> Self {
         let mut tile = Extents { m: 1, n: 1, k: 1 };

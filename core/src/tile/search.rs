@@ -1,24 +1,14 @@
 //! The search for tiles of several levels: from the outermost to the innermost, each level together with the next one inside.
 
-use super::MAX_LEVELS;
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
 use super::inside::Inside;
 use super::pair::Pair;
-use super::reuse::{Axis, Classes, Cut, Extents, gathered, moved};
+use super::reuse::{Axis, Classes, Cut, Extents, moved};
+use super::{Buffer, MAX_LEVELS};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::Parts as _;
 use crate::units::to_f32;
-
-/// Cuts of all levels, from the innermost to the outermost.
-pub(super) type Cuts = heapless::Vec<Cut, MAX_LEVELS>;
-
-/// Tiles of some levels and the bytes that they move together.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) bytes: u64,
-    pub(super) cuts: Cuts,
-}
 
 /// Room for tiles of a level, or of some levels that have the same.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +20,30 @@ pub(super) struct Room {
     pub(super) times: u64,
 }
 
+impl Room {
+    pub(super) fn of(buffer: &Buffer) -> Self {
+        Self { capacity: buffer.capacity.0, double_buffered: buffer.double_buffered, times: 1 }
+    }
+}
+
 /// The best that is found so far.
 #[derive(Debug)]
-pub(super) struct Best {
+pub(super) struct Best<'b> {
     pub(super) least: u64,
-    pub(super) found: Option<Found>,
-    /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
-    pub(super) list: Option<heapless::Vec<(f32, Cut), 16>>,
-    /// Cuts of the levels inside to try each of these with.
-    pub(super) seed: Option<Cuts>,
+    /// Cuts of all levels, from the innermost to the outermost: those of `least` bytes, where some are found.
+    pub(super) cuts: &'b mut [Cut],
+    pub(super) found: bool,
+    /// Cuts to be tried later.
+    pub(super) list: Option<&'b mut List>,
+}
+
+/// Cuts of a level that are tried later.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Each with the bytes that it and the levels inside move at least.
+    pub(super) cuts: heapless::Vec<(f32, Cut), 16>,
+    /// Cuts of the levels inside to try each of these with, where there are some.
+    pub(super) seed: heapless::Vec<Cut, MAX_LEVELS>,
 }
 
 /// The search for tiles of a product.
@@ -56,9 +61,6 @@ pub(super) struct Search<'s> {
 
 /// Share of the bytes by which a better tiling may be missed.
 const SLACK: f32 = 1.005;
-
-/// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
-const FEW: f32 = 1.0 / 512.0;
 
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
@@ -95,26 +97,28 @@ impl Search<'_> {
             .is_some_and(|bytes| bytes <= room.capacity)
     }
 
-    /// Tiles for these levels, the last one the outermost, that move less than `limit`.
-    pub(super) fn levels(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64) -> Option<Found> {
+    /// Bytes that these levels move, the last one the outermost, with the tiles that are written to `cuts`; `None`, and nothing is
+    /// written, where none moves less than `limit`.
+    pub(super) fn levels(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64, cuts: &mut [Cut]) -> Option<u64> {
         let (&room, inner) = rooms.split_last()?;
+        let (last, within) = cuts.split_last_mut()?;
         if inner.is_empty() {
             let (bytes, cut) = self.one(inside, room, limit)?;
-            return Some(Found { bytes, cuts: gathered([cut].into_iter()) });
+            *last = cut;
+            return Some(bytes);
         }
         if self.fits_whole(inside, room) {
             let bytes = self.unchanged(inside, room);
-            let mut found = self.levels(inside, inner, limit.saturating_sub(bytes))?;
-            found.bytes = found.bytes.saturating_add(bytes);
-            found.cuts.push(inside.whole()).ok()?;
-            return Some(found);
+            let found = self.levels(inside, inner, limit.saturating_sub(bytes), within)?;
+            *last = inside.whole();
+            return Some(found.saturating_add(bytes));
         }
         if inner.len() > 1 {
-            return self.many(inside, rooms, limit);
+            return self.many(inside, rooms, limit, cuts);
         }
-        let mut best = Best { least: limit, found: None, list: None, seed: None };
+        let mut best = Best { least: limit, cuts, found: false, list: None };
         self.outer(inside, (room, inner), None, &mut best);
-        best.found
+        best.found.then_some(best.least)
     }
 
     /// Bytes that each stationary operand moves at least without rounding, and the number of tiles along x for it.
@@ -234,12 +238,13 @@ impl Search<'_> {
     }
 
     /// Tiles for a level and those inside it.
+    #[inline(never)]
     pub(super) fn outer(
         &self,
         inside: &Inside<'_>,
         (room, inner): (Room, &[Room]),
         seed: Option<Cut>,
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         if self.every {
             // A good tiling first: it rules out most others.
@@ -248,15 +253,17 @@ impl Search<'_> {
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 24> = heapless::Vec::new();
+        let pair = |operands, unit| Pair::new(self, inside, [room, next], operands, unit);
+        // Bytes at least, the free extent for them, and what makes the pair.
+        let mut pairs: heapless::Vec<(f32, f32, [Operand; 2], Extents), 24> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
-                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
+                let pair = pair([outside, stays], unit);
                 if pair.case.z.extent > 1
                     && (pair.least() + rest) * MARGIN < to_f32(least)
                     && let Some((bytes, free)) = pair.best()
                 {
-                    pairs.push((bytes + rest, (free, pair))).ok();
+                    pairs.push((bytes + rest, free, [outside, stays], unit)).ok();
                 }
             }
         };
@@ -264,7 +271,7 @@ impl Search<'_> {
             // The tiles that the next level would have alone, so that one stays where it is.
             let case = self.case(inside, stays, room, 1);
             let [x, y, _] = case.axes;
-            for unit in self.alone(inside, next, stays) {
+            for &unit in &self.alone(inside, next, stays) {
                 if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
                     self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
                 }
@@ -275,18 +282,19 @@ impl Search<'_> {
             push(left_by(z), tile, best.least);
         }
         sort(&mut pairs, |pair| pair.0);
-        for (_, (free, pair)) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
-                continue;
+        for near in [true, false] {
+            for &(_, free, operands, unit) in &pairs {
+                let pair = pair(operands, unit);
+                if pair.at(free).least + rest >= self.worth(best.least, (room, inner)) {
+                    continue;
+                }
+                if near {
+                    self.snapped(inside, &pair, free, (room, inner), best);
+                    self.rounded(inside, &pair, free, (room, inner), best);
+                } else if best.list.is_none() {
+                    self.around(inside, &pair, (free, rest), (room, inner), best);
+                }
             }
-            self.snapped(inside, pair, *free, (room, inner), best);
-            self.rounded(inside, pair, *free, (room, inner), best);
-        }
-        for (_, (free, pair)) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || best.list.is_some() {
-                continue;
-            }
-            self.around(inside, pair, (*free, rest), (room, inner), best);
         }
     }
 
@@ -300,7 +308,7 @@ impl Search<'_> {
     }
 
     /// Every tile of a level.
-    fn all(&self, inside: &Inside<'_>, room: Room, inner: &[Room], best: &mut Best) {
+    fn all(&self, inside: &Inside<'_>, room: Room, inner: &[Room], best: &mut Best<'_>) {
         for stationary in OPERANDS {
             let free = self.case(inside, stationary, room, 1).z.extent;
             for tz in 1..free {
@@ -315,39 +323,19 @@ impl Search<'_> {
     }
 
     /// Keeps these tiles and what is best inside them where they move less.
+    #[inline(never)]
     pub(super) fn consider(
         &self,
         inside: &Inside<'_>,
         case: &Case<'_>,
         tile: [u64; 3],
         (room, inner): (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let [x, y, z] = case.axes;
         let cut = Cut::of(case.axes, tile);
-        if let Some(list) = &mut best.list {
-            if let Some(seed) = &best.seed {
-                let mut cuts = seed.clone();
-                let bytes = self.kept(inside, cut, &mut cuts, (room, inner));
-                if let Some(bytes) = bytes.filter(|&bytes| bytes < best.least)
-                    && cuts.push(cut).is_ok()
-                {
-                    (best.least, best.found) = (bytes, Some(Found { bytes, cuts }));
-                }
-            }
-            let mut classes = [Classes::new(), Classes::new(), Classes::new()];
-            let Some(within) = inside.cut(&cut, &mut classes) else { return };
-            // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
-            let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
-            let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
-            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
-            if list.push((bytes, cut)).is_err()
-                && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
-                && bytes < worst.0
-            {
-                *worst = (bytes, cut);
-            }
-            return;
+        if best.list.is_some() {
+            return self.note(inside, cut, (room, inner), best);
         }
         if self.every {
             self.under(inside, &cut, (room, inner), best);
@@ -358,10 +346,10 @@ impl Search<'_> {
             return;
         }
         // Tiles that hold whole tiles of the level inside leave fewer edges.
-        let Some(next) = best.found.as_ref().and_then(|found| found.cuts.iter().rev().nth(1).copied()) else { return };
+        let Some(next) = best.cuts.iter().rev().nth(1).map(|next| next.tile) else { return };
         let [tx, ty, tz] = tile;
         let snapped = |axis: Axis, extent: u64| {
-            let inner = next.tile.along(axis).max(1);
+            let inner = next.along(axis).max(1);
             extent.in_parts_of(inner).saturating_mul(inner).min(inside.along(axis).extent)
         };
         let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
@@ -377,12 +365,13 @@ impl Search<'_> {
     }
 
     /// Keeps this cut and what is best inside it where they move less.
+    #[inline(never)]
     pub(super) fn under(
         &self,
         inside: &Inside<'_>,
         cut: &Cut,
         (room, inner): (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) -> bool {
         let mut classes = [Classes::new(), Classes::new(), Classes::new()];
         let Some(within) = inside.cut(cut, &mut classes) else { return false };
@@ -390,16 +379,10 @@ impl Search<'_> {
         if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
             return false;
         }
-        let found = self.levels(&within, inner, best.least.saturating_sub(bytes));
-        let Some(mut found) = found.filter(|found| found.bytes.saturating_add(bytes) < best.least) else {
-            return false;
-        };
-        found.bytes = found.bytes.saturating_add(bytes);
-        if found.cuts.push(*cut).is_err() {
-            return false;
-        }
-        best.least = found.bytes;
-        best.found = Some(found);
+        let Some((last, cuts)) = best.cuts.split_last_mut() else { return false };
+        let Some(found) = self.levels(&within, inner, best.least.saturating_sub(bytes), cuts) else { return false };
+        *last = *cut;
+        (best.least, best.found) = (found.saturating_add(bytes), true);
         true
     }
 }
