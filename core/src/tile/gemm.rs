@@ -25,7 +25,7 @@
 use super::inside::Inside;
 use super::reuse::{Along, Axis, Cut, Extents, gathered, moved, moved_once};
 use super::search::{Room, Search};
-use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
+use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
 use crate::units::Bytes;
@@ -38,7 +38,12 @@ const TINY: u64 = 512;
 const BUDGET: u32 = 8;
 
 /// Tiles matrix products; see [`super::tile`].
-pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
+pub(super) fn tile(
+    nest: &LoopNest,
+    gemm: Gemm,
+    buffers: &[Buffer],
+    levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+) -> Result<(), Error> {
     let product = Product::new(nest, gemm);
     let mut cuts = [Cut::ONE; MAX_LEVELS];
     let cuts = cuts.get_mut(..buffers.len()).ok_or(too_many_levels())?;
@@ -50,19 +55,10 @@ pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Ti
     } else {
         product.cut(buffers, cuts)?;
     }
-    // Filled where it is returned: it is large for a small stack.
-    let mut tiling = Ok(Tiling { levels: heapless::Vec::new() });
     for (level, buffer) in buffers.iter().enumerate() {
-        match (&mut tiling, product.level(nest, cuts.get(level..).unwrap_or_default(), buffer)) {
-            (Ok(tiling), Ok(level)) => tiling.levels.push(level).unwrap_or_default(),
-            (_, Err(error)) => {
-                tiling = Err(error);
-                break;
-            }
-            (Err(_), _) => break,
-        }
+        product.level(nest, cuts.get(level..).unwrap_or_default(), buffer, levels)?;
     }
-    tiling
+    Ok(())
 }
 
 /// The first level that has no room in a [`Tiling`].
@@ -185,11 +181,28 @@ impl Product {
         search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
     }
 
-    /// What the innermost of these levels holds and moves.
-    fn level(&self, nest: &LoopNest, cuts: &[Cut], buffer: &Buffer) -> Result<LevelTiling, Error> {
+    /// Adds what the innermost of these levels holds and moves.
+    #[inline(never)]
+    fn level(
+        &self,
+        nest: &LoopNest,
+        cuts: &[Cut],
+        buffer: &Buffer,
+        levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+    ) -> Result<(), Error> {
         let Some((cut, outside)) = cuts.split_first() else { return Err(too_many_levels()) };
         let extents = outside.first().map_or(self.extents, |cut| cut.tile);
-        let mut loops = heapless::Vec::new();
+        let stationary = self.stationary(cuts);
+        let footprint = footprint(cut.tile, &self.sizes, stationary, buffer.double_buffered);
+        let level = LevelTiling {
+            loops: heapless::Vec::new(),
+            stationary,
+            footprint: Bytes(footprint.ok_or(Error::CountOverflow)?),
+            traffic: self.traffic(cuts).ok_or(Error::CountOverflow)?,
+            lower_bound: bound::lower_bound(nest, buffer.capacity)?,
+        };
+        levels.push(level).map_err(|_| too_many_levels())?;
+        let Some(LevelTiling { loops, .. }) = levels.last_mut() else { return Ok(()) };
         if outside.is_empty() && self.groups > 1 {
             loops.push(TileLoop { dim: Dim::Group, tile: 1, extent: self.groups }).ok();
         }
@@ -201,15 +214,7 @@ impl Product {
             };
             loops.push(TileLoop { dim, tile: cut.tile.along(axis), extent: extents.along(axis) }).ok();
         }
-        let stationary = self.stationary(cuts);
-        let footprint = footprint(cut.tile, &self.sizes, stationary, buffer.double_buffered);
-        Ok(LevelTiling {
-            loops,
-            stationary,
-            footprint: Bytes(footprint.ok_or(Error::CountOverflow)?),
-            traffic: self.traffic(cuts).ok_or(Error::CountOverflow)?,
-            lower_bound: bound::lower_bound(nest, buffer.capacity)?,
-        })
+        Ok(())
     }
 
     /// The operand that the innermost loop with more than one tile leaves in place, of these levels, from the innermost on.
@@ -283,6 +288,7 @@ fn alone(tile: Extents, sizes: &ElementSizes, repeats: u64) -> Operand {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tiling;
     use super::*;
     use crate::nest::Loops;
 
