@@ -118,7 +118,8 @@ impl Search<'_> {
         let tile_of = |tiles: u64| extent.in_parts_of(tiles.max(1));
         let most = extent.in_parts_of(2).max(1);
         let mut visit = |tz: u64| -> bool {
-            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
+            let at = pair.at(to_f32(tz));
+            let (least, At { p, outer: relaxed, .. }) = (pair.least_at(&at), at);
             if least + rest >= self.worth(best.least, levels) || budget == 0 {
                 return false;
             }

@@ -254,8 +254,8 @@ impl Search<'_> {
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
         let pair = |operands, unit| Pair::new(self, inside, [room, next], operands, unit);
-        // Bytes at least, the free extent for them, and what makes the pair.
-        let mut pairs: heapless::Vec<(f32, f32, [Operand; 2], Extents), 24> = heapless::Vec::new();
+        // Bytes, the free extent for them, bytes at least with it, and what makes the pair.
+        let mut pairs: heapless::Vec<(f32, f32, f32, [Operand; 2], Extents), 24> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
                 let pair = pair([outside, stays], unit);
@@ -263,7 +263,8 @@ impl Search<'_> {
                     && (pair.least() + rest) * MARGIN < to_f32(least)
                     && let Some((bytes, free)) = pair.best()
                 {
-                    pairs.push((bytes + rest, free, [outside, stays], unit)).ok();
+                    let least = pair.least_at(&pair.at(free)) + rest;
+                    pairs.push((bytes + rest, free, least, [outside, stays], unit)).ok();
                 }
             }
         };
@@ -283,11 +284,11 @@ impl Search<'_> {
         }
         sort(&mut pairs, |pair| pair.0);
         for near in [true, false] {
-            for &(_, free, operands, unit) in &pairs {
-                let pair = pair(operands, unit);
-                if pair.at(free).least + rest >= self.worth(best.least, (room, inner)) {
+            for &(_, free, least, operands, unit) in &pairs {
+                if least >= self.worth(best.least, (room, inner)) {
                     continue;
                 }
+                let pair = pair(operands, unit);
                 if near {
                     self.snapped(inside, &pair, free, (room, inner), best);
                     self.rounded(inside, &pair, free, (room, inner), best);
@@ -376,7 +377,9 @@ impl Search<'_> {
         let mut classes = [Classes::new(), Classes::new(), Classes::new()];
         let Some(within) = inside.cut(cut, &mut classes) else { return false };
         let bytes = self.unchanged(&within, room);
-        if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
+        // The innermost level sees for itself.
+        let below = if inner.len() > 1 { self.below(&within, inner) } else { 0.0 };
+        if (to_f32(bytes) + below) * MARGIN >= to_f32(self.tolerant(best.least)) {
             return false;
         }
         let Some((last, cuts)) = best.cuts.split_last_mut() else { return false };
