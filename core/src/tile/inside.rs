@@ -43,14 +43,15 @@ impl<'c> Inside<'c> {
         if [Axis::M, Axis::N, Axis::K].into_iter().all(whole) {
             return Some(*self);
         }
+        // How often the operand passes that does not depend on an axis: with each tile along it, or as for the level outside.
         let moved = |axis: Axis| {
             let outside = self.along(axis);
             if axis != z {
-                outside.tiles(cut.tile.along(axis))
+                None
             } else if cut.order.into_iter().all(|other| other == z || whole(other)) {
-                outside.moved
+                Some(outside.moved)
             } else {
-                outside.count
+                Some(outside.count)
             }
         };
         let [m, n, k] = classes;

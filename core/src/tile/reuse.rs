@@ -115,17 +115,18 @@ impl<'c> Along<'c> {
         if self.count <= 1 { to_f32(self.extent) } else { to_f32(self.total) / to_f32(self.count) }
     }
 
-    /// The axis cut into tiles of this extent; `classes` is where what they are is kept.
-    pub(super) fn cut<'d>(&self, tile: u64, moved: u64, classes: &'d mut Classes) -> Option<Along<'d>>
+    /// The axis cut into tiles of this extent, where the operand that does not depend on it is moved so often, or with each of them;
+    /// `classes` is where what they are is kept.
+    pub(super) fn cut<'d>(&self, tile: u64, moved: Option<u64>, classes: &'d mut Classes) -> Option<Along<'d>>
     where
         'c: 'd,
     {
         if tile >= self.extent {
-            return Some(Along { moved, ..*self });
+            return Some(Along { moved: moved.unwrap_or(self.count), ..*self });
         }
         divided(self.classes, tile.max(1), classes)?;
         let count = classes.iter().fold(0, |sum: u64, &(_, count)| sum.saturating_add(count));
-        Some(Along { extent: tile, count, moved, total: self.total, classes })
+        Some(Along { extent: tile, count, moved: moved.unwrap_or(count), total: self.total, classes })
     }
 }
 

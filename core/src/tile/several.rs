@@ -81,19 +81,18 @@ impl Search<'_> {
     #[inline(never)]
     pub(super) fn note(&self, inside: &Inside<'_>, cut: Cut, (room, inner): (Room, &[Room]), best: &mut Best<'_>) {
         let Some(list) = &mut best.list else { return };
-        if !list.seed.is_empty() {
-            let mut cuts = list.seed.clone();
-            let bytes = self.kept(inside, cut, &mut cuts, (room, inner));
-            if let Some(bytes) = bytes.filter(|&bytes| bytes < best.least) {
-                (best.least, best.found) = (bytes, true);
-                best.cuts.iter_mut().zip(cuts.iter().chain([&cut])).for_each(|(to, from)| *to = *from);
-            }
-        }
         let mut classes = [Classes::new(), Classes::new(), Classes::new()];
         let Some(within) = inside.cut(&cut, &mut classes) else { return };
+        let bytes = self.unchanged(&within, room);
+        let mut cuts = list.seed.clone();
+        let kept = if bytes < best.least && !cuts.is_empty() { self.kept(&within, &mut cuts, inner) } else { None };
+        if let Some(all) = kept.map(|kept| kept.saturating_add(bytes)).filter(|&all| all < best.least) {
+            (best.least, best.found) = (all, true);
+            best.cuts.iter_mut().zip(cuts.iter().chain([&cut])).for_each(|(to, from)| *to = *from);
+        }
         // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
         let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
-        let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
+        let bytes = to_f32(bytes) + self.below(&within, inner);
         let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
         if list.cuts.push((bytes, cut)).is_err()
             && let Some(worst) = list.cuts.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
@@ -103,25 +102,18 @@ impl Search<'_> {
         }
     }
 
-    /// Bytes of a cut and of those found for the levels inside, each within the tile outside it, where they fit.
-    pub(super) fn kept(
-        &self,
-        inside: &Inside<'_>,
-        cut: Cut,
-        seed: &mut [Cut],
-        (room, inner): (Room, &[Room]),
-    ) -> Option<u64> {
-        let mut classes = [Classes::new(), Classes::new(), Classes::new()];
-        let inside = inside.cut(&cut, &mut classes)?;
-        if !self.fits_whole(&inside, room) {
-            return None;
-        }
-        let bytes = self.unchanged(&inside, room);
-        let (Some((next, seed)), Some((&room, inner))) = (seed.split_last_mut(), inner.split_last()) else {
-            return Some(bytes);
+    /// Bytes of levels with the cuts that are given, each within the tile outside it, where they fit.
+    fn kept(&self, inside: &Inside<'_>, cuts: &mut [Cut], rooms: &[Room]) -> Option<u64> {
+        let (Some((cut, cuts)), Some((&room, rooms))) = (cuts.split_last_mut(), rooms.split_last()) else {
+            return Some(0);
         };
         let Extents { m, n, k } = inside.extents();
-        next.tile = Extents { m: next.tile.m.min(m), n: next.tile.n.min(n), k: next.tile.k.min(k) };
-        Some(bytes.saturating_add(self.kept(&inside, *next, seed, (room, inner))?))
+        cut.tile = Extents { m: cut.tile.m.min(m), n: cut.tile.n.min(n), k: cut.tile.k.min(k) };
+        let mut classes = [Classes::new(), Classes::new(), Classes::new()];
+        let within = inside.cut(cut, &mut classes)?;
+        if !self.fits_whole(&within, room) {
+            return None;
+        }
+        Some(self.unchanged(&within, room).saturating_add(self.kept(&within, cuts, rooms)?))
     }
 }
