@@ -14,7 +14,7 @@ use crate::units::to_f32;
 const CLOSE: u64 = 16;
 
 /// Cuts of an outer level for which the levels inside are searched.
-const TRIED: usize = 3;
+const TRIED: usize = 2;
 
 /// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
 const FEW: f32 = 1.0 / 512.0;
@@ -94,6 +94,9 @@ impl Search<'_> {
         let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
         let bytes = to_f32(bytes) + self.below(&within, inner);
         let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
+        if list.cuts.iter().any(|&(_, other)| other == cut) {
+            return;
+        }
         if list.cuts.push((bytes, cut)).is_err()
             && let Some(worst) = list.cuts.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
             && bytes < worst.0
