@@ -105,7 +105,7 @@ pub struct Tiling {
 /// assert_eq!(tiling.levels[0].traffic.total()?, Bytes((5 + 4 + 1) * 512 * 512 * 4));
 /// # Ok::<(), derate_core::Error>(())
 /// ```
-/// **Stack**, of which the result takes 1.4 KB: 3.7 KB for a matrix product and one level, 11 KB for three; 6.5 KB for an attention.
+/// **Stack**, of which the result takes 1.4 KB: 3.7 KB for a matrix product and one level, 11 KB for three; 4 KB for an attention.
 /// Measured on x86-64, optimized, in a thread whose stack was painted before.
 ///
 /// **Source**: the reuse of tiles in nested loops as in Parashar et al., "Timeloop", ISPASS 2019.

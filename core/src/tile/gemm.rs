@@ -62,7 +62,7 @@ pub(super) fn tile(
 }
 
 /// The first level that has no room in a [`Tiling`].
-fn too_many_levels() -> Error {
+pub(super) fn too_many_levels() -> Error {
     Error::Infeasible { level: u8::try_from(MAX_LEVELS).unwrap_or(u8::MAX) }
 }
 
