@@ -2,7 +2,7 @@
 //! body over and over, one iteration every so many cycles.
 //!
 //! Two loops of the product are unrolled, one over the rows and one over the columns, or one over all elements: those with which
-//! arithmetic and moves together take least time, of equals those that move least. So an unrolling of a few iterations more is
+//! arithmetic and moves together take least time, of equals those of fewest cycles. So an unrolling of a few iterations more is
 //! taken where the one with the fewest reads its operands again and again. The rest runs in time, as a software pipeline:
 //!
 //! ```text
@@ -170,10 +170,12 @@ impl Unrolling {
     }
 }
 
-/// The unrollings of up to two sums one after the other that take least time together, then those that move least.
+/// The unrollings of up to two sums one after the other that take least time together, then fewest cycles, then those that move
+/// least. Bytes come last: were they to decide between times that differ by less than a rounding, a slow memory would ask for other
+/// unrollings than a fast one.
 struct Best {
-    /// Cycles with moves, bytes at all levels.
-    cost: Option<(f32, f32)>,
+    /// Cycles with moves, cycles without, bytes at all levels.
+    cost: Option<(f32, u64, f32)>,
     unrollings: [Option<Unrolling>; 2],
     total: u64,
     array: Traffic,
@@ -195,7 +197,7 @@ impl Best {
         }
         let traffic = paths.traffic(array)?;
         let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (flows::busy(machine, total, &traffic), bytes);
+        let cost = (flows::busy(machine, total, &traffic), total, bytes);
         if self.cost.is_none_or(|least| cost < least) {
             *self = Self { cost: Some(cost), unrollings, total, array };
         }

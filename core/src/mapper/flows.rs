@@ -203,35 +203,20 @@ pub(super) fn busy(machine: &Machine<'_>, cycles: u64, traffic: &[Bytes; MAX_LEV
     smooth_max(Seconds(to_f32(cycles) / efficiency), Seconds(longest)).0
 }
 
-/// Tiles for these levels, from the innermost on; `None` for the innermost ones that hold not even the smallest tile.
+/// Tiles for each of these levels by itself, from the innermost on; `None` for one that holds not even the smallest tile.
 fn tiles_for(
     nest: &LoopNest,
     levels: &[MemoryLevel<'_>],
 ) -> Result<heapless::Vec<Option<LevelTiling>, MAX_LEVELS>, Error> {
-    let buffer = |level: &MemoryLevel<'_>| Buffer {
-        capacity: level.instance_capacity(),
-        double_buffered: level.filling == Filling::Scratchpad,
-    };
-    let mut buffers: heapless::Vec<Buffer, MAX_LEVELS> = heapless::Vec::new();
-    for level in levels {
-        buffers.push(buffer(level)).ok();
-    }
-    let mut rest = buffers.as_slice();
     let mut tiled = heapless::Vec::new();
-    while let [_, outer @ ..] = rest {
-        match tile(nest, rest) {
-            Ok(tiling) => {
-                for level in &tiling.levels {
-                    tiled.push(Some(level.clone())).ok();
-                }
-                rest = &[];
-            }
-            Err(Error::Infeasible { .. }) => {
-                tiled.push(None).ok();
-                rest = outer;
-            }
+    for level in levels {
+        let double_buffered = level.filling == Filling::Scratchpad;
+        let tiles = match tile(nest, &[Buffer { capacity: level.instance_capacity(), double_buffered }]) {
+            Ok(tiling) => tiling.levels.first().cloned(),
+            Err(Error::Infeasible { .. }) => None,
             Err(error) => return Err(error),
-        }
+        };
+        tiled.push(tiles).ok();
     }
     Ok(tiled)
 }
