@@ -26,7 +26,7 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Paths};
+use super::flows::{self, Fastest, Paths};
 use super::lanes::{Sums, ceil, losses, tiles};
 
 /// The geometry of a coarse-grained reconfigurable array.
@@ -97,7 +97,7 @@ impl Cgra {
         product([self.rows.max(1), self.columns.max(1)])
     }
 
-    /// The best of all unrollings of these sums.
+    /// The best of all unrollings of up to two sums one after the other.
     fn best(
         &self,
         sums: &[Sums],
@@ -105,17 +105,26 @@ impl Cgra {
         written: Bytes,
         paths: &Paths<'_>,
         machine: &Machine<'_>,
-    ) -> Result<Best, Error> {
-        let mut best = Best { cost: None, unrollings: [None; 2], total: 0, array: Traffic::default() };
+    ) -> Result<Fastest<2, Unrolling>, Error> {
+        let mut best = Fastest::none();
+        let mut see = |unrollings: [Option<Unrolling>; 2]| {
+            let mut total = 0_u64;
+            let mut array = Traffic { c: written, ..Traffic::default() };
+            for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
+                total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
+                (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
+            }
+            best.see(unrollings, total, array, paths, machine)
+        };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         for steps in self.unrollings(Steps::of(first, rate.width)?) {
             let one = Unrolling::of(first, &steps, rate)?;
             let Some(second) = rest.first() else {
-                best.see([Some(one), None], written, paths, machine)?;
+                see([Some(one), None])?;
                 continue;
             };
             for steps in self.unrollings(Steps::of(second, rate.width)?) {
-                best.see([Some(one), Some(Unrolling::of(second, &steps, rate)?)], written, paths, machine)?;
+                see([Some(one), Some(Unrolling::of(second, &steps, rate)?)])?;
             }
         }
         Ok(best)
@@ -170,41 +179,6 @@ impl Unrolling {
     }
 }
 
-/// The unrollings of up to two sums one after the other that take least time together, then fewest cycles, then those that move
-/// least. Bytes come last: were they to decide between times that differ by less than a rounding, a slow memory would ask for other
-/// unrollings than a fast one.
-struct Best {
-    /// Cycles with moves, cycles without, bytes at all levels.
-    cost: Option<(f32, u64, f32)>,
-    unrollings: [Option<Unrolling>; 2],
-    total: u64,
-    array: Traffic,
-}
-
-impl Best {
-    fn see(
-        &mut self,
-        unrollings: [Option<Unrolling>; 2],
-        written: Bytes,
-        paths: &Paths<'_>,
-        machine: &Machine<'_>,
-    ) -> Result<(), Error> {
-        let mut total = 0_u64;
-        let mut array = Traffic { c: written, ..Traffic::default() };
-        for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
-            total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
-            (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
-        }
-        let traffic = paths.traffic(array)?;
-        let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (flows::busy(machine, total, &traffic), total, bytes);
-        if self.cost.is_none_or(|least| cost < least) {
-            *self = Self { cost: Some(cost), unrollings, total, array };
-        }
-        Ok(())
-    }
-}
-
 impl Mapper for Cgra {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let units = u64::from(machine.unit.count.max(1));
@@ -222,14 +196,14 @@ impl Mapper for Cgra {
         let sums = Sums::of(nest)?;
         let best = self.best(&sums, &rate, written, &paths, machine)?;
         let (mut padded, mut edges, mut waves, mut latency) = (0.0, 0.0, 0.0, 0.0);
-        for (sums, unrolling) in sums.iter().zip(best.unrollings.iter().flatten()) {
+        for (sums, unrolling) in sums.iter().zip(best.chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
             padded += to_f32(Steps::of(sums, width)?.iterations()?) * runs / lanes;
             edges += to_f32(unrolling.iterations) * to_f32(mac_cycles) * runs / to_f32(units);
             waves += to_f32(product([unrolling.shared, mac_cycles])?) * runs;
             latency += to_f32(product([unrolling.shared, interval, mac_cycles])?) * runs;
         }
-        let total = best.total;
+        let total = best.cycles;
         let (losses, utilization) = losses(
             machine.least_cycles(nest.macs()?),
             [

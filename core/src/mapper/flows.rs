@@ -39,28 +39,6 @@ struct Flow {
     of: fn(&Traffic) -> Bytes,
 }
 
-/// The level that serves an operand to the array.
-#[derive(Clone, Copy)]
-pub(super) struct Feed {
-    /// Its index.
-    pub(super) level: usize,
-    /// Its bandwidth in bytes per second.
-    pub(super) bandwidth: f32,
-}
-
-/// The levels that serve A and B to the array: the innermost ones that hold them.
-pub(super) fn feeds(nest: &LoopNest, machine: &Machine<'_>) -> [Feed; 2] {
-    let levels = levels(machine);
-    let last = levels.len().saturating_sub(1);
-    let [a, b, _] = homes(nest, last);
-    [(a, false), (b, nest.weighted)].map(|(home, weights)| {
-        let inner = (0..usize::MAX).zip(levels).find(|&(number, level)| number >= home || holds(level, weights));
-        // A device has a level.
-        let (level, bandwidth) = inner.map_or((0, f32::MAX), |(number, level)| (number, level.bandwidth.get()));
-        Feed { level, bandwidth }
-    })
-}
-
 /// The memory levels that a mapping tells apart: the first [`MAX_LEVELS`], of which the last is the backing store.
 fn levels<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
     let memory = machine.hardware.memory();
@@ -183,8 +161,52 @@ impl<'a> Paths<'a> {
     }
 }
 
+/// Of several ways to lay sums on the units, the one with which arithmetic and moves take least time, then fewest cycles, then fewest
+/// bytes at all levels.
+///
+/// What is least time of the same ways on a better device is no more: faster units, more of them, wider or larger levels make no way
+/// slower. Bytes come last: were they to decide between times that differ by less than a rounding, a slow memory would ask for other
+/// ways than a fast one, and a larger one could move more.
+pub(super) struct Fastest<const N: usize, T> {
+    cost: Option<(f32, u64, f32)>,
+    /// The way, an entry for each of the sums.
+    pub(super) chosen: [Option<T>; N],
+    /// Its cycles.
+    pub(super) cycles: u64,
+    /// What its array reads and writes.
+    pub(super) array: Traffic,
+}
+
+impl<const N: usize, T> Fastest<N, T> {
+    /// None of none.
+    pub(super) fn none() -> Self {
+        Self { cost: None, chosen: [const { None }; N], cycles: 0, array: Traffic::default() }
+    }
+
+    /// One way more.
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
+    pub(super) fn see(
+        &mut self,
+        way: [Option<T>; N],
+        cycles: u64,
+        array: Traffic,
+        paths: &Paths<'_>,
+        machine: &Machine<'_>,
+    ) -> Result<(), Error> {
+        let traffic = paths.traffic(array)?;
+        let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
+        let cost = (busy(machine, cycles, &traffic), cycles, bytes);
+        if self.cost.is_none_or(|least| cost < least) {
+            *self = Self { cost: Some(cost), chosen: way, cycles, array };
+        }
+        Ok(())
+    }
+}
+
 /// Time of so many cycles and bytes at each level in cycles of the units, moves hidden behind arithmetic: what an estimate makes of them.
-pub(super) fn busy(machine: &Machine<'_>, cycles: u64, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
+fn busy(machine: &Machine<'_>, cycles: u64, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
     let factors = machine.thermal_profile.factors.at(machine.precision);
     let [efficiency, share] =
         factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
