@@ -108,9 +108,10 @@ impl Mapper for Cpu {
     /// **Valid for** any extents. A cache too small for any tile lets everything pass, so that nothing is infeasible.
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let (core, tiled) = self.tiled(nest, machine)?;
-        let levels = Levels::of(nest, machine, &[tiled.traffic])?;
-        let mut traffic = levels.bytes(nest, machine)?;
-        if let Some(innermost) = traffic.first_mut() {
+        let levels = Levels::of(nest, machine, 0)?;
+        let crossing = levels.crossing(&[tiled.traffic])?;
+        let mut moved = levels.moved(&crossing, 1.0)?;
+        if let Some(innermost) = moved.traffic.first_mut() {
             *innermost = innermost.checked_add(tiled.local)?;
         }
         // Slots of all cores in cycles of all cores.
@@ -127,9 +128,9 @@ impl Mapper for Cpu {
             compute_cycles,
             utilization,
             losses,
-            traffic,
-            footprint: levels.footprint,
-            tiling: levels.tiling,
+            traffic: moved.traffic,
+            footprint: moved.footprint,
+            tiling: moved.tiling,
             setup: Seconds::ZERO,
             overlapped: true,
         })
