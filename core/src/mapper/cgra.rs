@@ -13,7 +13,7 @@
 //!
 //! At level 0 the array reads an operand once for each iteration of loops that it depends on, and again for each of the loops that
 //! it does not depend on and that are not unrolled, those of sums excepted: results stay in the elements. Unrolled loops share by the
-//! network. Beyond level 0 see the equations of `flows.rs`.
+//! network. Beyond level 0 see the equations of `levels.rs`.
 //!
 //! Leaves out: routing that fails, and bodies that do not fit the instruction memory; both raise the initiation interval.
 //!
@@ -26,8 +26,9 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Fastest, Paths};
+use super::flows::{self, Fastest};
 use super::lanes::{Sums, ceil, losses, tiles};
+use super::levels::Levels;
 
 /// The geometry of a coarse-grained reconfigurable array.
 ///
@@ -102,19 +103,18 @@ impl Cgra {
         &self,
         sums: &[Sums],
         rate: &Rate,
-        written: Bytes,
-        paths: &Paths<'_>,
+        levels: &Levels<'_>,
         machine: &Machine<'_>,
     ) -> Result<Fastest<2, Unrolling>, Error> {
         let mut best = Fastest::none();
         let mut see = |unrollings: [Option<Unrolling>; 2]| {
             let mut total = 0_u64;
-            let mut array = Traffic { c: written, ..Traffic::default() };
+            let mut array = Traffic { c: levels.once.c, ..Traffic::default() };
             for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
                 total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
                 (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
             }
-            best.see(unrollings, total, array, paths, machine)
+            best.see(unrollings, total, array, (levels, 1.0), machine)
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         for steps in self.unrollings(Steps::of(first, rate.width)?) {
@@ -191,10 +191,9 @@ impl Mapper for Cgra {
         let lanes = to_f32(units) * to_f32(elements) / to_f32(mac_cycles);
         let sizes = [nest.sizes.a, nest.sizes.b];
         let rate = Rate { units, width, mac_cycles, interval, pipeline: self.pipeline_cycles, sizes };
-        let written = Traffic::compulsory(nest)?.c;
-        let paths = Paths::of(nest, machine, 1.0)?;
+        let levels = Levels::of(nest, machine, 0)?;
         let sums = Sums::of(nest)?;
-        let best = self.best(&sums, &rate, written, &paths, machine)?;
+        let best = self.best(&sums, &rate, &levels, machine)?;
         let (mut padded, mut edges, mut waves, mut latency) = (0.0, 0.0, 0.0, 0.0);
         for (sums, unrolling) in sums.iter().zip(best.chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
@@ -204,7 +203,7 @@ impl Mapper for Cgra {
             latency += to_f32(product([unrolling.shared, interval, mac_cycles])?) * runs;
         }
         let total = best.cycles;
-        let (losses, utilization) = losses(
+        let losses = losses(
             machine.least_cycles(nest.macs()?),
             [
                 (Loss::Padding, padded),
@@ -214,17 +213,7 @@ impl Mapper for Cgra {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = paths.moved(best.array)?;
-        Ok(Mapping {
-            compute_cycles: Cycles(total),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Cycles(self.reconfiguration_cycles) / machine.clock,
-            overlapped: true,
-        })
+        flows::product_mapping((levels, 1.0), &best.crossing, total, losses, self.reconfiguration_cycles, machine)
     }
 
     /// One FLOP an element and initiation interval, or one result where there are fewer FLOPs; then the pipeline drains.

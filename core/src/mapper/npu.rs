@@ -13,7 +13,7 @@
 //! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. Wide
 //! blocks decode and read weights less often, deep ones read the input less often; the depth is the one with which arithmetic and moves
 //! together take least time, so that flash that alone holds the weights asks for wide blocks. That is the traffic of the array, at level 0
-//! mostly; beyond it see the equations of `flows.rs`. What feeds the lanes each cycle is part of the unit, not a level.
+//! mostly; beyond it see the equations of `levels.rs`. What feeds the lanes each cycle is part of the unit, not a level.
 //!
 //! Leaves out: rows of the input that blocks share, and bursts shorter than a memory wants.
 //!
@@ -27,8 +27,9 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Fastest, Paths};
+use super::flows::{self, Fastest};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
+use super::levels::Levels;
 
 /// The geometry of a neural processor.
 ///
@@ -186,11 +187,11 @@ impl Npu {
         &self,
         sums: &[Sums],
         nest: &LoopNest,
-        paths: &Paths<'_>,
+        levels: &Levels<'_>,
         machine: &Machine<'_>,
     ) -> Result<Fastest<2, Laid>, Error> {
         let units = u64::from(machine.unit.count.max(1));
-        let once = Traffic::compulsory(nest)?;
+        let (once, stored) = (levels.once, self.stored_weights);
         let mut best = Fastest::none();
         let mut see = |laid: [Option<Laid>; 2]| {
             let (mut total, mut a, mut b) = (0_u64, 0, 0);
@@ -199,7 +200,7 @@ impl Npu {
                 (a, b) = (blocks.channels.max(a), blocks.positions.max(b));
             }
             let (a, b) = (product([once.a.0, a])?, product([once.b.0, b, nest.repeats])?);
-            best.see(laid, total, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, paths, machine)
+            best.see(laid, total, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, (levels, stored), machine)
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let lanes = self.on_lanes(first, nest.weighted, machine)?;
@@ -222,9 +223,9 @@ impl Mapper for Npu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let units = u64::from(machine.unit.count.max(1));
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
-        let paths = Paths::of(nest, machine, self.stored_weights)?;
+        let levels = Levels::of(nest, machine, 0)?;
         let sums = Sums::of(nest)?;
-        let Fastest { chosen, cycles: total, array, .. } = self.best(&sums, nest, &paths, machine)?;
+        let Fastest { chosen, cycles: total, crossing, .. } = self.best(&sums, nest, &levels, machine)?;
         let (mut padded, mut edges, mut waves, mut decoded, mut issued) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for (sums, Laid { lanes: OnLanes { cut, share, .. }, cost, .. }) in sums.iter().zip(chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
@@ -234,7 +235,7 @@ impl Mapper for Npu {
             decoded += to_f32(cost.decoded) * runs;
             issued += to_f32(cost.issued) * runs;
         }
-        let (losses, utilization) = losses(
+        let losses = losses(
             machine.least_cycles(nest.macs()?),
             [
                 (Loss::Padding, padded),
@@ -245,17 +246,7 @@ impl Mapper for Npu {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = paths.moved(array)?;
-        Ok(Mapping {
-            compute_cycles: Cycles(total),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Cycles(self.setup_cycles) / machine.clock,
-            overlapped: true,
-        })
+        flows::product_mapping((levels, self.stored_weights), &crossing, total, losses, self.setup_cycles, machine)
     }
 
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {

@@ -5,11 +5,10 @@
 //! the next fold enters.
 
 use crate::error::Error;
-use crate::mapper::arrays::{self, Losses, Product, bound, cycles_at, sum, wide};
+use crate::mapper::arrays::{self, Losses, Product, both, bound, cycles_at, sum, wide};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
-use crate::nest::{LoopNest, Stream};
+use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, to_f32};
 use crate::work::Gemm;
 
@@ -151,13 +150,17 @@ impl Systolic {
         })
     }
 
-    /// Bytes that pass the edges in one run of a product: results once at their own width, partial sums at that of the
-    /// accumulator.
-    pub(super) fn edge_bytes(&self, nest: &Product) -> Result<Bytes, Error> {
+    /// Bytes that pass the edges in so many runs of a product: results once at their own width, partial sums at that of
+    /// the accumulator.
+    pub(super) fn edge_bytes(&self, nest: &Product, runs: u64) -> Result<Traffic, Error> {
         let EdgeAccesses { a, b, c_written, c_read } = self.edge_accesses(nest.gemm)?;
         let partial = product([sum([c_read, c_read])?, nest.partial])?;
         let results = product([c_written.saturating_sub(c_read), nest.c.size])?;
-        Ok(Bytes(sum([product([a, nest.a.size])?, product([b, nest.b.size])?, results, partial])?))
+        Ok(Traffic {
+            a: Bytes(product([a, nest.a.size, runs])?),
+            b: Bytes(product([b, nest.b.size, runs])?),
+            c: Bytes(product([sum([results, partial])?, runs])?),
+        })
     }
 }
 
@@ -186,11 +189,11 @@ impl Systolic {
 /// back at level 0.
 impl Mapper for Systolic {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let (hardware, rate) = (machine.hardware, machine.macs_per_cycle.get());
+        let rate = machine.macs_per_cycle.get();
         let [rows, columns] = self.extents();
         let arrays = u64::from(machine.unit.count);
-        let products = arrays::products(nest, arrays::last_level(hardware)?)?;
-        let (mut cycles, mut edge) = (0, Bytes::ZERO);
+        let products = arrays::products(nest, arrays::last_level(machine))?;
+        let (mut cycles, mut edge) = (0, Traffic::default());
         // Cycles of one array, from its lanes full to all that it waits.
         let [mut stepping, mut skewed, mut folding, mut waving] = [0; 4];
         for part in &products {
@@ -203,7 +206,7 @@ impl Mapper for Systolic {
             skewed = sum([skewed, product([folds, sum([steps, skew])?])?])?;
             folding = sum([folding, product([folds, fold])?])?;
             waving = sum([waving, product([arrays, waves, fold])?])?;
-            edge = edge.checked_add(self.edge_bytes(part)?)?;
+            edge = both(&edge, &self.edge_bytes(part, nest.repeats)?)?;
         }
         let runs = to_f32(nest.repeats);
         let losses = Losses::new(nest.macs()?.as_f32() / rate)
@@ -211,12 +214,7 @@ impl Mapper for Systolic {
             .then(Loss::FillDrain, bound(skewed, runs))
             .then(Loss::WeightLoad, bound(folding, runs))
             .then(Loss::Waves, bound(waving, runs));
-        let mut capacities = [Bytes::ZERO; MAX_LEVELS];
-        for (capacity, level) in capacities.iter_mut().zip(hardware.memory()) {
-            *capacity = level.instance_capacity();
-        }
-        let edge = Bytes(product([edge.0, nest.repeats])?);
-        let moves = arrays::moves(nest, hardware, &capacities, edge)?;
+        let moves = arrays::moved(nest, machine, |_, level| level.instance_capacity(), edge)?;
         Ok(losses.mapping(Cycles(product([cycles, nest.repeats])?), moves))
     }
 
@@ -228,7 +226,7 @@ impl Mapper for Systolic {
     /// ```
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let lanes = product([u64::from(machine.unit.count), u64::from(self.vector_lanes.max(1))])?;
-        arrays::stream_mapping(stream, machine.hardware, lanes, 0)
+        arrays::stream_mapping(stream, machine, lanes, 0)
     }
 }
 
