@@ -1,5 +1,5 @@
 //! Every mapper put through the laws of mappers, on random kernels and devices: which hold, and what breaks the first that does not.
-//! `DERATE_CASES=1000 cargo run -p derate-tests --example mapper_laws`
+//! `DERATE_CASES=1000 cargo run -p derate-tests --example mapper_laws`, or with the names of some mappers.
 
 use derate_core::mapper::Roofline;
 use derate_core::mapper::cgra::Cgra;
@@ -148,7 +148,9 @@ fn main() {
         ("cgra", cgra),
         ("mcu", mcu),
     ];
-    for (name, verdict) in mappers {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    for (name, verdict) in mappers.into_iter().filter(|(name, _)| named.is_empty() || named.iter().any(|of| of == name))
+    {
         match verdict() {
             Ok(()) => println!("{name:<12} every law holds"),
             Err(broken) => println!("{name:<12} {}", broken.lines().next().unwrap_or_default()),

@@ -25,7 +25,7 @@ use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::roofline::smooth_max;
 use crate::shape::product;
 use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
-use crate::units::{Bytes, Seconds, to_f32};
+use crate::units::{Bytes, Seconds};
 
 /// What crosses the border of each level with the one inside it; of the first, with the units.
 pub(super) type Crossing = [Traffic; MAX_LEVELS];
@@ -132,11 +132,20 @@ impl<'a> Levels<'a> {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn crossing(&self, given: &[Traffic]) -> Result<Crossing, Error> {
+        self.crossing_at_least(given, &[Traffic::default(); MAX_LEVELS])
+    }
+
+    /// The same where so much crosses the outer border of each level at least, whatever its tiles: what several instances all
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Self::crossing`].
+    pub(super) fn crossing_at_least(&self, given: &[Traffic], at_least: &Crossing) -> Result<Crossing, Error> {
         let first = given.first().map_or(self.once, |given| self.enough(given));
         let mut crossing = [first; MAX_LEVELS];
         let mut inside = first;
-        let borders = (0_usize..MAX_LEVELS).zip(self.memory).zip(crossing.iter_mut().skip(1));
-        for ((border, level), place) in borders {
+        let borders = self.memory.iter().zip(at_least).zip(crossing.iter_mut().skip(1));
+        for (border, ((level, least), place)) in (0_usize..MAX_LEVELS).zip(borders) {
             let own = if let Some(given) = given.get(border.saturating_add(1)).filter(|_| border < self.resident) {
                 self.enough(given)
             } else if border >= self.resident {
@@ -147,6 +156,7 @@ impl<'a> Levels<'a> {
                 let tiles = self.tiles.get(border).and_then(Option::as_ref);
                 tiles.map_or(inside, |tiles| self.enough(&tiles.traffic))
             };
+            let own = if least.total()? > own.total()? { *least } else { own };
             inside = if own.total()? < inside.total()? { own } else { inside };
             *place = inside;
         }

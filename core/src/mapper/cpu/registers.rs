@@ -25,7 +25,7 @@ pub(super) struct Core {
     /// Independent sums, in vectors, that cover the latency of an instruction: latency · ports.
     cover: u64,
     registers: u64,
-    /// Cores.
+    /// Cores at work.
     pub(super) cores: u64,
     /// Cycles that one slot of one core takes.
     pub(super) cycles_a_slot: f32,
@@ -88,14 +88,40 @@ pub(super) struct Tiled {
     pub(super) local: Bytes,
 }
 
+/// Ways to tile a product of which none is worse than another in both slots and bytes.
+pub(super) type Ways = heapless::Vec<Tiled, 32>;
+
 impl Tiled {
-    /// The one of fewer slots, then of fewer bytes, then this one.
-    pub(super) fn or_less(self, other: Self) -> Self {
-        let key = |tiled: &Self| {
-            let Traffic { a, b, c } = tiled.traffic;
-            (tiled.slots.busiest, u128::from(a.0).saturating_add(b.0.into()).saturating_add(c.0.into()))
+    /// Slots of the busiest core, and bytes between registers and the innermost level.
+    fn cost(&self) -> (u64, u64) {
+        let Traffic { a, b, c } = self.traffic;
+        (self.slots.busiest, a.0.saturating_add(b.0).saturating_add(c.0))
+    }
+
+    /// One way more, where none is as good in both; those that it beats in both go.
+    pub(super) fn join(self, ways: &mut Ways) {
+        let no_worse = |one: &Self, other: &Self| {
+            let ((slots, bytes), (more_slots, more_bytes)) = (one.cost(), other.cost());
+            slots <= more_slots && bytes <= more_bytes
         };
-        if key(&other) < key(&self) { other } else { self }
+        if ways.iter().any(|way| no_worse(way, &self)) {
+            return;
+        }
+        let mut kept = Ways::new();
+        for way in ways.iter().filter(|way| !no_worse(&self, way)) {
+            kept.push(*way).ok();
+        }
+        kept.push(self).ok();
+        *ways = kept;
+    }
+
+    /// This product and then another one, whose A is the C of this one and stays in the innermost level.
+    pub(super) fn then(&self, next: &Self) -> Result<Self, Error> {
+        Ok(Self {
+            local: self.traffic.c.checked_add(next.traffic.a)?,
+            traffic: Traffic { a: self.traffic.a, b: self.traffic.b.checked_add(next.traffic.b)?, c: next.traffic.c },
+            slots: self.slots.and(&next.slots)?,
+        })
     }
 
     /// The same product so many times.
@@ -155,12 +181,12 @@ fn log2_up(number: u64) -> u64 {
 }
 
 impl Core {
-    /// A core of a machine whose sums are so many bytes wide.
+    /// A core of a machine whose sums are so many bytes wide, one of so many at work.
     ///
     /// ```text
     /// lanes = vector_bytes / bytes of a sum          depth = the power of two nearest to macs_per_cycle / (ports · lanes)
     /// ```
-    pub(super) fn of(cpu: &Cpu, sum: u64, machine: &Machine<'_>) -> Self {
+    pub(super) fn of(cpu: &Cpu, sum: u64, workers: u64, machine: &Machine<'_>) -> Self {
         let lanes = u64::from(cpu.vector_bytes).checked_div(sum).unwrap_or(1).max(1);
         let ports = u64::from(cpu.fma_ports).max(1);
         let macs = machine.macs_per_cycle.get();
@@ -174,17 +200,21 @@ impl Core {
             depth,
             cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
             registers: u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS),
-            cores: u64::from(machine.unit.count).max(1),
+            cores: workers,
             cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
         }
     }
 
-    /// The best tile of a product, its vectors along columns, rows or sums.
-    pub(super) fn best(&self, product: &Product) -> Result<Tiled, Error> {
-        let swapped = self.outer(&product.transposed())?;
-        let Traffic { a, b, c } = swapped.traffic;
-        let by_row = Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped };
-        Ok(self.outer(product)?.or_less(by_row).or_less(self.inner(product)?))
+    /// The best tiles of a product for so many cores at work, their vectors along columns, rows or sums.
+    pub(super) fn ways(&self, product: &Product) -> Result<Ways, Error> {
+        let mut ways = Ways::new();
+        self.outer(product, |tiled| tiled.join(&mut ways))?;
+        self.outer(&product.transposed(), |swapped| {
+            let Traffic { a, b, c } = swapped.traffic;
+            Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped }.join(&mut ways);
+        })?;
+        self.inner(product, |tiled| tiled.join(&mut ways))?;
+        Ok(ways)
     }
 
     /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
@@ -195,7 +225,7 @@ impl Core {
     }
 
     /// Outer products: each step multiplies one element of every row by vectors along the columns.
-    fn outer(&self, product: &Product) -> Result<Tiled, Error> {
+    fn outer(&self, product: &Product, found: impl FnMut(Tiled)) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let kernels = self.shapes().map(|(rows, vectors)| Kernel {
             rows,
@@ -205,13 +235,14 @@ impl Core {
             parts: 1,
             folds: 0,
         });
-        self.least([m, parts(n, self.lanes), groups], kernels, |kernel| {
+        let bytes = |kernel: &Kernel| {
             traffic(product, parts(n, kernel.vectors.saturating_mul(self.lanes)), parts(m, kernel.rows))
-        })
+        };
+        self.each([m, parts(n, self.lanes), groups], kernels, bytes, found)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
-    fn inner(&self, product: &Product) -> Result<Tiled, Error> {
+    fn inner(&self, product: &Product, found: impl FnMut(Tiled)) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let steps = parts(k, self.lanes.saturating_mul(self.depth));
         let filled = self.lanes.min(parts(k, self.depth));
@@ -225,13 +256,14 @@ impl Core {
             let summed = parts(self.cover, sums).min(room).max(1);
             Kernel { rows, vectors, steps, own_loads: false, parts: summed, folds: log2_up(filled) }
         });
-        self.least([m, n, groups], kernels, |kernel| traffic(product, parts(n, kernel.vectors), parts(m, kernel.rows)))
+        let bytes = |kernel: &Kernel| traffic(product, parts(n, kernel.vectors), parts(m, kernel.rows));
+        self.each([m, n, groups], kernels, bytes, found)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
     ///
     /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
-    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes) -> Result<Tiled, Error> {
+    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<(), Error> {
         let taps = product(conv.kernel)?;
         let [depth, height, width] = conv.output;
         let lines = product([conv.batch, depth, height])?;
@@ -245,42 +277,40 @@ impl Core {
                 c: Bytes(product([positions, channels, sizes.c])?),
             })
         };
-        let kernels = |own_loads: bool| {
+        let kernels = || {
             self.shapes().map(move |(rows, vectors)| Kernel {
                 rows,
                 vectors,
                 steps: taps,
-                own_loads,
+                own_loads: true,
                 parts: 1,
                 folds: 0,
             })
         };
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
-        let by_channel = self.least([positions, parts(channels, self.lanes), 1], kernels(true), |kernel| {
-            bytes(product([channels, taps, parts(positions, kernel.rows)])?)
-        })?;
+        let by_channel = |kernel: &Kernel| bytes(product([channels, taps, parts(positions, kernel.rows)])?);
+        let extents = [positions, parts(channels, self.lanes), 1];
+        self.each(extents, kernels(), by_channel, |tiled| tiled.join(ways))?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
-        let by_column = self.least([lines, parts(width, self.lanes), channels], kernels(true), |kernel| {
+        let by_column = |kernel: &Kernel| {
             let tiles = product([parts(lines, kernel.rows), parts(width, kernel.vectors.saturating_mul(self.lanes))])?;
             bytes(product([channels, taps, tiles])?)
-        })?;
-        Ok(by_channel.or_less(by_column))
+        };
+        self.each([lines, parts(width, self.lanes), channels], kernels(), by_column, |tiled| tiled.join(ways))
     }
 
-    /// The kernel of the fewest slots on the busiest core, then of the fewest bytes.
-    fn least(
+    /// Slots and bytes with each kernel.
+    fn each(
         &self,
         extents: [u64; 3],
         kernels: impl Iterator<Item = Kernel>,
         traffic: impl Fn(&Kernel) -> Result<Traffic, Error>,
-    ) -> Result<Tiled, Error> {
-        let mut best: Option<Tiled> = None;
+        mut found: impl FnMut(Tiled),
+    ) -> Result<(), Error> {
         for kernel in kernels {
-            let tiled = Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO };
-            best = Some(best.map_or(tiled, |best| best.or_less(tiled)));
+            found(Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO });
         }
-        // Three registers hold a tile of one sum.
-        best.ok_or(Error::Infeasible { level: 0 })
+        Ok(())
     }
 
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
