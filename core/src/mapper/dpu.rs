@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, to_f32};
+use crate::units::{Bytes, to_f32};
 
 use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
@@ -104,6 +104,7 @@ impl Mapper for Dpu {
 mod tests {
     use super::*;
     use crate::mapper::npu_toy::{Toy, assert_consistent, conv, linear};
+    use crate::units::Cycles;
 
     const B4096: Dpu = Dpu { pixels: 8, c_in: 16, c_out: 16, alu_pixels: 4, setup_cycles: 1000 };
 

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, to_f32};
+use crate::units::{Bytes, to_f32};
 
 use super::flows::{self, Fastest};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
@@ -263,7 +263,7 @@ impl Mapper for Npu {
 mod tests {
     use super::*;
     use crate::mapper::npu_toy::{INSIDE, Toy, assert_consistent, conv, linear};
-    use crate::units::{Flops, Seconds};
+    use crate::units::{Cycles, Flops, Seconds};
 
     /// Micro-blocks of 2 × 1 × 8 results, 8 input channels and 1 tap a cycle, in steps of 4 cycles: 128 MACs a cycle.
     const U55_128: Npu = {

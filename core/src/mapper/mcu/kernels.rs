@@ -42,6 +42,8 @@ pub(super) struct Style {
     integer: bool,
     /// Whether the lanes are those of a vector whose tail is masked.
     vector: bool,
+    /// Cycles in which a byte of A, and one of B, is served: of two blocks the faster one is taken.
+    byte_cycles: [f32; 2],
 }
 
 /// A kernel: what it issues, and the cycles that the same MACs and results take where nothing is left over.
@@ -92,7 +94,18 @@ impl Style {
             (true, true) => [1, 4],
             (false, _) => [1, 1],
         };
-        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector }
+        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector, byte_cycles: [0.0; 2] }
+    }
+
+    /// The same where a byte of A, and one of B, is served in so many cycles.
+    pub(super) const fn served(self, byte_cycles: [f32; 2]) -> Self {
+        Self { byte_cycles, ..self }
+    }
+
+    /// Cycles in which the operands of so many instructions are served.
+    fn moving(&self, counts: &Counts) -> f32 {
+        let [a, b] = self.byte_cycles;
+        to_f32(counts.a.saturating_add(counts.scratch)) * a + to_f32(counts.b) * b
     }
 
     /// Bytes of a gathered element: 2 where the core multiplies 16 bits.
@@ -212,7 +225,8 @@ impl Mcu {
         let mut counts = Counts::NONE;
         for (width, number) in [(c, full_columns), (odd_columns, u64::from(odd_columns > 0))] {
             let [block, vectors] = [strips(r, width, number)?, strips(alone, 1, product([width, number])?)?];
-            let faster = self.cycles(&vectors, mac_cycles) < self.cycles(&block, mac_cycles);
+            let time = |counts: &Counts| self.cycles(counts, mac_cycles) + style.moving(counts);
+            let faster = time(&vectors) < time(&block);
             counts = counts.plus(if faster { vectors } else { block })?;
         }
         // The same without anything left over: whole steps of whole blocks.
