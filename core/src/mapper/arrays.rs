@@ -125,22 +125,29 @@ pub(super) fn both(one: &Traffic, other: &Traffic) -> Result<Traffic, Error> {
     Ok(Traffic { a: one.a.checked_add(other.a)?, b: one.b.checked_add(other.b)?, c: one.c.checked_add(other.c)? })
 }
 
-/// Levels of a nest for arrays, tiles with this room in an instance of each; `edge` passes between the innermost level and the arrays.
+/// Levels of a nest for arrays, tiles with this room in an instance of each.
 ///
 /// # Errors
 /// [`Error::Infeasible`] with the level that holds not even the smallest tile; [`Error::CountOverflow`] above 2^64 − 1 bytes.
-pub(super) fn moved<'a>(
+pub(super) fn levels<'a>(
     nest: &'a LoopNest,
     machine: &Machine<'a>,
     capacity: impl Fn(usize, &MemoryLevel<'a>) -> Bytes,
-    edge: Traffic,
-) -> Result<Moved, Error> {
+) -> Result<Levels<'a>, Error> {
     let levels = Levels::in_capacities(nest, machine, 0, capacity)?;
-    if let Some(level) = levels.too_small(0) {
-        return Err(Error::Infeasible { level });
-    }
-    let crossing = levels.crossing(&[edge])?;
-    levels.moved(&crossing, 1.0)
+    levels.too_small(0).map_or(Ok(levels), |level| Err(Error::Infeasible { level }))
+}
+
+/// Numbers of parts of an extent, none of them longer than `room`: the fewest, and those of its halves, quarters and so on, each cut into
+/// the fewest, until a half of a half fits. So what is best of twice the extent is no worse than what is best of it, twice.
+pub(super) fn parts_of(extent: u64, room: u64) -> impl Iterator<Item = u64> {
+    let halves = (0..u64::BITS).map_while(|halvings| 1_u64.checked_shl(halvings));
+    let mut fit = false;
+    halves.map_while(move |halves| {
+        let fits = halves.saturating_mul(room) >= extent;
+        let parts = extent.div_ceil(halves.saturating_mul(room).max(1)).saturating_mul(halves).min(extent);
+        (!core::mem::replace(&mut fit, fits)).then_some(parts)
+    })
 }
 
 /// Index of the backing store.

@@ -16,7 +16,7 @@ pub use components::{
 
 use crate::error::Error;
 use crate::hardware::{ComputeUnit, MemoryLevel};
-use crate::mapper::arrays::{self, Losses, Port, Product, both, cycles_at, sum, wide};
+use crate::mapper::arrays::{self, Losses, Port, Product, both, cycles_at, parts_of, sum, wide};
 use crate::mapper::levels::{self, Moved};
 use crate::mapper::systolic::{Dataflow, Systolic};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
@@ -130,19 +130,6 @@ impl TileFabric {
         Ok([folds(m_long, n_long)?, folds(m_long, n_short)?, folds(m_short, n_long)?, folds(m_short, n_short)?])
     }
 
-    /// Numbers of folds along the rows of a product: the fewest, and those of its halves, quarters and so on, each cut
-    /// into the fewest, until a part fits an array.
-    fn along_rows(&self, m: u64) -> impl Iterator<Item = u64> {
-        let [rows, _] = self.extents();
-        let parts = (0..u64::BITS).map_while(|halvings| 1_u64.checked_shl(halvings));
-        let mut whole = false;
-        parts.map_while(move |parts| {
-            let fits = parts.saturating_mul(rows) >= m;
-            let folds = m.div_ceil(parts.saturating_mul(rows).max(1)).saturating_mul(parts).min(m);
-            (!core::mem::replace(&mut whole, fits)).then_some(folds)
-        })
-    }
-
     /// Cycles of the streamers of a tile for m × k of A and k × n of B, and for m × n of C.
     fn streams(&self, part: &Product, [m, n, k]: [u64; 3]) -> Result<[u64; 2], Error> {
         let fabric = |port: Port| u64::from(self.streamers.bytes_per_cycle).checked_div(port.size).unwrap_or(1);
@@ -204,7 +191,7 @@ impl TileFabric {
         let full = to_f32(padded) * to_f32(rows) * to_f32(columns) * to_f32(k) / peak(machine);
         let none = Times { full, ends: self.ends(part, last)?, ..Times::default() };
         let mut best: Option<Times> = None;
-        for down in self.along_rows(m) {
+        for down in parts_of(m, rows) {
             let folds = self.folds(part.gemm, down)?;
             let [mut compute, mut streamed] = [const { heapless::Vec::<Tiles, MAX_TYPES>::new() }; 2];
             for (unit, rate) in types(machine) {
@@ -341,8 +328,14 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 impl Mapper for TileFabric {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let last = arrays::last_level(machine);
-        let tile =
-            Systolic { rows: self.rows, columns: self.columns, dataflow: Dataflow::OutputStationary, vector_lanes: 1 };
+        let tile = Systolic {
+            rows: self.rows,
+            columns: self.columns,
+            dataflow: Dataflow::OutputStationary,
+            held_tiles: 1,
+            accumulators: 0,
+            vector_lanes: 1,
+        };
         let (mut times, mut edge) = (Times::default(), Traffic::default());
         for part in &arrays::products(nest, last)? {
             let part_times = self.times(part, machine, last)?;
@@ -360,7 +353,9 @@ impl Mapper for TileFabric {
         let room = |number: usize, level: &MemoryLevel<'_>| {
             if Some(number) == inside { level.capacity } else { level.instance_capacity() }
         };
-        let mut moves = arrays::moved(nest, machine, room, edge)?;
+        let levels = arrays::levels(nest, machine, room)?;
+        let crossing = levels.crossing(&[edge])?;
+        let mut moves = levels.moved(&crossing, 1.0)?;
         in_one_instance(&mut moves, inside, machine);
         let runs = |cycles: u64| product([cycles, nest.repeats]);
         let moving = self.moving(&moves.traffic, last);
