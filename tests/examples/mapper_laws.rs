@@ -53,8 +53,10 @@ fn gpu() -> Result<(), String> {
 fn systolic() -> Result<(), String> {
     let dataflow = select(vec![Dataflow::OutputStationary, Dataflow::WeightStationary, Dataflow::InputStationary]);
     let extent = || select(vec![4_u32, 8, 16, 32, 128]);
-    let devices = (device(), extent(), extent(), dataflow).prop_map(|(device, rows, columns, dataflow)| {
-        let mapper = Systolic { rows, columns, dataflow, vector_lanes: columns };
+    let held = (1_u32..=2, select(vec![0_u32, 64, 1024]));
+    let arrays = (extent(), extent(), dataflow, held);
+    let devices = (device(), arrays).prop_map(|(device, (rows, columns, dataflow, (held_tiles, accumulators)))| {
+        let mapper = Systolic { rows, columns, dataflow, held_tiles, accumulators, vector_lanes: columns };
         (with_rate(device, u64::from(rows * columns)), mapper)
     });
     verdict(devices, cases(), Excused::Infeasible)

@@ -8,7 +8,7 @@ use heapless::Vec;
 
 use crate::error::Error;
 use crate::hardware::MemoryLevel;
-use crate::mapper::levels::{self, Levels, Moved};
+use crate::mapper::levels::{self, Crossing, Levels, Moved};
 use crate::mapping::{Loss, Lost, MAX_LOSSES, Machine, Mapping};
 use crate::nest::{AttentionLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
@@ -136,6 +136,24 @@ pub(super) fn levels<'a>(
 ) -> Result<Levels<'a>, Error> {
     let levels = Levels::in_capacities(nest, machine, 0, capacity)?;
     levels.too_small(0).map_or(Ok(levels), |level| Err(Error::Infeasible { level }))
+}
+
+/// What crosses each border where `edge` passes the edges of the arrays.
+///
+/// What crosses the others is that of the tiles alone: it does not depend on how the arrays are used, so that of two ways to
+/// use them the one that is faster on a device is not slower where a level is larger, and moves no more.
+///
+/// # Errors
+/// [`Error::CountOverflow`] above 2^64 − 1 bytes.
+pub(super) fn crossing(levels: &Levels<'_>, edge: &Traffic) -> Result<Crossing, Error> {
+    // Of each operand more than any tiles move.
+    let most = Bytes(u64::MAX.wrapping_shr(2));
+    let mut crossing = levels.crossing(&[Traffic { a: most, b: most, c: most }])?;
+    if let Some(first) = crossing.first_mut() {
+        let Traffic { a, b, c } = levels.once;
+        *first = Traffic { a: edge.a.max(a), b: edge.b.max(b), c: edge.c.max(c) };
+    }
+    Ok(crossing)
 }
 
 /// Numbers of parts of an extent, none of them longer than `room`: the fewest, and those of its halves, quarters and so on, each cut into

@@ -114,7 +114,7 @@ impl Cgra {
                 total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
                 (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
             }
-            best.see(unrollings, total, array, (levels, 1.0), machine)
+            best.see(unrollings, total, levels.crossing(&[array])?, (levels, 1.0), machine)
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         for steps in self.unrollings(Steps::of(first, rate.width)?) {

@@ -31,7 +31,7 @@ impl<const N: usize, T> Fastest<N, T> {
         Self { cost: None, chosen: [const { None }; N], cycles: 0, crossing }
     }
 
-    /// One way more, whose units read and write `array`; weights take `stored` bytes a byte in memory.
+    /// One way more, with what crosses each border; weights take `stored` bytes a byte in memory.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
@@ -39,11 +39,10 @@ impl<const N: usize, T> Fastest<N, T> {
         &mut self,
         way: [Option<T>; N],
         cycles: u64,
-        array: Traffic,
+        crossing: Crossing,
         (levels, stored): (&Levels<'_>, f32),
         machine: &Machine<'_>,
     ) -> Result<(), Error> {
-        let crossing = levels.crossing(&[array])?;
         let traffic = levels.served(&crossing, stored)?;
         let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
         let cost = (busy(machine, to_f32(cycles), &traffic), cycles, bytes);

@@ -200,7 +200,8 @@ impl Npu {
                 (a, b) = (blocks.channels.max(a), blocks.positions.max(b));
             }
             let (a, b) = (product([once.a.0, a])?, product([once.b.0, b, nest.repeats])?);
-            best.see(laid, total, Traffic { a: Bytes(a), b: Bytes(b), c: once.c }, (levels, stored), machine)
+            let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
+            best.see(laid, total, levels.crossing(&[array])?, (levels, stored), machine)
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let lanes = self.on_lanes(first, nest.weighted, machine)?;

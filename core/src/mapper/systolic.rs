@@ -291,7 +291,7 @@ impl Systolic {
                 cycles = sum([cycles, laid.cycles])?;
                 edge = both(&edge, &laid.edge)?;
             }
-            best.see(laid, product([cycles, runs])?, edge, (levels, 1.0), machine)
+            best.see(laid, product([cycles, runs])?, arrays::crossing(levels, &edge)?, (levels, 1.0), machine)
         };
         let Some((first, rest)) = products.split_first() else { return Ok(best) };
         for way in self.ways(first.gemm)? {

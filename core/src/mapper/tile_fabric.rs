@@ -354,7 +354,7 @@ impl Mapper for TileFabric {
             if Some(number) == inside { level.capacity } else { level.instance_capacity() }
         };
         let levels = arrays::levels(nest, machine, room)?;
-        let crossing = levels.crossing(&[edge])?;
+        let crossing = arrays::crossing(&levels, &edge)?;
         let mut moves = levels.moved(&crossing, 1.0)?;
         in_one_instance(&mut moves, inside, machine);
         let runs = |cycles: u64| product([cycles, nest.repeats]);
