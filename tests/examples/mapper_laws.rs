@@ -155,7 +155,7 @@ fn main() {
     {
         match verdict() {
             Ok(()) => println!("{name:<12} every law holds"),
-            Err(broken) => println!("{name:<12} {}", broken.lines().next().unwrap_or_default()),
+            Err(broken) => println!("{name:<12} {broken}"),
         }
     }
 }

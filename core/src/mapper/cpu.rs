@@ -48,75 +48,79 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The ways to tile a nest for so many cores at work.
-    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<Ways, Error> {
+    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second.
+    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<(Ways, Option<Ways>), Error> {
         let sizes = nest.sizes;
-        let mut ways = match nest.loops {
-            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes))?,
+        let (mut first, mut second) = (Ways::new(), None);
+        match nest.loops {
+            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), &mut first)?,
             Loops::Conv(conv) => {
-                let mut ways = core.ways(&Product::of(implicit(&conv)?, sizes))?;
+                core.ways(&Product::of(implicit(&conv)?, sizes), &mut first)?;
                 if conv.c_in == 1 {
-                    core.depthwise(&conv, sizes, &mut ways)?;
+                    core.depthwise(&conv, sizes, &mut first)?;
                 }
-                ways
             }
             Loops::Attention(attention) => {
                 let (groups, m, n) = (attention.groups, attention.m, attention.n);
                 let partial = sizes.partial;
                 let scores = Gemm { m, n, k: attention.d, groups };
-                let scores = core.ways(&Product { c: partial, ..Product::of(scores, sizes) })?;
-                let values = Gemm { m, n: attention.d_v, k: n, groups };
-                let values = core.ways(&Product { a: partial, ..Product::of(values, sizes) })?;
+                core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, &mut first)?;
                 let mut ways = Ways::new();
-                for first in &scores {
-                    for second in &values {
-                        first.then(second)?.join(&mut ways);
-                    }
-                }
-                ways
+                let values = Gemm { m, n: attention.d_v, k: n, groups };
+                core.ways(&Product { a: partial, ..Product::of(values, sizes) }, &mut ways)?;
+                second = Some(ways);
             }
-        };
-        for way in &mut ways {
+        }
+        for way in first.iter_mut().chain(second.iter_mut().flatten()) {
             way.repeat(nest.repeats)?;
         }
-        Ok(ways)
+        Ok((first, second))
     }
 
-    /// The way, and the number of cores at work, that take least time, then fewest slots, then fewest bytes.
+    /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
     ///
-    /// Fewer cores may be faster than all where what each of them reads for itself takes longer than the arithmetic. Of ways that
-    /// are there on a smaller, slower device too, the fastest is never slower than theirs.
+    /// Fewer cores are faster than all where what each of them reads for itself takes longer than the arithmetic. What is there on
+    /// a smaller device is there on a larger one too, and no slower.
     fn fastest(&self, nest: &LoopNest, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Option<Way>, Error> {
         let cores = u64::from(machine.unit.count).max(1);
         let mut best: Option<Way> = None;
-        // Least time with these ways if no core read anything for itself: with fewer cores it is no less.
+        // Time of the best way if no core read anything for itself: it is no less with fewer cores.
         let mut least = f32::INFINITY;
         for workers in (1..=cores).rev() {
             let core = Core::of(self, nest.sizes.partial, workers, machine);
-            let ways = self.ways(nest, &core)?;
-            let cycles = |way: &Tiled| to_f32(way.slots.busiest) * core.cycles_a_slot;
-            let fewest = ways.iter().map(cycles).fold(f32::INFINITY, f32::min);
-            if best.as_ref().is_some_and(|best| busy(machine, fewest, &[Bytes::ZERO; MAX_LEVELS]) >= best.cost.0) {
+            let (first, second) = self.ways(nest, &core)?;
+            let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
+            let fewest = fewest(&first).saturating_add(second.as_ref().map_or(0, fewest));
+            let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
+            let done = |best: &Way| busy(machine, cycles(fewest), &[Bytes::ZERO; MAX_LEVELS]) >= best.cost.0;
+            if best.as_ref().is_some_and(done) {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
-            for tiled in &ways {
+            let mut see = |tiled: Tiled| -> Result<(), Error> {
                 let time = |at_least: &Crossing| -> Result<_, Error> {
                     let crossing = levels.crossing_at_least(&[tiled.traffic], at_least)?;
                     let mut traffic = levels.served(&crossing, 1.0)?;
                     if let Some(innermost) = traffic.first_mut() {
                         *innermost = innermost.checked_add(tiled.local)?;
                     }
-                    Ok((busy(machine, cycles(tiled), &traffic), crossing, traffic))
+                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), crossing, traffic))
                 };
                 let (time_here, crossing, traffic) = time(&shares)?;
                 if workers == cores {
                     least = least.min(time(&[Traffic::default(); MAX_LEVELS])?.0);
                 }
                 let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-                let cost = (time_here, cycles(tiled), bytes);
+                let cost = (time_here, cycles(tiled.slots.busiest), bytes);
                 if best.as_ref().is_none_or(|best| cost < best.cost) {
-                    best = Some(Way { cost, tiled: *tiled, crossing, traffic, core });
+                    best = Some(Way { cost, tiled, crossing, traffic, core });
+                }
+                Ok(())
+            };
+            for one in &first {
+                match &second {
+                    Some(second) => second.iter().try_for_each(|other| see(one.then(other)?))?,
+                    None => see(*one)?,
                 }
             }
             if best.as_ref().is_some_and(|best| best.cost.0 <= least) {

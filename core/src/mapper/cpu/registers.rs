@@ -15,6 +15,16 @@ use crate::work::Gemm;
 /// Most registers that are tried: each number of rows is a tile.
 const MOST_REGISTERS: u64 = 256;
 
+/// Tiles for each core from which on it does not matter whether they can be dealt evenly: one more is less than 2 %.
+const MANY: u64 = 64;
+
+/// An axis of a tile.
+#[derive(Clone, Copy, Debug)]
+enum Axis {
+    Rows,
+    Vectors,
+}
+
 /// One core, in one precision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Core {
@@ -89,7 +99,7 @@ pub(super) struct Tiled {
 }
 
 /// Ways to tile a product of which none is worse than another in both slots and bytes.
-pub(super) type Ways = heapless::Vec<Tiled, 32>;
+pub(super) type Ways = heapless::Vec<Tiled, 40>;
 
 impl Tiled {
     /// Slots of the busiest core, and bytes between registers and the innermost level.
@@ -205,16 +215,14 @@ impl Core {
         }
     }
 
-    /// The best tiles of a product for so many cores at work, their vectors along columns, rows or sums.
-    pub(super) fn ways(&self, product: &Product) -> Result<Ways, Error> {
-        let mut ways = Ways::new();
-        self.outer(product, |tiled| tiled.join(&mut ways))?;
-        self.outer(&product.transposed(), |swapped| {
+    /// The best tiles of a product, their vectors along columns, rows or sums.
+    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<(), Error> {
+        self.outer(product, Axis::Rows, |tiled| tiled.join(ways))?;
+        self.outer(&product.transposed(), Axis::Vectors, |swapped| {
             let Traffic { a, b, c } = swapped.traffic;
-            Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped }.join(&mut ways);
+            Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped }.join(ways);
         })?;
-        self.inner(product, |tiled| tiled.join(&mut ways))?;
-        Ok(ways)
+        self.inner(product, |tiled| tiled.join(ways))
     }
 
     /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
@@ -225,7 +233,7 @@ impl Core {
     }
 
     /// Outer products: each step multiplies one element of every row by vectors along the columns.
-    fn outer(&self, product: &Product, found: impl FnMut(Tiled)) -> Result<(), Error> {
+    fn outer(&self, product: &Product, even: Axis, found: impl FnMut(Tiled)) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let kernels = self.shapes().map(|(rows, vectors)| Kernel {
             rows,
@@ -235,10 +243,7 @@ impl Core {
             parts: 1,
             folds: 0,
         });
-        let bytes = |kernel: &Kernel| {
-            traffic(product, parts(n, kernel.vectors.saturating_mul(self.lanes)), parts(m, kernel.rows))
-        };
-        self.each([m, parts(n, self.lanes), groups], kernels, bytes, found)
+        self.each([m, parts(n, self.lanes), groups], even, kernels, |tiles| traffic(product, tiles), found)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
@@ -256,8 +261,7 @@ impl Core {
             let summed = parts(self.cover, sums).min(room).max(1);
             Kernel { rows, vectors, steps, own_loads: false, parts: summed, folds: log2_up(filled) }
         });
-        let bytes = |kernel: &Kernel| traffic(product, parts(n, kernel.vectors), parts(m, kernel.rows));
-        self.each([m, n, groups], kernels, bytes, found)
+        self.each([m, n, groups], Axis::Rows, kernels, |tiles| traffic(product, tiles), found)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
@@ -288,42 +292,73 @@ impl Core {
             })
         };
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
-        let by_channel = |kernel: &Kernel| bytes(product([channels, taps, parts(positions, kernel.rows)])?);
+        let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        self.each(extents, kernels(), by_channel, |tiled| tiled.join(ways))?;
+        self.each(extents, Axis::Rows, kernels(), by_channel, |tiled| tiled.join(ways))?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
-        let by_column = |kernel: &Kernel| {
-            let tiles = product([parts(lines, kernel.rows), parts(width, kernel.vectors.saturating_mul(self.lanes))])?;
-            bytes(product([channels, taps, tiles])?)
-        };
-        self.each([lines, parts(width, self.lanes), channels], kernels(), by_column, |tiled| tiled.join(ways))
+        let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
+        let extents = [lines, parts(width, self.lanes), channels];
+        self.each(extents, Axis::Rows, kernels(), by_column, |tiled| tiled.join(ways))
     }
 
-    /// Slots and bytes with each kernel.
+    /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
+    /// evenly.
+    ///
+    /// ```text
+    /// tiles = 2^j · ⌈⌈extent / 2^j⌉ / tile⌉ for every j: each half of a part is cut as if it stood alone
+    /// ```
+    /// So twice the extent never takes more than twice as long.
     fn each(
         &self,
         extents: [u64; 3],
+        even: Axis,
         kernels: impl Iterator<Item = Kernel>,
-        traffic: impl Fn(&Kernel) -> Result<Traffic, Error>,
+        traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
         mut found: impl FnMut(Tiled),
     ) -> Result<(), Error> {
+        let [rows, vectors, groups] = extents;
         for kernel in kernels {
-            found(Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO });
+            let mut tiles = [parts(rows, kernel.rows), parts(vectors, kernel.vectors)];
+            let (extent, tile) = match even {
+                Axis::Rows => (rows, kernel.rows),
+                Axis::Vectors => (vectors, kernel.vectors),
+            };
+            let mut tried = 0_u64;
+            let mut pieces = 1_u64;
+            while tried == 0 || pieces < extent {
+                let along = pieces.saturating_mul(parts(parts(extent, pieces), tile)).min(extent.max(1));
+                if along > tried {
+                    let [down, across] = tiles;
+                    tiles = match even {
+                        Axis::Rows => [along, across],
+                        Axis::Vectors => [down, along],
+                    };
+                    tried = along;
+                    let slots = self.dealt(extents, tiles, &kernel)?;
+                    found(Tiled { slots, traffic: traffic(tiles)?, local: Bytes::ZERO });
+                }
+                // Of many tiles for each core, the last weighs little.
+                if product([product(tiles)?, groups])? >= self.cores.saturating_mul(MANY) {
+                    break;
+                }
+                pieces = pieces.saturating_mul(2);
+            }
         }
         Ok(())
     }
 
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
-    fn dealt(&self, [rows, vectors, groups]: [u64; 3], kernel: &Kernel) -> Result<Slots, Error> {
-        // Whole tiles and the clipped one, along each axis.
-        let cut = |extent: u64, tile: u64| {
-            let clipped = extent.checked_rem(tile).unwrap_or(0);
-            [(extent.checked_div(tile).unwrap_or(0), tile), (u64::from(clipped > 0), clipped)]
+    fn dealt(&self, [rows, vectors, groups]: [u64; 3], tiles: [u64; 2], kernel: &Kernel) -> Result<Slots, Error> {
+        // Of two sizes one apart: none is longer than needed.
+        let cut = |extent: u64, tiles: u64| {
+            let (size, larger) = (extent.checked_div(tiles).unwrap_or(0), extent.checked_rem(tiles).unwrap_or(0));
+            [(larger, size.saturating_add(1)), (tiles.saturating_sub(larger), size)]
         };
+        let [down, across] = tiles;
         let mut slots = Slots::default();
         let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
-        for (down, row) in cut(rows, kernel.rows) {
-            for (across, vector) in cut(vectors, kernel.vectors) {
+        for (down, row) in cut(rows, down) {
+            for (across, vector) in cut(vectors, across) {
                 let count = product([down, across, groups])?;
                 let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
                 let all = |slots: u64| product([count, slots]);
@@ -332,7 +367,7 @@ impl Core {
                 classes.push((wait, count)).ok();
             }
         }
-        // Whole tiles take longest, those of the corner shortest.
+        // Those larger along both axes take longest, those smaller along both shortest.
         if let [_, right, below, _] = classes.as_mut_slice()
             && right.0 < below.0
         {
@@ -344,7 +379,7 @@ impl Core {
 }
 
 /// Bytes between registers and the innermost level: A for each tile along the columns, B for each along the rows, C once.
-fn traffic(of: &Product, across: u64, down: u64) -> Result<Traffic, Error> {
+fn traffic(of: &Product, [down, across]: [u64; 2]) -> Result<Traffic, Error> {
     let Gemm { m, n, k, groups } = of.gemm;
     Ok(Traffic {
         a: Bytes(product([groups, m, k, of.a, across])?),
