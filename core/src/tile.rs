@@ -111,10 +111,23 @@ pub struct Tiling {
 /// [`MAX_LEVELS`]; [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
     match &nest.loops {
-        Loops::Gemm(gemm) => gemm::tile(nest, *gemm, buffers),
+        Loops::Gemm(gemm) => filled(|levels| gemm::tile(nest, *gemm, buffers, levels)),
         Loops::Conv(loops) => conv::tile_conv(loops, &nest.sizes, buffers),
-        Loops::Attention(loops) => attention::tile_attention(loops, &nest.sizes, buffers),
+        Loops::Attention(loops) => filled(|levels| attention::tile_attention(loops, &nest.sizes, buffers, levels)),
     }
+}
+
+/// A tiling that is filled where it is returned: a small stack has no room for the 1.4 KB of it twice.
+fn filled(
+    fill: impl FnOnce(&mut heapless::Vec<LevelTiling, MAX_LEVELS>) -> Result<(), Error>,
+) -> Result<Tiling, Error> {
+    let mut tiling = Ok(Tiling { levels: heapless::Vec::new() });
+    if let Ok(Tiling { levels }) = &mut tiling
+        && let Err(error) = fill(levels)
+    {
+        tiling = Err(error);
+    }
+    tiling
 }
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, whatever the tiling.

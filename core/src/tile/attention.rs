@@ -25,7 +25,7 @@
 use super::conv_bound::{best_near, floor};
 use super::cut::{Cut, balanced};
 use super::visits::{ByDepth, CLASSES, Ranks, visits};
-use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling};
+use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop};
 use crate::error::Error;
 use crate::nest::{AttentionLoops, Dim, ElementSizes, LoopNest, Loops, Operand, Traffic};
 use crate::shape::product;
@@ -136,12 +136,12 @@ pub(super) fn tile_attention(
     loops: &AttentionLoops,
     sizes: &ElementSizes,
     buffers: &[Buffer],
-) -> Result<Tiling, Error> {
+    levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+) -> Result<(), Error> {
     let rows = Rows::new(loops, sizes)?;
     let mut outer = [loops.groups, loops.m, loops.n];
     let mut nest = Nest::new(outer);
     let mut stays = Stays::All;
-    let mut levels = heapless::Vec::new();
     for (index, buffer) in buffers.iter().enumerate().rev() {
         let innermost = index == 0;
         let mut best: Option<(u64, Choice, Traffic)> = None;
@@ -168,11 +168,11 @@ pub(super) fn tile_attention(
             traffic,
             lower_bound: bound_attention(loops, sizes, buffer.capacity)?,
         };
-        super::put_first(&mut levels, level)?;
+        super::put_first(levels, level)?;
         nest.push(&choice);
         (outer, stays) = (choice.tile, choice.stays);
     }
-    Ok(Tiling { levels })
+    Ok(())
 }
 
 /// Tilings of a level inside a tile: all of it or whole heads where they fit; else the most queries, or the most keys, that stay.
