@@ -63,6 +63,9 @@ enum Unrolled {
 
 const LOOPS: [Unrolled; 4] = [Unrolled::Groups, Unrolled::Positions, Unrolled::Channels, Unrolled::Terms];
 
+/// Ways to unroll one of them over the rows and one over the columns.
+const UNROLLINGS: usize = LOOPS.len() * LOOPS.len();
+
 /// Extents of the loops in the order of [`LOOPS`], and of them as steps once some are unrolled.
 #[derive(Clone, Copy)]
 struct Steps {
@@ -117,17 +120,27 @@ impl Cgra {
             best.see(unrollings, total, levels.crossing(&[array])?, (levels, 1.0), machine)
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
-        for steps in self.unrollings(Steps::of(first, rate.width)?) {
-            let one = Unrolling::of(first, &steps, rate)?;
-            let Some(second) = rest.first() else {
-                see([Some(one), None])?;
+        let (ones, others) = (self.unrolled(first, rate)?, rest.first().map(|second| self.unrolled(second, rate)));
+        let others = others.transpose()?;
+        for one in ones.iter().filter(|one| one.is_worth_it(&ones)) {
+            let Some(others) = &others else {
+                see([Some(*one), None])?;
                 continue;
             };
-            for steps in self.unrollings(Steps::of(second, rate.width)?) {
-                see([Some(one), Some(Unrolling::of(second, &steps, rate)?)])?;
+            for other in others.iter().filter(|other| other.is_worth_it(others)) {
+                see([Some(*one), Some(*other)])?;
             }
         }
         Ok(best)
+    }
+
+    /// What the unrollings of these sums cost.
+    fn unrolled(&self, sums: &Sums, rate: &Rate) -> Result<heapless::Vec<Unrolling, UNROLLINGS>, Error> {
+        let mut unrolled = heapless::Vec::new();
+        for (number, steps) in (0_u8..u8::MAX).zip(self.unrollings(Steps::of(sums, rate.width)?)) {
+            unrolled.push(Unrolling { number, ..Unrolling::of(sums, &steps, rate)? }).ok();
+        }
+        Ok(unrolled)
     }
 
     /// The ways to unroll two loops, or one over all elements: ⌈⌈D / rows⌉ / columns⌉ = ⌈D / (rows · columns)⌉.
@@ -156,6 +169,7 @@ struct Rate {
 /// What an unrolling of one of the sums costs.
 #[derive(Clone, Copy)]
 struct Unrolling {
+    number: u8,
     iterations: u64,
     /// Iterations of the fullest unit.
     shared: u64,
@@ -166,6 +180,17 @@ struct Unrolling {
 }
 
 impl Unrolling {
+    /// Whether none of the others takes no more cycles and reads no more of either operand; of equals the first is worth it.
+    fn is_worth_it(&self, others: &[Self]) -> bool {
+        let costs = |&Self { total, read: [a, b], .. }: &Self| [total, a, b];
+        let mine = costs(self);
+        !others.iter().any(|other| {
+            let theirs = costs(other);
+            let no_more = theirs.iter().zip(&mine).all(|(their, my)| their <= my);
+            no_more && (theirs != mine || other.number < self.number)
+        })
+    }
+
     fn of(sums: &Sums, steps: &Steps, rate: &Rate) -> Result<Self, Error> {
         let iterations = steps.iterations()?;
         let shared = tiles(iterations, rate.units);
@@ -175,7 +200,7 @@ impl Unrolling {
         let read = product([sums.groups, positions, terms, steps.channels, a, sums.runs])?;
         let weights = product([sums.groups, sums.c_out, terms, steps.positions, b, sums.runs])?;
         let total = product([run.ok_or(Error::CountOverflow)?, sums.runs])?;
-        Ok(Self { iterations, shared, total, read: [read, weights] })
+        Ok(Self { number: 0, iterations, shared, total, read: [read, weights] })
     }
 }
 
