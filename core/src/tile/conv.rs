@@ -39,6 +39,9 @@ use search::{Goal, search};
 /// How many times larger a level may be than the next one inwards for both to be given the same tile.
 const ALIKE: u64 = 8;
 
+/// Share, as a shift, by which a level may move more alone with another operand that stays than the best one.
+const SLACK: u32 = 1;
+
 /// Steps of a tile up to which all tiles inside it are tried.
 const FEW: u64 = 96;
 
@@ -262,11 +265,12 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
 }
 
 impl Descent<'_> {
-    /// What a level would do if there were no level outside.
+    /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
     fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
-        let mut wants = [Operand::A, Operand::B, Operand::C].map(|stationary| {
-            let goal = Goal { only: Some(stationary), wants: [None; MAX_LEVELS], limit: u64::MAX };
-            let candidate = search(self.problem, whole, buffer, &goal)?;
+        let mut wants = [None; 3];
+        let mut goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: u64::MAX };
+        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
+        let want = |candidate: Candidate| {
             let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
             let counts = match candidate.stays {
                 Stays::One(Operand::A) => [positions, 1, c_in],
@@ -274,9 +278,18 @@ impl Descent<'_> {
                 Stays::One(Operand::C) => [positions, c_out, 1],
                 Stays::All | Stays::Nothing => [1; 3],
             };
-            Some(Want { counts, cost: candidate.cost })
-        });
-        wants.sort_unstable_by_key(|want| want.map_or(u64::MAX, |want| want.cost));
+            Want { counts, cost: candidate.cost }
+        };
+        let others = [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
+        let [first, others_wants @ ..] = &mut wants;
+        *first = Some(want(best));
+        if let Stays::One(_) = best.stays {
+            goal.limit = best.cost.saturating_add(best.cost >> SLACK);
+            for (place, operand) in others_wants.iter_mut().zip(others) {
+                goal.only = Some(operand);
+                *place = search(self.problem, whole, buffer, &goal).map(want);
+            }
+        }
         wants
     }
 

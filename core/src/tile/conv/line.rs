@@ -5,10 +5,10 @@ use crate::tile::cut::{Cut, balanced};
 use crate::units::Parts as _;
 
 /// Most sizes of one axis that are listed.
-const LISTED: usize = 24;
+const LISTED: usize = 20;
 
 /// Number of largest sizes that are all listed.
-const DENSE: usize = 10;
+const DENSE: usize = 8;
 
 /// Largest extent of which all sizes are tried where even ones may not be the best.
 const UNEVEN: u64 = 16;
@@ -81,7 +81,7 @@ impl<'a> Line<'a> {
         while tile > self.least {
             let next = tile.saturating_sub(1);
             let coarse = self.listed.len() >= DENSE;
-            let next = if coarse { next.min(tile.saturating_mul(7).checked_div(8).unwrap_or(0)) } else { next };
+            let next = if coarse { next.min(tile.saturating_mul(3).checked_div(4).unwrap_or(0)) } else { next };
             tile = if self.uneven { next } else { balanced(self.whole.tile, next) }.max(self.least);
             if self.listed.len().saturating_add(1) >= LISTED {
                 tile = self.least;

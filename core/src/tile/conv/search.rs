@@ -13,7 +13,7 @@
 use super::line::{Line, Size};
 use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
-use crate::tile::cut::balanced;
+use crate::tile::cut::{Cut, balanced};
 use crate::tile::{Buffer, MAX_LEVELS};
 use crate::units::Parts as _;
 
@@ -21,7 +21,7 @@ use crate::units::Parts as _;
 const FEW: u64 = 3;
 
 /// Numbers of tiles of the channels that pass that are tried for the levels inside.
-const PASSING: usize = 4;
+const PASSING: usize = 2;
 
 /// Numbers of tiles of channels up to about which each is tried; beyond, steps grow with them.
 const DENSE: u64 = 32;
@@ -286,7 +286,9 @@ impl<'a> Search<'a> {
         let (problem, state) = (self.problem, self.state);
         let [n_p, n_co_outer, n_ci_outer] = self.outer;
         let [t_a, t_b, t_c] = state.traffic;
-        let (n_co, n_ci) = (state.c_out.count_at(co), state.c_in.count_at(ci));
+        let count = |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
+        let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
+        let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
         let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
         let (a, b, c) = (problem.a_unit, problem.b, |n: u64| problem.c_bytes(n));
         let [x, y, z] = Stays::One(stationary).times(self.double);
