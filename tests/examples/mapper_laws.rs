@@ -1,5 +1,5 @@
 //! Every mapper put through the laws of mappers, on random kernels and devices: which hold, and what breaks the first that does not.
-//! `DERATE_CASES=1000 cargo run -p derate-tests --example mapper_laws`
+//! `DERATE_CASES=1000 cargo run -p derate-tests --example mapper_laws`, or with the names of some mappers.
 
 use derate_core::mapper::Roofline;
 use derate_core::mapper::cgra::Cgra;
@@ -53,8 +53,10 @@ fn gpu() -> Result<(), String> {
 fn systolic() -> Result<(), String> {
     let dataflow = select(vec![Dataflow::OutputStationary, Dataflow::WeightStationary, Dataflow::InputStationary]);
     let extent = || select(vec![4_u32, 8, 16, 32, 128]);
-    let devices = (device(), extent(), extent(), dataflow).prop_map(|(device, rows, columns, dataflow)| {
-        let mapper = Systolic { rows, columns, dataflow, vector_lanes: columns };
+    let held = (1_u32..=2, select(vec![0_u32, 64, 1024]));
+    let arrays = (extent(), extent(), dataflow, held);
+    let devices = (device(), arrays).prop_map(|(device, (rows, columns, dataflow, (held_tiles, accumulators)))| {
+        let mapper = Systolic { rows, columns, dataflow, held_tiles, accumulators, vector_lanes: columns };
         (with_rate(device, u64::from(rows * columns)), mapper)
     });
     verdict(devices, cases(), Excused::Infeasible)
@@ -148,10 +150,12 @@ fn main() {
         ("cgra", cgra),
         ("mcu", mcu),
     ];
-    for (name, verdict) in mappers {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    for (name, verdict) in mappers.into_iter().filter(|(name, _)| named.is_empty() || named.iter().any(|of| of == name))
+    {
         match verdict() {
             Ok(()) => println!("{name:<12} every law holds"),
-            Err(broken) => println!("{name:<12} {}", broken.lines().next().unwrap_or_default()),
+            Err(broken) => println!("{name:<12} {broken}"),
         }
     }
 }

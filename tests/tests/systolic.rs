@@ -86,6 +86,8 @@ fn every_row_of_the_simulator() -> Result<(), Error> {
             rows: extent("array_rows"),
             columns: extent("array_cols"),
             dataflow: dataflow(row.text("dataflow")),
+            held_tiles: 1,
+            accumulators: 0,
             vector_lanes: 1,
         };
         let columns = ["compute_cycles", "ifmap_sram_reads", "filter_sram_reads", "ofmap_sram_writes"];
@@ -125,7 +127,8 @@ const RECTANGULAR: [([u32; 2], [u64; 3], [Counts; 3]); 12] = [
 fn arrays_that_are_not_square() -> Result<(), Error> {
     for ([rows, columns], [m, n, k], expected) in RECTANGULAR {
         for (name, expected) in ["os", "ws", "is"].into_iter().zip(expected) {
-            let array = Systolic { rows, columns, dataflow: dataflow(name), vector_lanes: 1 };
+            let array =
+                Systolic { rows, columns, dataflow: dataflow(name), held_tiles: 1, accumulators: 0, vector_lanes: 1 };
             let gemm = Gemm { m, n, k, groups: 1 };
             assert_eq!(counts(&array, gemm)?, expected, "{name} on {rows} x {columns}: {gemm:?}");
         }
@@ -135,7 +138,14 @@ fn arrays_that_are_not_square() -> Result<(), Error> {
 
 #[test]
 fn groups_are_products_of_their_own() -> Result<(), Error> {
-    let array = Systolic { rows: 8, columns: 32, dataflow: Dataflow::WeightStationary, vector_lanes: 1 };
+    let array = Systolic {
+        rows: 8,
+        columns: 32,
+        dataflow: Dataflow::WeightStationary,
+        held_tiles: 1,
+        accumulators: 0,
+        vector_lanes: 1,
+    };
     let gemm = |groups| Gemm { m: 33, n: 200, k: 17, groups };
     let (one, many) = (counts(&array, gemm(1))?, counts(&array, gemm(7))?);
     assert_eq!(many, one.map(|count| 7 * count));

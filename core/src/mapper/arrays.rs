@@ -1,5 +1,5 @@
-//! What the mappers of arrays of processing elements share: nests as matrix products, memory levels as buffers, cycles
-//! at a rate, losses from one bound to the next.
+//! What the mappers of arrays of processing elements share: nests as matrix products, cycles at a rate, losses from one
+//! bound to the next.
 //!
 //! An array sees a convolution as the product of its windows (im2col): a row for each window, a column for each filter.
 //! Leaves out layouts of operands and conflicts of banks.
@@ -7,11 +7,12 @@
 use heapless::Vec;
 
 use crate::error::Error;
-use crate::hardware::{Filling, Hardware};
-use crate::mapping::{Loss, Lost, MAX_LOSSES, Mapping};
+use crate::hardware::MemoryLevel;
+use crate::mapper::levels::{self, Crossing, Levels, Moved};
+use crate::mapping::{Loss, Lost, MAX_LOSSES, Machine, Mapping};
 use crate::nest::{AttentionLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
-use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
+use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, Seconds, to_f32};
 use crate::work::Gemm;
 
@@ -119,94 +120,57 @@ pub(super) fn sum<const N: usize>(terms: [u64; N]) -> Result<u64, Error> {
     terms.into_iter().try_fold(0_u64, u64::checked_add).ok_or(Error::CountOverflow)
 }
 
-/// What a nest's tiles hold and move at each level of a device.
-#[derive(Clone, Debug)]
-pub(super) struct Moves {
-    pub(super) traffic: [Bytes; MAX_LEVELS],
-    pub(super) footprint: [Bytes; MAX_LEVELS],
-    pub(super) tiling: Option<Tiling>,
+/// What two products move together.
+pub(super) fn both(one: &Traffic, other: &Traffic) -> Result<Traffic, Error> {
+    Ok(Traffic { a: one.a.checked_add(other.a)?, b: one.b.checked_add(other.b)?, c: one.c.checked_add(other.c)? })
+}
+
+/// Levels of a nest for arrays, tiles with this room in an instance of each.
+///
+/// # Errors
+/// [`Error::Infeasible`] with the level that holds not even the smallest tile; [`Error::CountOverflow`] above 2^64 − 1 bytes.
+pub(super) fn levels<'a>(
+    nest: &'a LoopNest,
+    machine: &Machine<'a>,
+    capacity: impl Fn(usize, &MemoryLevel<'a>) -> Bytes,
+) -> Result<Levels<'a>, Error> {
+    let levels = Levels::in_capacities(nest, machine, 0, capacity)?;
+    levels.too_small(0).map_or(Ok(levels), |level| Err(Error::Infeasible { level }))
+}
+
+/// What crosses each border where `edge` passes the edges of the arrays.
+///
+/// What crosses the others is that of the tiles alone: it does not depend on how the arrays are used, so that of two ways to
+/// use them the one that is faster on a device is not slower where a level is larger, and moves no more.
+///
+/// # Errors
+/// [`Error::CountOverflow`] above 2^64 − 1 bytes.
+pub(super) fn crossing(levels: &Levels<'_>, edge: &Traffic) -> Result<Crossing, Error> {
+    // Of each operand more than any tiles move.
+    let most = Bytes(u64::MAX.wrapping_shr(2));
+    let mut crossing = levels.crossing(&[Traffic { a: most, b: most, c: most }])?;
+    if let Some(first) = crossing.first_mut() {
+        let Traffic { a, b, c } = levels.once;
+        *first = Traffic { a: edge.a.max(a), b: edge.b.max(b), c: edge.c.max(c) };
+    }
+    Ok(crossing)
+}
+
+/// Numbers of parts of an extent, none of them longer than `room`: the fewest, and those of its halves, quarters and so on, each cut into
+/// the fewest, until a half of a half fits. So what is best of twice the extent is no worse than what is best of it, twice.
+pub(super) fn parts_of(extent: u64, room: u64) -> impl Iterator<Item = u64> {
+    let halves = (0..u64::BITS).map_while(|halvings| 1_u64.checked_shl(halvings));
+    let mut fit = false;
+    halves.map_while(move |halves| {
+        let fits = halves.saturating_mul(room) >= extent;
+        let parts = extent.div_ceil(halves.saturating_mul(room).max(1)).saturating_mul(halves).min(extent);
+        (!core::mem::replace(&mut fit, fits)).then_some(parts)
+    })
 }
 
 /// Index of the backing store.
-///
-/// # Errors
-/// [`Error::MemoryLevels`] of a device with more levels than a mapping counts.
-pub(super) fn last_level(hardware: &Hardware<'_>) -> Result<usize, Error> {
-    let last = hardware.memory().len().saturating_sub(1);
-    if last < MAX_LEVELS { Ok(last) } else { Err(Error::MemoryLevels) }
-}
-
-/// Tiles of a nest for each level of a device but the last, `capacities` bytes an instance each; `edge` bytes pass
-/// between the innermost level and the arrays.
-///
-/// ```text
-/// traffic₀   = edge
-/// trafficᵢ₊₁ = Σ over operands that lie at level i + 1 or beyond, of what passes between levels i and i + 1
-/// ```
-/// Each level has the tiles that move least across its own border, of the whole nest: what is best for two levels at once
-/// depends on how fast each of them is, and would make one of them slower where the other is larger. A level that would
-/// need more than the one inside passes what that one asks for. Leaves out that a tile of one level ends at the edge of a
-/// larger one of the next. A level of several instances has the tiles of one; what several of them need at once is moved
-/// to them once.
-pub(super) fn moves(
-    nest: &LoopNest,
-    hardware: &Hardware<'_>,
-    capacities: &[Bytes],
-    edge: Bytes,
-) -> Result<Moves, Error> {
-    let last = last_level(hardware)?;
-    let mut moves = Moves { traffic: [Bytes::ZERO; MAX_LEVELS], footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
-    if let Some(first) = moves.traffic.first_mut() {
-        *first = edge;
-    }
-    let mut levels: Vec<LevelTiling, MAX_LEVELS> = Vec::new();
-    for ((level, &capacity), number) in hardware.memory().iter().take(last).zip(capacities).zip(0_u8..u8::MAX) {
-        let buffer = Buffer { capacity, double_buffered: level.filling == Filling::Scratchpad };
-        let tiling = tile(nest, &[buffer]).map_err(|error| match error {
-            Error::Infeasible { .. } => Error::Infeasible { level: number },
-            other => other,
-        })?;
-        for tiles in &tiling.levels {
-            let mut tiles = tiles.clone();
-            if let Some(inside) = levels.last()
-                && inside.traffic.total()? < tiles.traffic.total()?
-                && inside.footprint <= capacity
-            {
-                tiles = LevelTiling { lower_bound: tiles.lower_bound, ..inside.clone() };
-            }
-            levels.push(tiles).ok();
-        }
-    }
-    if levels.is_empty() {
-        return Ok(moves);
-    }
-    let tiling = Tiling { levels };
-    let lies = |home: u8, level: usize| usize::from(home).min(last) >= level;
-    let home_of_b = if nest.weighted { nest.homes.weights } else { nest.homes.input };
-    for ((tiles, outside), footprint) in tiling.levels.iter().zip(1_usize..=MAX_LEVELS).zip(&mut moves.footprint) {
-        let Traffic { a, b, c } = tiles.traffic;
-        let operands = [(a, nest.homes.input), (b, home_of_b), (c, nest.homes.output)];
-        let passing = operands.into_iter().filter(|&(_, home)| lies(home, outside)).map(|(bytes, _)| bytes);
-        if let Some(place) = moves.traffic.get_mut(outside) {
-            *place = passing.into_iter().try_fold(Bytes::ZERO, Bytes::checked_add)?;
-        }
-        *footprint = tiles.footprint;
-    }
-    moves.tiling = Some(tiling);
-    Ok(moves)
-}
-
-/// Bytes of a stream at each level: through every level from where they lie to the units.
-pub(super) fn stream_traffic(stream: &Stream, hardware: &Hardware<'_>) -> Result<[Bytes; MAX_LEVELS], Error> {
-    let last = last_level(hardware)?;
-    let (homes, mut traffic) = (stream.homes, [Bytes::ZERO; MAX_LEVELS]);
-    let parts = [(stream.read, homes.input), (stream.weights, homes.weights), (stream.written, homes.output)];
-    for (bytes, home) in parts {
-        for place in traffic.iter_mut().take(usize::from(home).min(last).saturating_add(1)) {
-            *place = place.checked_add(bytes)?;
-        }
-    }
-    Ok(traffic)
+pub(super) fn last_level(machine: &Machine<'_>) -> usize {
+    levels::of(machine).len().saturating_sub(1)
 }
 
 /// A stream on so many lanes, in no fewer than `moving` cycles: each element passes a lane once, and each FLOP takes
@@ -218,7 +182,7 @@ pub(super) fn stream_traffic(stream: &Stream, hardware: &Hardware<'_>) -> Result
 /// ```
 pub(super) fn stream_mapping(
     stream: &Stream,
-    hardware: &Hardware<'_>,
+    machine: &Machine<'_>,
     lanes: u64,
     moving: u64,
 ) -> Result<Mapping, Error> {
@@ -227,8 +191,8 @@ pub(super) fn stream_mapping(
     let cycles = passes.max(moving);
     let losses = Losses::new(to_f32(work) / to_f32(lanes.max(1)));
     let losses = losses.then(Loss::EdgeTiles, to_f32(passes)).then(Loss::Movement, to_f32(cycles));
-    let traffic = stream_traffic(stream, hardware)?;
-    Ok(losses.mapping(Cycles(cycles), Moves { traffic, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None }))
+    let traffic = levels::streamed(stream, machine)?;
+    Ok(losses.mapping(Cycles(cycles), Moved { traffic, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None }))
 }
 
 /// Losses as ratios of bounds, each at least the one before: the product of what they leave is the first over the last.
@@ -260,7 +224,7 @@ impl Losses {
     }
 
     /// The mapping in so many cycles, everything moved beside the arithmetic.
-    pub(super) fn mapping(self, compute_cycles: Cycles, moves: Moves) -> Mapping {
+    pub(super) fn mapping(self, compute_cycles: Cycles, moves: Moved) -> Mapping {
         Mapping {
             compute_cycles,
             utilization: self.left,
@@ -282,8 +246,7 @@ pub(super) fn bound(count: u64, factor: f32) -> f32 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::hardware::{Basis, ComputeUnit, MemoryLevel, ThermalProfile};
-    use crate::mapping::Machine;
+    use crate::hardware::{Basis, ComputeUnit, Filling, Hardware, ThermalProfile};
     use crate::shape::{PerPrecision, Precision};
     use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
 

@@ -2,7 +2,7 @@
 //! body over and over, one iteration every so many cycles.
 //!
 //! Two loops of the product are unrolled, one over the rows and one over the columns, or one over all elements: those with which
-//! arithmetic and moves together take least time, of equals those that move least. So an unrolling of a few iterations more is
+//! arithmetic and moves together take least time, of equals those of fewest cycles. So an unrolling of a few iterations more is
 //! taken where the one with the fewest reads its operands again and again. The rest runs in time, as a software pipeline:
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //!
 //! At level 0 the array reads an operand once for each iteration of loops that it depends on, and again for each of the loops that
 //! it does not depend on and that are not unrolled, those of sums excepted: results stay in the elements. Unrolled loops share by the
-//! network. Beyond level 0 see the equations of `flows.rs`.
+//! network. Beyond level 0 see the equations of `levels.rs`.
 //!
 //! Leaves out: routing that fails, and bodies that do not fit the instruction memory; both raise the initiation interval.
 //!
@@ -26,8 +26,9 @@ use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
-use super::flows::{self, Paths};
+use super::flows::{self, Fastest};
 use super::lanes::{Sums, ceil, losses, tiles};
+use super::levels::Levels;
 
 /// The geometry of a coarse-grained reconfigurable array.
 ///
@@ -61,6 +62,9 @@ enum Unrolled {
 }
 
 const LOOPS: [Unrolled; 4] = [Unrolled::Groups, Unrolled::Positions, Unrolled::Channels, Unrolled::Terms];
+
+/// Ways to unroll one of them over the rows and one over the columns.
+const UNROLLINGS: usize = LOOPS.len() * LOOPS.len();
 
 /// Extents of the loops in the order of [`LOOPS`], and of them as steps once some are unrolled.
 #[derive(Clone, Copy)]
@@ -97,28 +101,46 @@ impl Cgra {
         product([self.rows.max(1), self.columns.max(1)])
     }
 
-    /// The best of all unrollings of these sums.
+    /// The best of all unrollings of up to two sums one after the other.
     fn best(
         &self,
         sums: &[Sums],
         rate: &Rate,
-        written: Bytes,
-        paths: &Paths<'_>,
+        levels: &Levels<'_>,
         machine: &Machine<'_>,
-    ) -> Result<Best, Error> {
-        let mut best = Best { cost: None, unrollings: [None; 2], total: 0, array: Traffic::default() };
+    ) -> Result<Fastest<2, Unrolling>, Error> {
+        let mut best = Fastest::none();
+        let mut see = |unrollings: [Option<Unrolling>; 2]| {
+            let mut total = 0_u64;
+            let mut array = Traffic { c: levels.once.c, ..Traffic::default() };
+            for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
+                total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
+                (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
+            }
+            best.see(unrollings, total, levels.crossing(&[array])?, (levels, 1.0), machine)
+        };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
-        for steps in self.unrollings(Steps::of(first, rate.width)?) {
-            let one = Unrolling::of(first, &steps, rate)?;
-            let Some(second) = rest.first() else {
-                best.see([Some(one), None], written, paths, machine)?;
+        let (ones, others) = (self.unrolled(first, rate)?, rest.first().map(|second| self.unrolled(second, rate)));
+        let others = others.transpose()?;
+        for one in ones.iter().filter(|one| one.is_worth_it(&ones)) {
+            let Some(others) = &others else {
+                see([Some(*one), None])?;
                 continue;
             };
-            for steps in self.unrollings(Steps::of(second, rate.width)?) {
-                best.see([Some(one), Some(Unrolling::of(second, &steps, rate)?)], written, paths, machine)?;
+            for other in others.iter().filter(|other| other.is_worth_it(others)) {
+                see([Some(*one), Some(*other)])?;
             }
         }
         Ok(best)
+    }
+
+    /// What the unrollings of these sums cost.
+    fn unrolled(&self, sums: &Sums, rate: &Rate) -> Result<heapless::Vec<Unrolling, UNROLLINGS>, Error> {
+        let mut unrolled = heapless::Vec::new();
+        for (number, steps) in (0_u8..u8::MAX).zip(self.unrollings(Steps::of(sums, rate.width)?)) {
+            unrolled.push(Unrolling { number, ..Unrolling::of(sums, &steps, rate)? }).ok();
+        }
+        Ok(unrolled)
     }
 
     /// The ways to unroll two loops, or one over all elements: ⌈⌈D / rows⌉ / columns⌉ = ⌈D / (rows · columns)⌉.
@@ -147,6 +169,7 @@ struct Rate {
 /// What an unrolling of one of the sums costs.
 #[derive(Clone, Copy)]
 struct Unrolling {
+    number: u8,
     iterations: u64,
     /// Iterations of the fullest unit.
     shared: u64,
@@ -157,6 +180,17 @@ struct Unrolling {
 }
 
 impl Unrolling {
+    /// Whether none of the others takes no more cycles and reads no more of either operand; of equals the first is worth it.
+    fn is_worth_it(&self, others: &[Self]) -> bool {
+        let costs = |&Self { total, read: [a, b], .. }: &Self| [total, a, b];
+        let mine = costs(self);
+        !others.iter().any(|other| {
+            let theirs = costs(other);
+            let no_more = theirs.iter().zip(&mine).all(|(their, my)| their <= my);
+            no_more && (theirs != mine || other.number < self.number)
+        })
+    }
+
     fn of(sums: &Sums, steps: &Steps, rate: &Rate) -> Result<Self, Error> {
         let iterations = steps.iterations()?;
         let shared = tiles(iterations, rate.units);
@@ -166,40 +200,7 @@ impl Unrolling {
         let read = product([sums.groups, positions, terms, steps.channels, a, sums.runs])?;
         let weights = product([sums.groups, sums.c_out, terms, steps.positions, b, sums.runs])?;
         let total = product([run.ok_or(Error::CountOverflow)?, sums.runs])?;
-        Ok(Self { iterations, shared, total, read: [read, weights] })
-    }
-}
-
-/// The unrollings of up to two sums one after the other that take least time together, then those that move least.
-struct Best {
-    /// Cycles with moves, bytes at all levels.
-    cost: Option<(f32, f32)>,
-    unrollings: [Option<Unrolling>; 2],
-    total: u64,
-    array: Traffic,
-}
-
-impl Best {
-    fn see(
-        &mut self,
-        unrollings: [Option<Unrolling>; 2],
-        written: Bytes,
-        paths: &Paths<'_>,
-        machine: &Machine<'_>,
-    ) -> Result<(), Error> {
-        let mut total = 0_u64;
-        let mut array = Traffic { c: written, ..Traffic::default() };
-        for Unrolling { total: cycles, read: [a, b], .. } in unrollings.iter().flatten() {
-            total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
-            (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
-        }
-        let traffic = paths.traffic(array)?;
-        let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (flows::busy(machine, total, &traffic), bytes);
-        if self.cost.is_none_or(|least| cost < least) {
-            *self = Self { cost: Some(cost), unrollings, total, array };
-        }
-        Ok(())
+        Ok(Self { number: 0, iterations, shared, total, read: [read, weights] })
     }
 }
 
@@ -215,20 +216,19 @@ impl Mapper for Cgra {
         let lanes = to_f32(units) * to_f32(elements) / to_f32(mac_cycles);
         let sizes = [nest.sizes.a, nest.sizes.b];
         let rate = Rate { units, width, mac_cycles, interval, pipeline: self.pipeline_cycles, sizes };
-        let written = Traffic::compulsory(nest)?.c;
-        let paths = Paths::of(nest, machine, 1.0)?;
+        let levels = Levels::of(nest, machine, 0)?;
         let sums = Sums::of(nest)?;
-        let best = self.best(&sums, &rate, written, &paths, machine)?;
+        let best = self.best(&sums, &rate, &levels, machine)?;
         let (mut padded, mut edges, mut waves, mut latency) = (0.0, 0.0, 0.0, 0.0);
-        for (sums, unrolling) in sums.iter().zip(best.unrollings.iter().flatten()) {
+        for (sums, unrolling) in sums.iter().zip(best.chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
             padded += to_f32(Steps::of(sums, width)?.iterations()?) * runs / lanes;
             edges += to_f32(unrolling.iterations) * to_f32(mac_cycles) * runs / to_f32(units);
             waves += to_f32(product([unrolling.shared, mac_cycles])?) * runs;
             latency += to_f32(product([unrolling.shared, interval, mac_cycles])?) * runs;
         }
-        let total = best.total;
-        let (losses, utilization) = losses(
+        let total = best.cycles;
+        let losses = losses(
             machine.least_cycles(nest.macs()?),
             [
                 (Loss::Padding, padded),
@@ -238,17 +238,7 @@ impl Mapper for Cgra {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let moved = paths.moved(best.array)?;
-        Ok(Mapping {
-            compute_cycles: Cycles(total),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Cycles(self.reconfiguration_cycles) / machine.clock,
-            overlapped: true,
-        })
+        flows::product_mapping((levels, 1.0), &best.crossing, total, losses, self.reconfiguration_cycles, machine)
     }
 
     /// One FLOP an element and initiation interval, or one result where there are fewer FLOPs; then the pipeline drains.

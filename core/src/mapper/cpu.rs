@@ -23,15 +23,15 @@
 mod registers;
 
 use crate::error::Error;
-use crate::mapper::levels::{Levels, streamed};
+use crate::mapper::levels::{Crossing, Levels, busy, of, streamed};
 use crate::mapper::losses::{Steps, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
 use crate::tile::MAX_LEVELS;
-use crate::units::{Bytes, Cycles, Seconds, to_f32};
+use crate::units::{Bytes, Cycles, Parts as _, Seconds, to_f32};
 use crate::work::Gemm;
-use registers::{Core, Product, Tiled};
+use registers::{Core, Product, Tiled, Ways};
 
 /// The vector unit of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,38 +48,134 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A product by the register tiles that take the least cycles, and the bytes between registers and the innermost level.
-    fn tiled(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<(Core, Tiled), Error> {
-        let core = Core::of(self, nest.sizes.partial, machine);
+    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second.
+    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<(Ways, Option<Ways>), Error> {
         let sizes = nest.sizes;
-        let mut tiled = match nest.loops {
-            Loops::Gemm(gemm) => core.best(&Product::of(gemm, sizes))?,
+        let (mut first, mut second) = (Ways::new(), None);
+        match nest.loops {
+            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), &mut first)?,
             Loops::Conv(conv) => {
-                let gemm = implicit(&conv)?;
-                let tiled = core.best(&Product::of(gemm, sizes))?;
-                if conv.c_in == 1 { tiled.or_less(core.depthwise(&conv, sizes)?) } else { tiled }
+                core.ways(&Product::of(implicit(&conv)?, sizes), &mut first)?;
+                if conv.c_in == 1 {
+                    core.depthwise(&conv, sizes, &mut first)?;
+                }
             }
             Loops::Attention(attention) => {
                 let (groups, m, n) = (attention.groups, attention.m, attention.n);
                 let partial = sizes.partial;
                 let scores = Gemm { m, n, k: attention.d, groups };
-                let scores = core.best(&Product { c: partial, ..Product::of(scores, sizes) })?;
+                core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, &mut first)?;
+                let mut ways = Ways::new();
                 let values = Gemm { m, n: attention.d_v, k: n, groups };
-                let values = core.best(&Product { a: partial, ..Product::of(values, sizes) })?;
-                Tiled {
-                    local: scores.traffic.c.checked_add(values.traffic.a)?,
-                    traffic: Traffic {
-                        a: scores.traffic.a,
-                        b: scores.traffic.b.checked_add(values.traffic.b)?,
-                        c: values.traffic.c,
-                    },
-                    slots: scores.slots.and(&values.slots)?,
+                core.ways(&Product { a: partial, ..Product::of(values, sizes) }, &mut ways)?;
+                second = Some(ways);
+            }
+        }
+        for way in first.iter_mut().chain(second.iter_mut().flatten()) {
+            way.repeat(nest.repeats)?;
+        }
+        Ok((first, second))
+    }
+
+    /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
+    ///
+    /// Fewer cores are faster than all where what each of them reads for itself takes longer than the arithmetic. What is there on
+    /// a smaller device is there on a larger one too, and no slower.
+    fn fastest(&self, nest: &LoopNest, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Option<Way>, Error> {
+        let cores = u64::from(machine.unit.count).max(1);
+        let mut best: Option<Way> = None;
+        // Time of the best way if no core read anything for itself: it is no less with fewer cores.
+        let mut least = f32::INFINITY;
+        for workers in (1..=cores).rev() {
+            let core = Core::of(self, nest.sizes.partial, workers, machine);
+            let (first, second) = self.ways(nest, &core)?;
+            let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
+            let fewest = fewest(&first).saturating_add(second.as_ref().map_or(0, fewest));
+            let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
+            let done = |best: &Way| busy(machine, cycles(fewest), &[Bytes::ZERO; MAX_LEVELS]) >= best.cost.0;
+            if best.as_ref().is_some_and(done) {
+                break;
+            }
+            let shares = shares(nest, workers, levels, machine)?;
+            let mut see = |tiled: Tiled| -> Result<(), Error> {
+                let time = |at_least: &Crossing| -> Result<_, Error> {
+                    let crossing = levels.crossing_at_least(&[tiled.traffic], at_least)?;
+                    let mut traffic = levels.served(&crossing, 1.0)?;
+                    if let Some(innermost) = traffic.first_mut() {
+                        *innermost = innermost.checked_add(tiled.local)?;
+                    }
+                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), crossing, traffic))
+                };
+                let (time_here, crossing, traffic) = time(&shares)?;
+                if workers == cores {
+                    least = least.min(time(&[Traffic::default(); MAX_LEVELS])?.0);
+                }
+                let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
+                let cost = (time_here, cycles(tiled.slots.busiest), bytes);
+                if best.as_ref().is_none_or(|best| cost < best.cost) {
+                    best = Some(Way { cost, tiled, crossing, traffic, core });
+                }
+                Ok(())
+            };
+            for one in &first {
+                match &second {
+                    Some(second) => second.iter().try_for_each(|other| see(one.then(other)?))?,
+                    None => see(*one)?,
                 }
             }
-        };
-        tiled.repeat(nest.repeats)?;
-        Ok((core, tiled))
+            if best.as_ref().is_some_and(|best| best.cost.0 <= least) {
+                break;
+            }
+        }
+        Ok(best)
     }
+}
+
+/// How a nest lies on the cores.
+struct Way {
+    /// Time in cycles, cycles of arithmetic, bytes at all levels.
+    cost: (f32, f32, f32),
+    tiled: Tiled,
+    crossing: Crossing,
+    traffic: [Bytes; MAX_LEVELS],
+    core: Core,
+}
+
+/// What crosses the outer borders of levels that some of the workers share, at least: each of their instances reads what its part
+/// of the result depends on.
+///
+/// ```text
+/// p instances = p_g · p_m · p_n          bytes = A · p_n + B · p_m + C, the least of all cuts along groups, rows and columns
+/// ```
+fn shares(nest: &LoopNest, workers: u64, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Crossing, Error> {
+    let [groups, rows, columns] = extents(&nest.loops)?;
+    let Traffic { a, b, c } = levels.once;
+    let cores = u64::from(machine.unit.count);
+    let mut shares = [Traffic::default(); MAX_LEVELS];
+    for (share, level) in shares.iter_mut().zip(of(machine)).take_while(|(_, level)| level.instances > 1) {
+        let instances = workers.in_parts_of(cores.in_parts_of(level.instances.into()).max(1));
+        let by_group = groups.min(instances).max(1);
+        let in_group = instances.in_parts_of(by_group);
+        let mut least = u64::MAX;
+        for by_row in 1..=in_group.min(rows.max(1)) {
+            let by_column = in_group.in_parts_of(by_row).min(columns).max(1);
+            let cut = Traffic { a: Bytes(product([a.0, by_column])?), b: Bytes(product([b.0, by_row])?), c };
+            let bytes = cut.total()?.0;
+            if bytes < least {
+                (least, *share) = (bytes, cut);
+            }
+        }
+    }
+    Ok(shares)
+}
+
+/// Groups, rows and columns of the result along which cores divide a nest. Keys of an attention are not divided.
+fn extents(loops: &Loops) -> Result<[u64; 3], Error> {
+    Ok(match loops {
+        Loops::Gemm(gemm) => [gemm.groups, gemm.m, gemm.n],
+        Loops::Conv(conv) => [conv.groups, product([conv.batch, product(conv.output)?])?, conv.c_out],
+        Loops::Attention(attention) => [attention.groups, attention.m, 1],
+    })
 }
 
 /// A convolution as the matrix products of its groups: positions × output channels × taps of all input channels.
@@ -107,14 +203,13 @@ impl Mapper for Cpu {
     /// ```
     /// **Valid for** any extents. A cache too small for any tile lets everything pass, so that nothing is infeasible.
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let (core, tiled) = self.tiled(nest, machine)?;
-        let levels = Levels::of(nest, machine, &[tiled.traffic])?;
-        let mut traffic = levels.bytes(nest, machine)?;
-        if let Some(innermost) = traffic.first_mut() {
-            *innermost = innermost.checked_add(tiled.local)?;
-        }
+        let levels = Levels::of(nest, machine, 0)?;
+        // Three registers hold a tile of one sum.
+        let way = self.fastest(nest, &levels, machine)?.ok_or(Error::Infeasible { level: 0 })?;
+        let Way { tiled, core, .. } = way;
+        let moved = levels.moved(&way.crossing, 1.0)?;
         // Slots of all cores in cycles of all cores.
-        let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(core.cores);
+        let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(u64::from(machine.unit.count).max(1));
         let slots = &tiled.slots;
         let compute_cycles = whole(to_f32(slots.busiest) * core.cycles_a_slot)?;
         let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
@@ -127,9 +222,9 @@ impl Mapper for Cpu {
             compute_cycles,
             utilization,
             losses,
-            traffic,
-            footprint: levels.footprint,
-            tiling: levels.tiling,
+            traffic: way.traffic,
+            footprint: moved.footprint,
+            tiling: moved.tiling,
             setup: Seconds::ZERO,
             overlapped: true,
         })

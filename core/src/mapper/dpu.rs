@@ -10,7 +10,7 @@
 //! says fewer MACs a cycle than PP · ICP · OCP takes more than one cycle a step.
 //!
 //! At level 0 the engine reads every tap of the input once for each tile of output channels, the weights once for each tile of
-//! pixels, and writes results once; beyond it see the equations of `flows.rs`.
+//! pixels, and writes results once; beyond it see the equations of `levels.rs`.
 //!
 //! Leaves out: loads of instructions, and banks of the on-chip memory that collide.
 //!
@@ -21,10 +21,11 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, to_f32};
+use crate::units::{Bytes, to_f32};
 
-use super::flows::{self, Paths};
+use super::flows;
 use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
+use super::levels::Levels;
 
 /// The geometry of a dataflow processor.
 ///
@@ -64,7 +65,6 @@ impl Mapper for Dpu {
         let units = u64::from(machine.unit.count.max(1));
         let [dense, alu] = self.lanes();
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
-        let once = Traffic::compulsory(nest)?;
         let (mut a, mut b) = (0_u64, 0_u64);
         let (mut padded, mut edges, mut total) = (0.0, 0.0, 0_u64);
         for sums in Sums::of(nest)?.iter() {
@@ -83,22 +83,13 @@ impl Mapper for Dpu {
             a = a.checked_add(read).ok_or(Error::CountOverflow)?;
             b = b.checked_add(weights).ok_or(Error::CountOverflow)?;
         }
-        let (losses, utilization) = losses(
+        let losses = losses(
             machine.least_cycles(nest.macs()?),
             [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
         );
-        let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-        let moved = Paths::of(nest, machine, 1.0)?.moved(array)?;
-        Ok(Mapping {
-            compute_cycles: Cycles(total),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Cycles(self.setup_cycles) / machine.clock,
-            overlapped: true,
-        })
+        let levels = Levels::of(nest, machine, 0)?;
+        let crossing = levels.crossing(&[Traffic { a: Bytes(a), b: Bytes(b), c: levels.once.c }])?;
+        flows::product_mapping((levels, 1.0), &crossing, total, losses, self.setup_cycles, machine)
     }
 
     /// The ALU passes `alu_pixels` · OCP elements a cycle, of results and of windows alike.
@@ -113,6 +104,7 @@ impl Mapper for Dpu {
 mod tests {
     use super::*;
     use crate::mapper::npu_toy::{Toy, assert_consistent, conv, linear};
+    use crate::units::Cycles;
 
     const B4096: Dpu = Dpu { pixels: 8, c_in: 16, c_out: 16, alu_pixels: 4, setup_cycles: 1000 };
 

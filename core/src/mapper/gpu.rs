@@ -97,7 +97,9 @@ impl Gpu {
             b: Bytes(product([parts(macs.0, WARP), nest.sizes.b])?).max(least.b),
             c: least.c,
         };
-        let levels = Levels::of(nest, machine, &[served])?;
+        let levels = Levels::of(nest, machine, 0)?;
+        let crossing = levels.crossing(&[served])?;
+        let moved = levels.moved(&crossing, 1.0)?;
         let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
         let (utilization, losses) = Steps::from(machine.least_cycles(macs))
             .then(Loss::Emulation, macs.as_f32() / all)
@@ -107,9 +109,9 @@ impl Gpu {
             compute_cycles: Cycles(cycles),
             utilization,
             losses,
-            traffic: levels.bytes(nest, machine)?,
-            footprint: levels.footprint,
-            tiling: levels.tiling,
+            traffic: moved.traffic,
+            footprint: moved.footprint,
+            tiling: moved.tiling,
             setup: self.launch,
             overlapped: true,
         })
@@ -164,14 +166,14 @@ impl Mapper for Gpu {
         }
         let mut plan = self.planned(nest, machine)?.ok_or(Error::Infeasible { level: 0 })?;
         plan.repeat(nest.repeats)?;
-        let levels = Levels::of(nest, machine, &[plan.fragments, plan.tiles])?;
-        let mut traffic = levels.bytes(nest, machine)?;
+        let levels = Levels::of(nest, machine, 1)?;
+        let crossing = levels.crossing(&[plan.fragments, plan.tiles])?;
+        let mut moved = levels.moved(&crossing, 1.0)?;
         let outside = of(machine).len().saturating_sub(1).min(1);
-        if let Some(bytes) = traffic.get_mut(outside) {
+        if let Some(bytes) = moved.traffic.get_mut(outside) {
             *bytes = bytes.checked_add(plan.local)?;
         }
-        let mut footprint = levels.footprint;
-        if let Some(shared) = footprint.first_mut().filter(|_| outside > 0) {
+        if let Some(shared) = moved.footprint.first_mut().filter(|_| outside > 0) {
             *shared = plan.shared;
         }
         let peak = to_f32(u64::from(machine.unit.count)) * machine.macs_per_cycle.get();
@@ -188,9 +190,9 @@ impl Mapper for Gpu {
             compute_cycles,
             utilization,
             losses,
-            traffic,
-            footprint,
-            tiling: levels.tiling,
+            traffic: moved.traffic,
+            footprint: moved.footprint,
+            tiling: moved.tiling,
             setup: self.launch,
             overlapped: true,
         })

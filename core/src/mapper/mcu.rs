@@ -73,12 +73,13 @@ pub struct Mcu {
 impl Mapper for Mcu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let integer = machine.precision == Precision::Int8;
-        let style = Style::of(self, integer, nest.sizes.a);
+        let mut regions = Regions::new(machine, nest.homes);
+        let byte_cycles = regions.byte_cycles(nest.weighted, machine.unit.clock.get());
+        let style = Style::of(self, integer, nest.sizes.a).served(byte_cycles);
         let mac_cycles = self.mac_of(style, machine);
         let (kernels, number) = self.kernels(style, nest, mac_cycles)?;
 
         let compulsory = Traffic::compulsory(nest)?;
-        let mut regions = Regions::new(machine, nest.homes);
         let (mut counts, mut even) = (Counts::NONE, 0.0);
         for (index, kernel) in kernels.iter().enumerate() {
             let all = kernel.counts.times(number)?;

@@ -7,13 +7,13 @@
 //! cycles        = max(MAC, output) + min(MAC, output) · min(1, accumulators / results of all tiles)
 //! ```
 //! A block is what the accumulators hold: the two stages work on different blocks, so the first or the last block is in the open.
-//! Weights are decoded once for each block of positions, of which the widest blocks are fewest; deeper ones are taken only where that
-//! decodes no longer than the lanes work. Several units share the tiles of channels or those of positions,
-//! whichever takes fewer cycles.
+//! Weights are decoded once for each block of positions. Several units share the tiles of channels or those of positions, whichever
+//! takes fewer cycles.
 //!
-//! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. A block
-//! has at least the positions that hide the decoding; beside that its shape is the one that moves both in the least time from the levels
-//! that serve them: flash that alone holds the weights asks for wide blocks. That is the traffic of the array, at level 0 mostly; beyond it see the equations of `flows.rs`. What feeds the lanes each cycle is part of the unit, not a level.
+//! The unit reads the input once for each block of channels, weights once for each block of positions, and writes results once. Wide
+//! blocks decode and read weights less often, deep ones read the input less often; the depth is the one with which arithmetic and moves
+//! together take least time, so that flash that alone holds the weights asks for wide blocks. That is the traffic of the array, at level 0
+//! mostly; beyond it see the equations of `levels.rs`. What feeds the lanes each cycle is part of the unit, not a level.
 //!
 //! Leaves out: rows of the input that blocks share, and bursts shorter than a memory wants.
 //!
@@ -25,10 +25,11 @@ use crate::error::Error;
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
-use crate::units::{Bytes, Cycles, to_f32};
+use crate::units::{Bytes, to_f32};
 
-use super::flows::{self, Feed, Paths};
+use super::flows::{self, Fastest};
 use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
+use super::levels::Levels;
 
 /// The geometry of a neural processor.
 ///
@@ -105,48 +106,31 @@ impl Npu {
         self.accumulators.map_or(u64::MAX, |sums| tiles(sums.max(1), cut.results))
     }
 
-    /// Most tiles of channels in a block: those that share their input and leave room for as many positions as hide the decoding.
-    fn deepest(&self, cut: &Tiles, positions: u64, channels: u64, decoding: u64) -> u64 {
-        let hiding = tiles(decoding, cut.step_cycles).min(positions).max(1);
-        self.held(cut).checked_div(hiding).unwrap_or(1).min(channels.min(cut.sharing)).max(1)
+    /// Depths of blocks in tiles of channels that share their input: those of as few blocks as the accumulators allow, of twice as many,
+    /// and so on until a block is one tile deep.
+    fn depths(&self, cut: &Tiles) -> impl Iterator<Item = u64> {
+        let (held, sharing) = (self.held(cut), cut.sharing);
+        let fewest = tiles(sharing, held);
+        let numbers = core::iter::successors(Some(fewest), |blocks| blocks.checked_mul(2));
+        let mut deeper = true;
+        numbers.map_while(move |blocks| {
+            let deep = tiles(sharing, blocks).max(1);
+            core::mem::replace(&mut deeper, deep > 1).then_some(deep)
+        })
     }
 
     /// Blocks of so many tiles of channels, and of as many positions as the accumulators then hold.
     fn blocks(&self, cut: &Tiles, positions: u64, deep: u64) -> Blocks {
-        let wide = self.held(cut).checked_div(deep).unwrap_or(1).min(positions).max(1);
+        let wide = self.held(cut).checked_div(deep).unwrap_or(1).max(1);
         Blocks { positions: tiles(positions, wide), channels: tiles(cut.sharing, deep) }
     }
 
-    /// The blocks that move input and weights in the least time, depths halved from the deepest on; of equals the deeper.
-    fn shape(&self, cut: &Tiles, decoding: u64, once: &Traffic, feeds: &[Feed; 2]) -> Blocks {
-        let [input, weights] = feeds;
-        let mut deep = self.deepest(cut, cut.positions, cut.channels, decoding);
-        let mut best: Option<(f32, Blocks)> = None;
-        let widest = self.blocks(cut, cut.positions, 1);
-        let hidden = to_f32(cut.positions).max(to_f32(widest.positions) * to_f32(decoding) / to_f32(cut.step_cycles));
-        while deep > 0 {
-            let blocks = self.blocks(cut, cut.positions, deep);
-            // A deeper block must not make the lanes wait for weights where the widest one does not.
-            if to_f32(blocks.positions) * to_f32(decoding) / to_f32(cut.step_cycles) > hidden {
-                deep = deep.checked_div(2).unwrap_or(0);
-                continue;
-            }
-            let a = once.a.as_f32() * to_f32(blocks.channels) / input.bandwidth;
-            let b = once.b.as_f32() * self.stored_weights * to_f32(blocks.positions) / weights.bandwidth;
-            let time = if input.level == weights.level { a + b } else { a.max(b) };
-            if best.is_none_or(|(least, _)| time < least) {
-                best = Some((time, blocks));
-            }
-            deep = deep.checked_div(2).unwrap_or(0);
-        }
-        best.map_or(widest, |(_, blocks)| blocks)
-    }
-
-    /// Cycles of some of the tiles on one unit, with `results` that leave.
-    fn cost(&self, cut: &Tiles, [positions, channels]: [u64; 2], results: f32, decoding: u64) -> Result<Cost, Error> {
+    /// Cycles of some of the tiles on one unit in blocks of a depth, with `results` that leave.
+    fn cost(&self, lanes: &OnLanes, deep: u64, [positions, channels]: [u64; 2], results: f32) -> Result<Cost, Error> {
+        let cut = &lanes.cut;
         let share = cut.cycles(positions, channels)?;
-        let blocks = self.blocks(cut, positions, 1);
-        let decoded = share.max(product([channels, cut.steps, blocks.positions, decoding])?);
+        let blocks = self.blocks(cut, positions, deep.min(channels).max(1));
+        let decoded = share.max(product([channels, cut.steps, blocks.positions, lanes.decoding])?);
         let output = results / self.output.unwrap_or(f32::INFINITY);
         let sums = to_f32(product([positions, channels, cut.results])?);
         let held = self.accumulators.map_or(1.0, |held| (to_f32(held) / sums).min(1.0));
@@ -156,31 +140,83 @@ impl Npu {
     }
 }
 
-/// A product on lanes of one kind.
+/// Sums cut for lanes of their kind.
 #[derive(Clone, Copy)]
-struct Laid {
+struct OnLanes {
     cut: Tiles,
     /// Share of the MACs that the lanes are.
     share: f32,
     /// Cycles in which the weights of a step are decoded.
     decoding: u64,
+}
+
+/// The same in blocks of one depth.
+#[derive(Clone, Copy)]
+struct Laid {
+    lanes: OnLanes,
+    blocks: Blocks,
     cost: Cost,
+    /// Cycles of all runs.
+    total: u64,
 }
 
 impl Npu {
-    /// Lays sums on the lanes of their kind; the units share channels or positions.
-    fn lay(&self, sums: &Sums, weighted: bool, machine: &Machine<'_>) -> Result<Laid, Error> {
-        let units = u64::from(machine.unit.count.max(1));
+    /// Cuts sums for the lanes of their kind.
+    fn on_lanes(&self, sums: &Sums, weighted: bool, machine: &Machine<'_>) -> Result<OnLanes, Error> {
         let (cut, share) = Tiles::of(sums, &self.dense, self.depthwise.as_ref(), machine)?;
-        let decoding = self.decoding(&cut, weighted)?;
+        Ok(OnLanes { cut, share, decoding: self.decoding(&cut, weighted)? })
+    }
+
+    /// Lays sums in blocks of a depth; the units share channels or positions.
+    fn lay(&self, sums: &Sums, lanes: &OnLanes, deep: u64, units: u64) -> Result<Laid, Error> {
+        let cut = &lanes.cut;
         let (positions, channels) = (sums.positions()?, product([sums.groups, sums.c_out])?);
         // The same tiles, their channels or their positions shared by the units.
         let [by_channels, by_positions] = [tiles(cut.channels, units), tiles(cut.positions, units)];
         let results = to_f32(positions) * to_f32(channels.min(product([by_channels, cut.lane_channels])?));
-        let first = self.cost(&cut, [cut.positions, by_channels], results, decoding)?;
+        let first = self.cost(lanes, deep, [cut.positions, by_channels], results)?;
         let results = to_f32(positions.min(product([by_positions, cut.lane_positions])?)) * to_f32(channels);
-        let second = self.cost(&cut, [by_positions, cut.channels], results, decoding)?;
-        Ok(Laid { cut, share, decoding, cost: if second.total < first.total { second } else { first } })
+        let second = self.cost(lanes, deep, [by_positions, cut.channels], results)?;
+        let cost = if second.total < first.total { second } else { first };
+        let blocks = self.blocks(cut, cut.positions, deep);
+        Ok(Laid { lanes: *lanes, blocks, cost, total: product([cost.total, sums.runs])? })
+    }
+
+    /// The blocks of up to two sums with which arithmetic and moves take least time.
+    fn best(
+        &self,
+        sums: &[Sums],
+        nest: &LoopNest,
+        levels: &Levels<'_>,
+        machine: &Machine<'_>,
+    ) -> Result<Fastest<2, Laid>, Error> {
+        let units = u64::from(machine.unit.count.max(1));
+        let (once, stored) = (levels.once, self.stored_weights);
+        let mut best = Fastest::none();
+        let mut see = |laid: [Option<Laid>; 2]| {
+            let (mut total, mut a, mut b) = (0_u64, 0, 0);
+            for Laid { blocks, total: cycles, .. } in laid.iter().flatten() {
+                total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
+                (a, b) = (blocks.channels.max(a), blocks.positions.max(b));
+            }
+            let (a, b) = (product([once.a.0, a])?, product([once.b.0, b, nest.repeats])?);
+            let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
+            best.see(laid, total, levels.crossing(&[array])?, (levels, stored), machine)
+        };
+        let Some((first, rest)) = sums.split_first() else { return Ok(best) };
+        let lanes = self.on_lanes(first, nest.weighted, machine)?;
+        for deep in self.depths(&lanes.cut) {
+            let one = self.lay(first, &lanes, deep, units)?;
+            let Some(second) = rest.first() else {
+                see([Some(one), None])?;
+                continue;
+            };
+            let lanes = self.on_lanes(second, nest.weighted, machine)?;
+            for deep in self.depths(&lanes.cut) {
+                see([Some(one), Some(self.lay(second, &lanes, deep, units)?)])?;
+            }
+        }
+        Ok(best)
     }
 }
 
@@ -188,25 +224,19 @@ impl Mapper for Npu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let units = u64::from(machine.unit.count.max(1));
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
-        let once = Traffic::compulsory(nest)?;
-        let feeds = flows::feeds(nest, machine);
-        let (mut a, mut b) = (0, 0);
-        let (mut padded, mut edges, mut waves, mut decoded, mut issued, mut total) = (0.0, 0.0, 0.0, 0.0, 0.0, 0_u64);
-        for sums in Sums::of(nest)?.iter() {
-            let Laid { cut, share, decoding, cost } = self.lay(sums, nest.weighted, machine)?;
-            let positions = sums.positions()?;
+        let levels = Levels::of(nest, machine, 0)?;
+        let sums = Sums::of(nest)?;
+        let Fastest { chosen, cycles: total, crossing, .. } = self.best(&sums, nest, &levels, machine)?;
+        let (mut padded, mut edges, mut waves, mut decoded, mut issued) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (sums, Laid { lanes: OnLanes { cut, share, .. }, cost, .. }) in sums.iter().zip(chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
-            padded += to_f32(positions) * to_f32(cut.padded) * runs / (lanes * share);
+            padded += to_f32(sums.positions()?) * to_f32(cut.padded) * runs / (lanes * share);
             edges += to_f32(cut.cycles(cut.positions, cut.channels)?) * runs / to_f32(units);
             waves += to_f32(cost.share) * runs;
             decoded += to_f32(cost.decoded) * runs;
             issued += to_f32(cost.issued) * runs;
-            total = total.checked_add(product([cost.total, sums.runs])?).ok_or(Error::CountOverflow)?;
-            let blocks = self.shape(&cut, decoding, &once, &feeds);
-            a = blocks.channels.max(a);
-            b = blocks.positions.max(b);
         }
-        let (losses, utilization) = losses(
+        let losses = losses(
             machine.least_cycles(nest.macs()?),
             [
                 (Loss::Padding, padded),
@@ -217,19 +247,7 @@ impl Mapper for Npu {
                 (Loss::FillDrain, to_f32(total)),
             ],
         );
-        let array =
-            Traffic { a: Bytes(product([once.a.0, a])?), b: Bytes(product([once.b.0, b, nest.repeats])?), c: once.c };
-        let moved = Paths::of(nest, machine, self.stored_weights)?.moved(array)?;
-        Ok(Mapping {
-            compute_cycles: Cycles(total),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Cycles(self.setup_cycles) / machine.clock,
-            overlapped: true,
-        })
+        flows::product_mapping((levels, self.stored_weights), &crossing, total, losses, self.setup_cycles, machine)
     }
 
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
@@ -246,7 +264,7 @@ impl Mapper for Npu {
 mod tests {
     use super::*;
     use crate::mapper::npu_toy::{INSIDE, Toy, assert_consistent, conv, linear};
-    use crate::units::{Flops, Seconds};
+    use crate::units::{Cycles, Flops, Seconds};
 
     /// Micro-blocks of 2 × 1 × 8 results, 8 input channels and 1 tap a cycle, in steps of 4 cycles: 128 MACs a cycle.
     const U55_128: Npu = {

@@ -15,11 +15,12 @@ pub use components::{
 };
 
 use crate::error::Error;
-use crate::hardware::{ComputeUnit, Hardware};
-use crate::mapper::arrays::{self, Losses, Moves, Port, Product, cycles_at, sum, wide};
+use crate::hardware::{ComputeUnit, MemoryLevel};
+use crate::mapper::arrays::{self, Losses, Port, Product, both, cycles_at, parts_of, sum, wide};
+use crate::mapper::levels::{self, Moved};
 use crate::mapper::systolic::{Dataflow, Systolic};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
-use crate::nest::{LoopNest, Stream};
+use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
 use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, to_f32};
@@ -129,19 +130,6 @@ impl TileFabric {
         Ok([folds(m_long, n_long)?, folds(m_long, n_short)?, folds(m_short, n_long)?, folds(m_short, n_short)?])
     }
 
-    /// Numbers of folds along the rows of a product: the fewest, and those of its halves, quarters and so on, each cut
-    /// into the fewest, until a part fits an array.
-    fn along_rows(&self, m: u64) -> impl Iterator<Item = u64> {
-        let [rows, _] = self.extents();
-        let parts = (0..u64::BITS).map_while(|halvings| 1_u64.checked_shl(halvings));
-        let mut whole = false;
-        parts.map_while(move |parts| {
-            let fits = parts.saturating_mul(rows) >= m;
-            let folds = m.div_ceil(parts.saturating_mul(rows).max(1)).saturating_mul(parts).min(m);
-            (!core::mem::replace(&mut whole, fits)).then_some(folds)
-        })
-    }
-
     /// Cycles of the streamers of a tile for m × k of A and k × n of B, and for m × n of C.
     fn streams(&self, part: &Product, [m, n, k]: [u64; 3]) -> Result<[u64; 2], Error> {
         let fabric = |port: Port| u64::from(self.streamers.bytes_per_cycle).checked_div(port.size).unwrap_or(1);
@@ -203,7 +191,7 @@ impl TileFabric {
         let full = to_f32(padded) * to_f32(rows) * to_f32(columns) * to_f32(k) / peak(machine);
         let none = Times { full, ends: self.ends(part, last)?, ..Times::default() };
         let mut best: Option<Times> = None;
-        for down in self.along_rows(m) {
+        for down in parts_of(m, rows) {
             let folds = self.folds(part.gemm, down)?;
             let [mut compute, mut streamed] = [const { heapless::Vec::<Tiles, MAX_TYPES>::new() }; 2];
             for (unit, rate) in types(machine) {
@@ -339,11 +327,16 @@ fn waves(folds: &[Folds; EXTENTS], tiles: &Tiles) -> Result<u64, Error> {
 /// ```
 impl Mapper for TileFabric {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let hardware = machine.hardware;
-        let last = arrays::last_level(hardware)?;
-        let tile =
-            Systolic { rows: self.rows, columns: self.columns, dataflow: Dataflow::OutputStationary, vector_lanes: 1 };
-        let (mut times, mut edge) = (Times::default(), Bytes::ZERO);
+        let last = arrays::last_level(machine);
+        let tile = Systolic {
+            rows: self.rows,
+            columns: self.columns,
+            dataflow: Dataflow::OutputStationary,
+            held_tiles: 1,
+            accumulators: 0,
+            vector_lanes: 1,
+        };
+        let (mut times, mut edge) = (Times::default(), Traffic::default());
         for part in &arrays::products(nest, last)? {
             let part_times = self.times(part, machine, last)?;
             times = Times {
@@ -353,10 +346,17 @@ impl Mapper for TileFabric {
                 streamed: sum([times.streamed, part_times.streamed])?,
                 ends: sum([times.ends, part_times.ends])?,
             };
-            edge = edge.checked_add(tile.edge_bytes(part)?)?;
+            edge = both(&edge, &tile.edge_bytes(part, nest.repeats)?)?;
         }
-        let edge = Bytes(product([edge.0, nest.repeats])?);
-        let moves = in_one_instance(arrays::moves(nest, hardware, &capacities(hardware), edge)?, hardware);
+        // Tiles of a product fill all instances of L3 together, of the levels inside one.
+        let inside = last.checked_sub(1);
+        let room = |number: usize, level: &MemoryLevel<'_>| {
+            if Some(number) == inside { level.capacity } else { level.instance_capacity() }
+        };
+        let levels = arrays::levels(nest, machine, room)?;
+        let crossing = arrays::crossing(&levels, &edge)?;
+        let mut moves = levels.moved(&crossing, 1.0)?;
+        in_one_instance(&mut moves, inside, machine);
         let runs = |cycles: u64| product([cycles, nest.repeats]);
         let moving = self.moving(&moves.traffic, last);
         let cycles = sum([runs(times.streamed)?.max(moving), runs(times.ends)?])?;
@@ -377,14 +377,14 @@ impl Mapper for TileFabric {
     ///              block movers' and DMA engines' cycles for the bytes that pass them)
     /// ```
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let last = arrays::last_level(machine.hardware)?;
+        let last = arrays::last_level(machine);
         let tiles = types(machine).fold(0_u64, |tiles, (unit, _)| tiles.saturating_add(u64::from(unit.count)));
         let [rows, columns] = self.extents();
-        let traffic = arrays::stream_traffic(stream, machine.hardware)?;
+        let traffic = levels::streamed(stream, machine)?;
         let streamed = traffic.first().map_or(0, |bytes| bytes.0);
         let width = product([tiles.max(1), self.streamers.width()])?;
         let moving = streamed.div_ceil(width.max(1)).max(self.moving(&traffic, last));
-        arrays::stream_mapping(stream, machine.hardware, product([tiles, rows, columns])?, moving)
+        arrays::stream_mapping(stream, machine, product([tiles, rows, columns])?, moving)
     }
 }
 
@@ -398,28 +398,14 @@ impl TileFabric {
     }
 }
 
-/// Bytes of a level that tiles of a product fill: of L3 all instances together, of the levels inside one.
-fn capacities(hardware: &Hardware<'_>) -> [Bytes; MAX_LEVELS] {
-    let inside = hardware.memory().len().saturating_sub(2);
-    let mut capacities = [Bytes::ZERO; MAX_LEVELS];
-    for ((capacity, level), number) in capacities.iter_mut().zip(hardware.memory()).zip(0_usize..) {
-        let one = level.instance_capacity();
-        let instances = if number < inside { 1 } else { u64::from(level.instances) };
-        *capacity = Bytes(one.0.saturating_mul(instances));
-    }
-    capacities
-}
-
-/// The same with what a level of several instances holds divided among them: a mapping tells what lies in one.
-fn in_one_instance(mut moves: Moves, hardware: &Hardware<'_>) -> Moves {
-    let inside = hardware.memory().len().saturating_sub(2);
-    let instances = hardware.memory().get(inside).map_or(1, |level| u64::from(level.instances.max(1)));
-    let share = |bytes: Bytes| Bytes(bytes.0.div_ceil(instances.max(1)));
-    if let Some(footprint) = moves.footprint.get_mut(inside) {
+/// What the L3 of several instances holds, divided among them: a mapping tells what lies in one.
+fn in_one_instance(moves: &mut Moved, l3: Option<usize>, machine: &Machine<'_>) {
+    let Some((l3, level)) = l3.and_then(|l3| Some((l3, machine.hardware.memory().get(l3)?))) else { return };
+    let share = |bytes: Bytes| Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
+    if let Some(footprint) = moves.footprint.get_mut(l3) {
         *footprint = share(*footprint);
     }
-    if let Some(tiles) = moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(inside)) {
+    if let Some(tiles) = moves.tiling.as_mut().and_then(|tiling| tiling.levels.get_mut(l3)) {
         tiles.footprint = share(tiles.footprint);
     }
-    moves
 }

@@ -223,6 +223,16 @@ const SYSTOLIC: Fields = Fields {
         required("dataflow", Node::OneOf(DATAFLOWS), "Which operand stays in an array while the others pass."),
         required("rows", Node::Number(U32), "Rows of an array."),
         required("columns", Node::Number(U32), "Columns of an array."),
+        optional(
+            "held_tiles",
+            Node::Number(U32),
+            "Tiles of the operand that stays for which an array has room: 2 where the next is loaded while it works; without it, 1.",
+        ),
+        optional(
+            "accumulators",
+            Node::Number(U32),
+            "Partial sums of each column that an array keeps; without it, none: they pass the first memory level.",
+        ),
         required("vector_lanes", Node::Number(U32), "Elements a cycle of the vector unit beside each array."),
     ],
     by_precision: None,

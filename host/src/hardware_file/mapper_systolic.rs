@@ -17,6 +17,12 @@ pub struct SystolicEntry {
     pub rows: Number<u32>,
     /// Columns of an array.
     pub columns: Number<u32>,
+    /// Tiles of the operand that stays for which an array has room; 1 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_tiles: Option<Number<u32>>,
+    /// Partial sums of each column that an array keeps; none where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accumulators: Option<Number<u32>>,
     /// Elements a cycle of the vector unit beside each array.
     pub vector_lanes: Number<u32>,
 }
@@ -24,9 +30,16 @@ pub struct SystolicEntry {
 impl SystolicEntry {
     /// The core's mapper of these arrays.
     #[must_use]
-    pub const fn mapper(&self) -> Systolic {
-        let Self { dataflow, rows, columns, vector_lanes } = self;
-        Systolic { rows: rows.value, columns: columns.value, dataflow: *dataflow, vector_lanes: vector_lanes.value }
+    pub fn mapper(&self) -> Systolic {
+        let Self { dataflow, rows, columns, held_tiles, accumulators, vector_lanes } = self;
+        Systolic {
+            rows: rows.value,
+            columns: columns.value,
+            dataflow: *dataflow,
+            held_tiles: held_tiles.as_ref().map_or(1, |number| number.value),
+            accumulators: accumulators.as_ref().map_or(0, |number| number.value),
+            vector_lanes: vector_lanes.value,
+        }
     }
 
     /// The name of its dataflow in files.
@@ -39,9 +52,16 @@ impl SystolicEntry {
     }
 
     /// Its numbers by their keys, in the order of the format.
-    pub(super) const fn numbers(&self) -> [(&'static str, &Number<u32>); 3] {
-        let Self { dataflow: _, rows, columns, vector_lanes } = self;
-        [("rows", rows), ("columns", columns), ("vector_lanes", vector_lanes)]
+    pub(super) fn numbers(&self) -> impl Iterator<Item = (&'static str, &Number<u32>)> {
+        let Self { dataflow: _, rows, columns, held_tiles, accumulators, vector_lanes } = self;
+        let all = [
+            ("rows", Some(rows)),
+            ("columns", Some(columns)),
+            ("held_tiles", held_tiles.as_ref()),
+            ("accumulators", accumulators.as_ref()),
+            ("vector_lanes", Some(vector_lanes)),
+        ];
+        all.into_iter().filter_map(|(key, number)| Some((key, number?)))
     }
 }
 

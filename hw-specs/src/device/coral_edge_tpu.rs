@@ -11,7 +11,7 @@ pub static CORAL_EDGE_TPU: Device<'static, Systolic> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Systolic { rows: 64, columns: 64, dataflow: WeightStationary, vector_lanes: 64 },
+    mapper: Systolic { rows: 64, columns: 64, dataflow: WeightStationary, held_tiles: 1, accumulators: 1024, vector_lanes: 64 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -11,7 +11,7 @@ pub static TPU_V5P: Device<'static, Systolic> = Device {
         &THERMAL_PROFILES,
         Seconds(1e-6),
     )),
-    mapper: Systolic { rows: 128, columns: 128, dataflow: WeightStationary, vector_lanes: 1024 },
+    mapper: Systolic { rows: 128, columns: 128, dataflow: WeightStationary, held_tiles: 2, accumulators: 0, vector_lanes: 1024 },
 };
 
 const COMPUTE: [ComputeUnit<'static>; 1] = [

@@ -23,7 +23,9 @@ pub(crate) fn arrays(hardware: &Hardware<'_>) -> Result<(), Error> {
     let nest = &opaque(LoopNest::new(Loops::Gemm(gemm), ElementSizes::all(opaque(1))));
     let (read, weights, written) = (opaque(Bytes(1)), opaque(Bytes(1)), opaque(Bytes(1)));
     let stream = &opaque(Stream { read, weights, written, flops: Flops(1), elements: 1, homes: Homes::COLD });
-    let array = opaque(Systolic { rows: 8, columns: 8, dataflow: Dataflow::WeightStationary, vector_lanes: 8 });
+    let dataflow = Dataflow::WeightStationary;
+    let array = Systolic { rows: 8, columns: 8, dataflow, held_tiles: 2, accumulators: 16, vector_lanes: 8 };
+    let array = opaque(array);
     keep((array.cycles(gemm), array.edge_accesses(gemm)));
     keep((array.product(nest, &machine), array.stream(stream, &machine)));
     let engines = opaque(Engines { count: 1, bytes_per_cycle: 64 });

@@ -15,6 +15,16 @@ use crate::work::Gemm;
 /// Most registers that are tried: each number of rows is a tile.
 const MOST_REGISTERS: u64 = 256;
 
+/// Tiles for each core from which on it does not matter whether they can be dealt evenly: one more is less than 2 %.
+const MANY: u64 = 64;
+
+/// An axis of a tile.
+#[derive(Clone, Copy, Debug)]
+enum Axis {
+    Rows,
+    Vectors,
+}
+
 /// One core, in one precision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Core {
@@ -25,7 +35,7 @@ pub(super) struct Core {
     /// Independent sums, in vectors, that cover the latency of an instruction: latency · ports.
     cover: u64,
     registers: u64,
-    /// Cores.
+    /// Cores at work.
     pub(super) cores: u64,
     /// Cycles that one slot of one core takes.
     pub(super) cycles_a_slot: f32,
@@ -88,14 +98,40 @@ pub(super) struct Tiled {
     pub(super) local: Bytes,
 }
 
+/// Ways to tile a product of which none is worse than another in both slots and bytes.
+pub(super) type Ways = heapless::Vec<Tiled, 40>;
+
 impl Tiled {
-    /// The one of fewer slots, then of fewer bytes, then this one.
-    pub(super) fn or_less(self, other: Self) -> Self {
-        let key = |tiled: &Self| {
-            let Traffic { a, b, c } = tiled.traffic;
-            (tiled.slots.busiest, u128::from(a.0).saturating_add(b.0.into()).saturating_add(c.0.into()))
+    /// Slots of the busiest core, and bytes between registers and the innermost level.
+    fn cost(&self) -> (u64, u64) {
+        let Traffic { a, b, c } = self.traffic;
+        (self.slots.busiest, a.0.saturating_add(b.0).saturating_add(c.0))
+    }
+
+    /// One way more, where none is as good in both; those that it beats in both go.
+    pub(super) fn join(self, ways: &mut Ways) {
+        let no_worse = |one: &Self, other: &Self| {
+            let ((slots, bytes), (more_slots, more_bytes)) = (one.cost(), other.cost());
+            slots <= more_slots && bytes <= more_bytes
         };
-        if key(&other) < key(&self) { other } else { self }
+        if ways.iter().any(|way| no_worse(way, &self)) {
+            return;
+        }
+        let mut kept = Ways::new();
+        for way in ways.iter().filter(|way| !no_worse(&self, way)) {
+            kept.push(*way).ok();
+        }
+        kept.push(self).ok();
+        *ways = kept;
+    }
+
+    /// This product and then another one, whose A is the C of this one and stays in the innermost level.
+    pub(super) fn then(&self, next: &Self) -> Result<Self, Error> {
+        Ok(Self {
+            local: self.traffic.c.checked_add(next.traffic.a)?,
+            traffic: Traffic { a: self.traffic.a, b: self.traffic.b.checked_add(next.traffic.b)?, c: next.traffic.c },
+            slots: self.slots.and(&next.slots)?,
+        })
     }
 
     /// The same product so many times.
@@ -155,12 +191,12 @@ fn log2_up(number: u64) -> u64 {
 }
 
 impl Core {
-    /// A core of a machine whose sums are so many bytes wide.
+    /// A core of a machine whose sums are so many bytes wide, one of so many at work.
     ///
     /// ```text
     /// lanes = vector_bytes / bytes of a sum          depth = the power of two nearest to macs_per_cycle / (ports · lanes)
     /// ```
-    pub(super) fn of(cpu: &Cpu, sum: u64, machine: &Machine<'_>) -> Self {
+    pub(super) fn of(cpu: &Cpu, sum: u64, workers: u64, machine: &Machine<'_>) -> Self {
         let lanes = u64::from(cpu.vector_bytes).checked_div(sum).unwrap_or(1).max(1);
         let ports = u64::from(cpu.fma_ports).max(1);
         let macs = machine.macs_per_cycle.get();
@@ -174,17 +210,19 @@ impl Core {
             depth,
             cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
             registers: u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS),
-            cores: u64::from(machine.unit.count).max(1),
+            cores: workers,
             cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
         }
     }
 
-    /// The best tile of a product, its vectors along columns, rows or sums.
-    pub(super) fn best(&self, product: &Product) -> Result<Tiled, Error> {
-        let swapped = self.outer(&product.transposed())?;
-        let Traffic { a, b, c } = swapped.traffic;
-        let by_row = Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped };
-        Ok(self.outer(product)?.or_less(by_row).or_less(self.inner(product)?))
+    /// The best tiles of a product, their vectors along columns, rows or sums.
+    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<(), Error> {
+        self.outer(product, Axis::Rows, |tiled| tiled.join(ways))?;
+        self.outer(&product.transposed(), Axis::Vectors, |swapped| {
+            let Traffic { a, b, c } = swapped.traffic;
+            Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped }.join(ways);
+        })?;
+        self.inner(product, |tiled| tiled.join(ways))
     }
 
     /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
@@ -195,7 +233,7 @@ impl Core {
     }
 
     /// Outer products: each step multiplies one element of every row by vectors along the columns.
-    fn outer(&self, product: &Product) -> Result<Tiled, Error> {
+    fn outer(&self, product: &Product, even: Axis, found: impl FnMut(Tiled)) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let kernels = self.shapes().map(|(rows, vectors)| Kernel {
             rows,
@@ -205,13 +243,11 @@ impl Core {
             parts: 1,
             folds: 0,
         });
-        self.least([m, parts(n, self.lanes), groups], kernels, |kernel| {
-            traffic(product, parts(n, kernel.vectors.saturating_mul(self.lanes)), parts(m, kernel.rows))
-        })
+        self.each([m, parts(n, self.lanes), groups], even, kernels, |tiles| traffic(product, tiles), found)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
-    fn inner(&self, product: &Product) -> Result<Tiled, Error> {
+    fn inner(&self, product: &Product, found: impl FnMut(Tiled)) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let steps = parts(k, self.lanes.saturating_mul(self.depth));
         let filled = self.lanes.min(parts(k, self.depth));
@@ -225,13 +261,13 @@ impl Core {
             let summed = parts(self.cover, sums).min(room).max(1);
             Kernel { rows, vectors, steps, own_loads: false, parts: summed, folds: log2_up(filled) }
         });
-        self.least([m, n, groups], kernels, |kernel| traffic(product, parts(n, kernel.vectors), parts(m, kernel.rows)))
+        self.each([m, n, groups], Axis::Rows, kernels, |tiles| traffic(product, tiles), found)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
     ///
     /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
-    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes) -> Result<Tiled, Error> {
+    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<(), Error> {
         let taps = product(conv.kernel)?;
         let [depth, height, width] = conv.output;
         let lines = product([conv.batch, depth, height])?;
@@ -245,55 +281,84 @@ impl Core {
                 c: Bytes(product([positions, channels, sizes.c])?),
             })
         };
-        let kernels = |own_loads: bool| {
+        let kernels = || {
             self.shapes().map(move |(rows, vectors)| Kernel {
                 rows,
                 vectors,
                 steps: taps,
-                own_loads,
+                own_loads: true,
                 parts: 1,
                 folds: 0,
             })
         };
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
-        let by_channel = self.least([positions, parts(channels, self.lanes), 1], kernels(true), |kernel| {
-            bytes(product([channels, taps, parts(positions, kernel.rows)])?)
-        })?;
+        let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
+        let extents = [positions, parts(channels, self.lanes), 1];
+        self.each(extents, Axis::Rows, kernels(), by_channel, |tiled| tiled.join(ways))?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
-        let by_column = self.least([lines, parts(width, self.lanes), channels], kernels(true), |kernel| {
-            let tiles = product([parts(lines, kernel.rows), parts(width, kernel.vectors.saturating_mul(self.lanes))])?;
-            bytes(product([channels, taps, tiles])?)
-        })?;
-        Ok(by_channel.or_less(by_column))
+        let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
+        let extents = [lines, parts(width, self.lanes), channels];
+        self.each(extents, Axis::Rows, kernels(), by_column, |tiled| tiled.join(ways))
     }
 
-    /// The kernel of the fewest slots on the busiest core, then of the fewest bytes.
-    fn least(
+    /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
+    /// evenly.
+    ///
+    /// ```text
+    /// tiles = 2^j · ⌈⌈extent / 2^j⌉ / tile⌉ for every j: each half of a part is cut as if it stood alone
+    /// ```
+    /// So twice the extent never takes more than twice as long.
+    fn each(
         &self,
         extents: [u64; 3],
+        even: Axis,
         kernels: impl Iterator<Item = Kernel>,
-        traffic: impl Fn(&Kernel) -> Result<Traffic, Error>,
-    ) -> Result<Tiled, Error> {
-        let mut best: Option<Tiled> = None;
+        traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
+        mut found: impl FnMut(Tiled),
+    ) -> Result<(), Error> {
+        let [rows, vectors, groups] = extents;
         for kernel in kernels {
-            let tiled = Tiled { slots: self.dealt(extents, &kernel)?, traffic: traffic(&kernel)?, local: Bytes::ZERO };
-            best = Some(best.map_or(tiled, |best| best.or_less(tiled)));
+            let mut tiles = [parts(rows, kernel.rows), parts(vectors, kernel.vectors)];
+            let (extent, tile) = match even {
+                Axis::Rows => (rows, kernel.rows),
+                Axis::Vectors => (vectors, kernel.vectors),
+            };
+            let mut tried = 0_u64;
+            let mut pieces = 1_u64;
+            while tried == 0 || pieces < extent {
+                let along = pieces.saturating_mul(parts(parts(extent, pieces), tile)).min(extent.max(1));
+                if along > tried {
+                    let [down, across] = tiles;
+                    tiles = match even {
+                        Axis::Rows => [along, across],
+                        Axis::Vectors => [down, along],
+                    };
+                    tried = along;
+                    let slots = self.dealt(extents, tiles, &kernel)?;
+                    found(Tiled { slots, traffic: traffic(tiles)?, local: Bytes::ZERO });
+                }
+                // Of many tiles for each core, the last weighs little.
+                if product([product(tiles)?, groups])? >= self.cores.saturating_mul(MANY) {
+                    break;
+                }
+                pieces = pieces.saturating_mul(2);
+            }
         }
-        // Three registers hold a tile of one sum.
-        best.ok_or(Error::Infeasible { level: 0 })
+        Ok(())
     }
 
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
-    fn dealt(&self, [rows, vectors, groups]: [u64; 3], kernel: &Kernel) -> Result<Slots, Error> {
-        // Whole tiles and the clipped one, along each axis.
-        let cut = |extent: u64, tile: u64| {
-            let clipped = extent.checked_rem(tile).unwrap_or(0);
-            [(extent.checked_div(tile).unwrap_or(0), tile), (u64::from(clipped > 0), clipped)]
+    fn dealt(&self, [rows, vectors, groups]: [u64; 3], tiles: [u64; 2], kernel: &Kernel) -> Result<Slots, Error> {
+        // Of two sizes one apart: none is longer than needed.
+        let cut = |extent: u64, tiles: u64| {
+            let (size, larger) = (extent.checked_div(tiles).unwrap_or(0), extent.checked_rem(tiles).unwrap_or(0));
+            [(larger, size.saturating_add(1)), (tiles.saturating_sub(larger), size)]
         };
+        let [down, across] = tiles;
         let mut slots = Slots::default();
         let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
-        for (down, row) in cut(rows, kernel.rows) {
-            for (across, vector) in cut(vectors, kernel.vectors) {
+        for (down, row) in cut(rows, down) {
+            for (across, vector) in cut(vectors, across) {
                 let count = product([down, across, groups])?;
                 let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
                 let all = |slots: u64| product([count, slots]);
@@ -302,7 +367,7 @@ impl Core {
                 classes.push((wait, count)).ok();
             }
         }
-        // Whole tiles take longest, those of the corner shortest.
+        // Those larger along both axes take longest, those smaller along both shortest.
         if let [_, right, below, _] = classes.as_mut_slice()
             && right.0 < below.0
         {
@@ -314,7 +379,7 @@ impl Core {
 }
 
 /// Bytes between registers and the innermost level: A for each tile along the columns, B for each along the rows, C once.
-fn traffic(of: &Product, across: u64, down: u64) -> Result<Traffic, Error> {
+fn traffic(of: &Product, [down, across]: [u64; 2]) -> Result<Traffic, Error> {
     let Gemm { m, n, k, groups } = of.gemm;
     Ok(Traffic {
         a: Bytes(product([groups, m, k, of.a, across])?),

@@ -42,6 +42,8 @@ pub(super) struct Style {
     integer: bool,
     /// Whether the lanes are those of a vector whose tail is masked.
     vector: bool,
+    /// Cycles in which a byte of A, and one of B, is served: of two blocks the faster one is taken.
+    byte_cycles: [f32; 2],
 }
 
 /// A kernel: what it issues, and the cycles that the same MACs and results take where nothing is left over.
@@ -92,7 +94,18 @@ impl Style {
             (true, true) => [1, 4],
             (false, _) => [1, 1],
         };
-        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector }
+        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector, byte_cycles: [0.0; 2] }
+    }
+
+    /// The same where a byte of A, and one of B, is served in so many cycles.
+    pub(super) const fn served(self, byte_cycles: [f32; 2]) -> Self {
+        Self { byte_cycles, ..self }
+    }
+
+    /// Cycles in which the operands of so many instructions are served.
+    fn moving(&self, counts: &Counts) -> f32 {
+        let [a, b] = self.byte_cycles;
+        to_f32(counts.a.saturating_add(counts.scratch)) * a + to_f32(counts.b) * b
     }
 
     /// Bytes of a gathered element: 2 where the core multiplies 16 bits.
@@ -193,21 +206,28 @@ impl Mcu {
         // A single column: as many rows side by side as there would be columns.
         let [r, c] = if columns == 1 { [style.block.into_iter().max().unwrap_or(1), 1] } else { style.block };
         let split = |extent: u64, by: u64| [extent.checked_div(by).unwrap_or(0), extent.checked_rem(by).unwrap_or(0)];
-        let ([full_rows, odd_rows], [full_columns, odd_columns]) = (split(rows, r), split(columns, c));
-        let mut counts = Counts::NONE;
-        // Columns left over are a block of their own; rows left over are taken one by one.
-        let odd = odd_columns.max(1);
-        let odd_blocks = u64::from(odd_columns > 0);
-        for (block, number) in [
-            ([r, c], product([full_rows, full_columns])?),
-            ([r, odd], product([full_rows, odd_blocks])?),
-            ([1, c], product([odd_rows, full_columns])?),
-            ([1, odd], product([odd_rows, odd_blocks])?),
-        ] {
-            if number > 0 {
-                let sums = self.dot(style, block, matrix, sizes)?.plus(self.finish(style, block, sizes)?)?;
-                counts = counts.plus(sums.times(number)?)?;
+        let [full_columns, odd_columns] = split(columns, c);
+        // So many blocks of columns over all rows; rows left over are taken one by one.
+        let strips = |r: u64, width: u64, number: u64| {
+            let [full, odd] = split(rows, r);
+            let mut counts = Counts::NONE;
+            for (block, number) in [([r, width], product([full, number])?), ([1, width], product([odd, number])?)] {
+                if number > 0 {
+                    let sums = self.dot(style, block, matrix, sizes)?.plus(self.finish(style, block, sizes)?)?;
+                    counts = counts.plus(sums.times(number)?)?;
+                }
             }
+            Ok(counts)
+        };
+        // Columns left over are a block of their own. Either are vectors, each met by as many rows at once as a block has of
+        // either, where that is faster: two halves of a batch are never less work than the whole.
+        let alone = style.block.into_iter().max().unwrap_or(1);
+        let mut counts = Counts::NONE;
+        for (width, number) in [(c, full_columns), (odd_columns, u64::from(odd_columns > 0))] {
+            let [block, vectors] = [strips(r, width, number)?, strips(alone, 1, product([width, number])?)?];
+            let time = |counts: &Counts| self.cycles(counts, mac_cycles) + style.moving(counts);
+            let faster = time(&vectors) < time(&block);
+            counts = counts.plus(if faster { vectors } else { block })?;
         }
         // The same without anything left over: whole steps of whole blocks.
         let unit = product([style.depth, UNROLLED])?;

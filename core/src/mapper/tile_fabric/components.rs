@@ -71,7 +71,14 @@ pub fn column_stream_cycles(h: u64, w: u64, fabric: u64) -> Result<Cycles, Error
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub fn uncached_traffic(gemm: Gemm, [ti, tj]: [u32; 2], size: u64) -> Result<Bytes, Error> {
-    let tiles = Systolic { rows: ti, columns: tj, dataflow: Dataflow::OutputStationary, vector_lanes: 1 };
+    let tiles = Systolic {
+        rows: ti,
+        columns: tj,
+        dataflow: Dataflow::OutputStationary,
+        held_tiles: 1,
+        accumulators: 0,
+        vector_lanes: 1,
+    };
     let moved = tiles.edge_accesses(gemm)?;
     Ok(Bytes(product([size, sum([moved.a, moved.b, moved.c_written])?])?))
 }

@@ -14,6 +14,11 @@ columns = { value = 64, basis = "spec", source = "paper" }
 vector_lanes = { value = 1024, basis = "assumed", source = "one row of the array a lane", note = "per core" }
 "#;
 
+/// Behind [`SYSTOLIC`].
+const HELD: &str = r#"held_tiles = { value = 2, basis = "spec", source = "paper" }
+accumulators = { value = 4096, basis = "spec", source = "paper" }
+"#;
+
 const TILE_FABRIC: &str = r#"
 [tile_fabric]
 rows = { value = 32, basis = "assumed", source = "design study" }
@@ -32,8 +37,19 @@ fn tables_become_mappers() {
     let file = HardwareFile::parse(&[EXAMPLE, SYSTOLIC, TILE_FABRIC].concat(), "f.toml").unwrap();
     assert_eq!(
         file.systolic.as_ref().unwrap().mapper(),
-        Systolic { rows: 128, columns: 64, dataflow: Dataflow::WeightStationary, vector_lanes: 1024 }
+        Systolic {
+            rows: 128,
+            columns: 64,
+            dataflow: Dataflow::WeightStationary,
+            held_tiles: 1,
+            accumulators: 0,
+            vector_lanes: 1024,
+        }
     );
+    let more = [EXAMPLE, SYSTOLIC, HELD].concat();
+    let Systolic { held_tiles, accumulators, .. } =
+        HardwareFile::parse(&more, "f.toml").unwrap().systolic.unwrap().mapper();
+    assert_eq!((held_tiles, accumulators), (2, 4096));
     assert_eq!(
         file.tile_fabric.as_ref().unwrap().mapper(),
         TileFabric {
@@ -48,7 +64,7 @@ fn tables_become_mappers() {
 
 #[test]
 fn tables_survive_writing() {
-    let mut file = HardwareFile::parse(&[EXAMPLE, SYSTOLIC, TILE_FABRIC].concat(), "f.toml").unwrap();
+    let mut file = HardwareFile::parse(&[EXAMPLE, SYSTOLIC, HELD, TILE_FABRIC].concat(), "f.toml").unwrap();
     for dataflow in [Dataflow::OutputStationary, Dataflow::WeightStationary, Dataflow::InputStationary] {
         file.systolic.as_mut().unwrap().dataflow = dataflow;
         assert_eq!(HardwareFile::parse(&file.to_toml(), "f.toml").unwrap(), file);
