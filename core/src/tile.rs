@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
+mod any_order;
 mod attention;
 mod bound;
 mod candidates;

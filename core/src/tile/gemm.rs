@@ -151,12 +151,6 @@ impl Product {
         (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
-    /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
-    pub(super) fn relaxed(&self, capacity: Bytes) -> f32 {
-        let (search, inside) = self.search();
-        search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
-    }
-
     /// What the innermost of these levels holds and moves.
     fn level(&self, nest: &LoopNest, cuts: &[Cut], buffer: &Buffer) -> Result<LevelTiling, Error> {
         let Some((cut, outside)) = cuts.split_first() else { return Err(too_many_levels()) };
