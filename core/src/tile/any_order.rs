@@ -1,15 +1,23 @@
-//! Lower bounds: bytes that pass between a memory and the level outside it, whatever the order of a convolution's MACs.
+//! Lower bounds of every schedule: bytes that pass between a memory and the level outside it, whatever the order of the MACs.
 //!
 //! **Argument** (Hong & Kung 1981; the constant as Smith et al. 2017 have it). Count for each element of C its visits to the memory, at
-//! `partial` bytes each: of v visits the level pays (v − 1) · 2 · `partial` + c ≥ v · `partial` + (c − `partial`). Let Q be the bytes of
+//! s ≤ `partial` bytes each: of v visits the level pays (v − 1) · 2 · `partial` + c ≥ v · s + (c − s). Let Q be the bytes of
 //! A and B that are read and of the visits of C. Cut the run wherever X bytes of Q are full. In one piece at most S + X bytes are there
 //! to compute with: those that the memory of S bytes holds at its start, and those that come. If a piece of g MACs needs at least V(g)
 //! bytes, and n pieces of X bytes do not suffice for G MACs, more than n · X bytes move:
 //!
 //! ```text
-//! traffic ≥ max_n n · (V(G / n) − S) + (c − partial) · |C|
-//! V(g)    = min a·x + b·y + partial·z   with   r·x·y·z ≥ g²,  x ≥ g / (r·co),  y ≥ g / (batch·positions),  z ≥ g / (ci·K)
+//! traffic ≥ max_n,s n · (V(G / n) − S) + (c − s) · |C|
+//! V(g)    = min a·x + b·y + s·z   with   r·x·y·z ≥ g²,  x ≥ g / (r·co),  y ≥ g / (batch·positions),  z ≥ g / (ci·K)
 //! ```
+//! A matrix product has r = 1, co = n, positions = m, ci·K = k. With elements of one size and S counted in them, that is
+//!
+//! ```text
+//! 2·m·n·k / √S            k ≥ √S:  results are no extra here; Kwasniewski et al. (SC 2019) have m·n more, which short k refute
+//! m·n·k · k / S + m·n     k ≤ √S:  a result takes a row of A and a column of B, S / k columns of B stay, each row of A passes them
+//! ```
+//! and so for short n or m with the operand that is whole then. Both meet at k = √S.
+//!
 //! The first condition is that of Loomis and Whitney on (position, co, (ci, tap)): the projection of a set of MACs on (position, ci,
 //! tap) is at most r times its projection on A, for an input position is read by at most r pairs of window and tap:
 //!
@@ -34,11 +42,13 @@
 //! Demmel, Dinh, arXiv 1802.06905; Chen, Demmel, Dinh, Haberle, Holtz, arXiv 2204.08279 (mixed element sizes); Dinh, Demmel, arXiv
 //! 2003.00119 (small loops). The derivation with these constants is the one above.
 
+use super::bound::floor;
 use crate::error::Error;
 use crate::nest::{Axis, ConvLoops, ElementSizes, LoopNest, Loops, Traffic};
 use crate::shape::product;
 use crate::units::Parts as _;
 use crate::units::{Bytes, to_f32};
+use crate::work::Gemm;
 
 /// Share of a bound that is kept, so that roundings of f32 never lift it above the truth.
 const KEPT: f32 = 0.9999;
@@ -46,13 +56,38 @@ const KEPT: f32 = 0.9999;
 /// Most taps of an axis that are looked at one by one.
 const COUNTED_TAPS: u64 = 64;
 
-/// Bytes that must pass between a memory of this capacity and the level outside it, for a convolution.
-///
-/// # Errors
-/// [`Error::CountOverflow`] above 2^64 − 1.
-pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Bytes) -> Result<Bytes, Error> {
-    let nest = LoopNest::new(Loops::Conv(*loops), *sizes);
-    let compulsory = Traffic::compulsory(&nest)?.total()?;
+/// Bytes of every schedule; see [`super::any_order_bound`].
+pub(super) fn bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
+    let sizes = &nest.sizes;
+    let [a, b, partial, c] = [sizes.a, sizes.b, sizes.partial, sizes.c].map(to_f32);
+    let (once, macs, results, problems) = match &nest.loops {
+        Loops::Gemm(Gemm { m, n, k, groups }) => {
+            // Runs of the same B are one product of more rows.
+            let [m, n, k, groups] = [product([*m, nest.repeats])?, *n, *k, *groups].map(to_f32);
+            let macs = m * n * k * groups;
+            let same = Products { macs, volume: a * b, least: [a / n, b / m, 1.0 / k] };
+            (k, macs, m * n * groups, [same, same])
+        }
+        Loops::Conv(loops) => conv(loops, sizes)?,
+        Loops::Attention(loops) => return super::attention::bound_attention(loops, sizes, capacity),
+    };
+    let compulsory = Traffic::compulsory(nest)?.total()?;
+    if macs.is_nan() || macs <= 0.0 {
+        return Ok(compulsory);
+    }
+    let room = to_f32(capacity.0).max(1.0);
+    // Of a long sum, 2 · G · √(a · b · s / S) − s · |C| is largest for s = (k · a / S) · (k · b).
+    let narrow = if c < partial { c } else { partial };
+    let free = once * a / room * (once * b);
+    let widths = [partial, narrow, if free < partial { free } else { partial }];
+    let most = widths.into_iter().fold(0.0_f32, |most, s| {
+        problems.iter().fold(most, |most, problem| most.max(problem.at(s).bytes(room) + (c - s) * results))
+    });
+    Ok(Bytes(compulsory.0.max(floor(most * KEPT - partial * results * (1.0 - KEPT)))))
+}
+
+/// A convolution: MACs of a result, of all, results, and both ways to count; the bytes of C for those of one a sum.
+fn conv(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(f32, f32, f32, [Products; 2]), Error> {
     let axes = loops.axes()?;
     let mut taps = [Taps::ONE; 3];
     for (((taps, axis), kernel), (stride, dilation)) in
@@ -62,28 +97,22 @@ pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Byte
     }
     let taps = taps.iter().fold(Taps::ONE, |product, axis| product.times(axis));
     let channels = to_f32(product([loops.batch, loops.groups, loops.c_in, loops.c_out])?);
-    if channels * taps.macs <= 0.0 {
-        return Ok(compulsory);
-    }
     let positions = to_f32(product([loops.batch, product(loops.output)?])?);
     let (c_in, c_out) = (to_f32(loops.c_in), to_f32(loops.c_out));
-    let [a, b, partial, c] = [sizes.a, sizes.b, sizes.partial, sizes.c].map(to_f32);
-    let capacity = to_f32(capacity.0);
+    let (a, b) = (to_f32(sizes.a), to_f32(sizes.b));
     let alike = Products {
         macs: channels * taps.macs,
-        volume: a * b * partial / taps.most,
-        least: [a / (taps.most * c_out), b / positions, partial / (c_in * taps.count)],
+        volume: a * b / taps.most,
+        least: [a / (taps.most * c_out), b / positions, 1.0 / (c_in * taps.count)],
     };
     let root = libm::sqrtf(taps.most);
     let weighted = Products {
         macs: channels * taps.weighted,
-        volume: a * b * partial,
-        least: [a / (root * c_out), b * libm::sqrtf(taps.least) / positions, partial / (c_in * taps.weights)],
+        volume: a * b,
+        least: [a / (root * c_out), b * libm::sqrtf(taps.least) / positions, 1.0 / (c_in * taps.weights)],
     };
-    let most = alike.bytes(capacity).max(weighted.bytes(capacity));
     let results = to_f32(product([loops.batch, loops.groups, loops.c_out, product(loops.output)?])?);
-    let bound = most + (c - partial) * results;
-    Ok(Bytes(compulsory.0.max(floor(bound * KEPT))))
+    Ok((c_in * taps.count / root, alike.macs, results, [alike, weighted]))
 }
 
 /// The larger of a function at the whole numbers around a place, and at 1.
@@ -113,6 +142,7 @@ fn bytes_of(g: f32, volume: f32, least: [f32; 3]) -> f32 {
 }
 
 /// MACs, and what they need at least.
+#[derive(Clone, Copy, Debug)]
 struct Products {
     macs: f32,
     /// Product of the bytes of the operands over the square of the MACs.
@@ -122,6 +152,12 @@ struct Products {
 }
 
 impl Products {
+    /// With results of this many bytes, where they were of one.
+    fn at(self, s: f32) -> Self {
+        let [a, b, c] = self.least;
+        Self { volume: self.volume * s, least: [a, b, c * s], ..self }
+    }
+
     /// Bytes of Q that pass a memory of this capacity.
     fn bytes(&self, capacity: f32) -> f32 {
         let pieces = |n: f32| n * (bytes_of(self.macs / n, self.volume, self.least) - capacity);
@@ -220,34 +256,9 @@ fn gcd(a: u64, b: u64) -> u64 {
     a
 }
 
-/// The largest whole number that is not above this one; 0 where it is negative or not a number, 2^64 − 1 from there on.
-pub(super) fn floor(value: f32) -> u64 {
-    if value.is_nan() || value < 1.0 {
-        return 0;
-    }
-    // value = mantissa · 2^shift, its mantissa of 24 bits.
-    let bits = value.to_bits();
-    let mantissa = u64::from(bits & 0x7f_ffff | 0x80_0000);
-    let exponent = bits >> 23 & 0xff;
-    match exponent.checked_sub(150) {
-        Some(shift) if shift < 40 => mantissa.checked_shl(shift).unwrap_or(u64::MAX),
-        Some(_) => u64::MAX,
-        None => mantissa.checked_shr(150_u32.saturating_sub(exponent)).unwrap_or(0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn floors_by_hand() {
-        let cases = [(0.99, 0), (1.0, 1), (2.75, 2), (16_777_216.0, 1 << 24), (1e12, 999_999_995_904), (-3.0, 0)];
-        for (value, expected) in cases {
-            assert_eq!(floor(value), expected, "{value}");
-        }
-        assert_eq!((floor(f32::INFINITY), floor(f32::NAN)), (u64::MAX, 0));
-    }
 
     #[test]
     fn least_bytes_by_hand() {
@@ -275,10 +286,28 @@ mod tests {
             dilation: [1; 3],
             padding: [0, 1, 1],
         };
-        let bound = bound_conv(&loops, &ElementSizes::all(4), Bytes(32768))?;
+        let bound = bound(&LoopNest::new(Loops::Conv(loops), ElementSizes::all(4)), Bytes(32768))?;
         let macs = 512.0 * 512.0 * 334.0 * 334.0;
         let closed = 2.0 * macs * libm::sqrtf(64.0 / (9.0 * 32768.0));
         assert!((to_f32(bound.0) / closed - 1.0).abs() < 1e-3, "{bound:?} {closed}");
+        Ok(())
+    }
+
+    fn of_product(m: u64, n: u64, k: u64, capacity: u64) -> Result<f32, Error> {
+        let nest = LoopNest::new(Loops::Gemm(Gemm { m, n, k, groups: 1 }), ElementSizes::all(4));
+        Ok(to_f32(bound(&nest, Bytes(capacity))?.0))
+    }
+
+    #[test]
+    fn products_meet_their_closed_forms() -> Result<(), Error> {
+        // S = 4096 elements, √S = 64. Long sums: 2 · 4096³ / 64 = 2^31 elements.
+        assert!((of_product(4096, 4096, 4096, 16384)? / (4.0 * 2_147_483_648.0) - 1.0).abs() < 1e-3);
+        // Sums of 16: 4096² · 16² / 4096 + 4096² = 2^20 + 2^24 elements.
+        assert!((of_product(4096, 4096, 16, 16384)? / (4.0 * 17_825_792.0) - 1.0).abs() < 1e-3);
+        // 16 columns, the same with A for C: A is read once, and 2^20 more.
+        assert!((of_product(4096, 16, 4096, 16384)? / (4.0 * 17_825_792.0) - 1.0).abs() < 1e-2);
+        // Sums of one, where 2 · m · n · k / √S + m · n is wrong: A, B and C once, and 4096² / 4096 = 2^12 more, A + B = 2^13.
+        assert!(of_product(4096, 4096, 1, 16384)? <= 4.0 * (16_777_216.0 + 8192.0));
         Ok(())
     }
 }

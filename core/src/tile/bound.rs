@@ -61,7 +61,8 @@ pub(super) fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Err
     let sizes = &nest.sizes;
     // A product and its transpose are rounded alike.
     let turned = nest.repeats <= 1 && (gemm.m, sizes.a) < (gemm.n, sizes.b);
-    let ((m, a), (n, b)) = if turned { ((gemm.n, sizes.b), (gemm.m, sizes.a)) } else { ((gemm.m, sizes.a), (gemm.n, sizes.b)) };
+    let ((m, a), (n, b)) =
+        if turned { ((gemm.n, sizes.b), (gemm.m, sizes.a)) } else { ((gemm.m, sizes.a), (gemm.n, sizes.b)) };
     let [m, n, k, a, b, partial] = [m, n, gemm.k, a, b, sizes.partial].map(to_f32);
     let room = room(capacity).max(least(a, b, partial));
     let product = Product { extents: [m, n, k], a: a * m * k, b: b * k * n, c: partial * m * n, room };
@@ -196,7 +197,7 @@ impl Case {
     /// The least, or `best` if that is less; with what [`Case::centre`] says.
     pub(super) fn least(&self, (place, bytes): (f32, f32), best: f32) -> f32 {
         // No number as well: where nothing fits, or what is multiplied is too large.
-        if !(bytes < best) {
+        if bytes.is_nan() || bytes >= best {
             return best;
         }
         let of_p = |p: f32| {
@@ -273,8 +274,9 @@ pub(super) fn floor(number: f32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Buffer, any_order_bound, tile};
     use super::*;
-    use crate::nest::ElementSizes;
+    use crate::nest::{ConvLoops, ElementSizes};
     use crate::work::Gemm;
 
     #[test]
@@ -346,5 +348,88 @@ mod tests {
         assert!(at(4, 100_000) >= 4_799_000, "{}", at(4, 100_000));
         // In 1.002 MB and two rows B stays: B once.
         assert_eq!(at(4, 1_002_010), 4 * 200_000 + 1_000_000);
+    }
+
+    /// Numbers below a limit, each power of two as often; the same on every run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % limit
+        }
+
+        fn spread(&mut self, bits: u64) -> u64 {
+            let high = 1 << self.below(bits + 1);
+            high + self.below(high)
+        }
+    }
+
+    fn any_sizes(numbers: &mut Numbers) -> ElementSizes {
+        let mut size = || 1 + numbers.below(8);
+        match size() {
+            1 | 2 => ElementSizes::all(4),
+            3 | 4 => ElementSizes { a: 1, b: 1, partial: 4, c: 1 },
+            _ => ElementSizes { a: size(), b: size(), partial: size(), c: size() },
+        }
+    }
+
+    fn any_conv(numbers: &mut Numbers) -> ConvLoops {
+        let mut loops = ConvLoops {
+            batch: 1 + numbers.below(3),
+            groups: 1 + numbers.below(4) / 3,
+            c_in: numbers.spread(7),
+            c_out: numbers.spread(7),
+            input: [1; 3],
+            output: [1; 3],
+            kernel: [1; 3],
+            stride: [1; 3],
+            dilation: [1; 3],
+            padding: [0; 3],
+        };
+        for axis in 0..=numbers.below(3) as usize {
+            let (kernel, dilation) = (1 + numbers.below(5), 1 + numbers.below(4) / 3);
+            let reach = dilation * (kernel - 1) + 1;
+            let (padding, stride) = (numbers.below(reach), 1 + numbers.below(3));
+            let input = numbers.spread(5).max(reach);
+            (loops.kernel[axis], loops.dilation[axis], loops.padding[axis]) = (kernel, dilation, padding);
+            (loops.input[axis], loops.stride[axis]) = (input, stride);
+            loops.output[axis] = (input + 2 * padding - reach) / stride + 1;
+        }
+        loops
+    }
+
+    #[test]
+    fn no_tiling_moves_less() -> Result<(), Error> {
+        let mut numbers = Numbers(1);
+        for case in 0..6000 {
+            let sizes = any_sizes(&mut numbers);
+            let loops = if case % 2 == 0 {
+                let bits = 1 + numbers.below(10);
+                let [m, n, k] = [0; 3].map(|_| numbers.spread(bits));
+                Loops::Gemm(Gemm { m, n, k, groups: 1 + numbers.below(4) / 3 })
+            } else {
+                Loops::Conv(any_conv(&mut numbers))
+            };
+            let repeats = if case % 8 == 0 { 1 + numbers.below(3) } else { 1 };
+            let nest = LoopNest { repeats, ..LoopNest::new(loops, sizes) };
+            let [inner, outer] = [2 + numbers.spread(14), numbers.spread(18)];
+            let buffers = [inner, inner + outer].map(|bytes| Buffer { capacity: Bytes(bytes), double_buffered: false });
+            let levels = if case % 3 == 0 { 2 } else { 1 };
+            if let Ok(tiling) = tile(&nest, buffers.get(..levels).unwrap_or_default()) {
+                for level in &tiling.levels {
+                    assert!(level.lower_bound <= level.traffic.total()?, "{nest:?} {buffers:?} {level:?}");
+                }
+                assert!(any_order_bound(&nest, Bytes(inner))? <= super::super::lower_bound(&nest, Bytes(inner))?);
+            }
+            let [less, more] = [inner, inner + outer].map(|bytes| super::super::lower_bound(&nest, Bytes(bytes)));
+            assert!(more? <= less?, "{nest:?} {buffers:?}");
+            if let (Loops::Gemm(Gemm { m, n, k, groups }), 1) = (loops, repeats) {
+                let sizes = ElementSizes { a: sizes.b, b: sizes.a, ..sizes };
+                let turned = LoopNest::new(Loops::Gemm(Gemm { m: n, n: m, k, groups }), sizes);
+                assert_eq!(lower_bound(&turned, Bytes(inner)), less);
+            }
+        }
+        Ok(())
     }
 }
