@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::nest::{Dim, LoopNest, Loops, Operand, Traffic};
 use crate::units::Bytes;
 
+mod any_order;
 mod attention;
 mod bound;
 mod candidates;
@@ -136,6 +137,26 @@ fn filled(
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, whatever the tiling.
 ///
+/// Of the tilings of [`tile`]: loops over rectangular tiles, one of each operand in the memory. A schedule that is none, such as one that
+/// slides over rows of a convolution and keeps its halo, may move less; see [`any_order_bound`].
+///
+/// ```text
+/// bytes ≥ compulsory + min over p, q of α·(p − 1) + β·(q − 1)      with tiles that fit, for each operand that may stay
+/// ```
+/// **Valid for** any extents and sizes; less or the same in a larger memory, and for a transposed product the same. Where no tile fits,
+/// what the smallest tile moves. For attentions, of all schedules that finish a pair of query and key while its rows are there.
+///
+/// ```
+/// # use derate_core::{nest::{ElementSizes, LoopNest, Loops}, tile::{any_order_bound, lower_bound}, units::Bytes, work::Gemm};
+/// // 512 x 512 x 512 of fp32 in 64 KiB: tiles move A and B nine times together and C once, 10 MiB; all schedules 2 · 512³ / 128 elements.
+/// let nest = LoopNest::new(Loops::Gemm(Gemm { m: 512, n: 512, k: 512, groups: 1 }), ElementSizes::all(4));
+/// let [tiles, any] = [lower_bound(&nest, Bytes(65536))?, any_order_bound(&nest, Bytes(65536))?].map(|bytes| bytes.0);
+/// assert!((10_485_000..=10_485_760).contains(&tiles) && (8_380_000..=8_388_608).contains(&any));
+/// # Ok::<(), derate_core::Error>(())
+/// ```
+/// **Source**: derived in `tile/bound.rs` and `tile/conv_bound.rs`; compare Kwasniewski et al., "Red-Blue Pebbling Revisited", SC 2019, and
+/// Dinh, Demmel, arXiv 2003.00119.
+///
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1.
 pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
@@ -144,6 +165,26 @@ pub fn lower_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
         Loops::Conv(loops) => conv_bound::bound_conv(loops, &nest.sizes, capacity),
         Loops::Attention(loops) => attention::bound_attention(loops, &nest.sizes, capacity),
     }
+}
+
+/// Bytes that must pass between a memory of this capacity and the level outside it, whatever the order of the MACs.
+///
+/// ```text
+/// bytes ≥ max(compulsory, 2 · G · √(s_a · s_b · s_p / (r · S)) − (s_p − s_c) · |C|)          more where an extent is short
+/// ```
+/// with G MACs, |C| results, and r pairs of window and tap that read one input position, 1 in a matrix product. Partial sums count when
+/// they are written and when they are read again. Takes about a microsecond; [`lower_bound`] is closer to what tiles move.
+///
+/// **Valid for** any schedule that starts with an empty memory and computes each MAC once; for attentions as [`lower_bound`].
+///
+/// **Source**: Hong, Kung, "I/O complexity: the red-blue pebble game", STOC 1981; Smith, Lowery, Langou, van de Geijn, arXiv 1702.02017;
+/// Dinh, Demmel, arXiv 2003.00119 (short extents); Chen, Demmel, Dinh, Haberle, Holtz, arXiv 2204.08279 (sizes). Constants derived in
+/// `tile/any_order.rs`.
+///
+/// # Errors
+/// [`Error::CountOverflow`] above 2^64 − 1.
+pub fn any_order_bound(nest: &LoopNest, capacity: Bytes) -> Result<Bytes, Error> {
+    any_order::bound(nest, capacity)
 }
 
 /// Puts a level before the others.

@@ -276,6 +276,9 @@ const RESNET_50: [[u64; 7]; 11] = [
     [512, 512, 7, 7, 3, 1, 1],
 ];
 
+/// Most that the median may be over the bound.
+const MOST: f64 = 1.02;
+
 #[test]
 fn resnet_50_moves_little_more_than_it_must() -> Result<(), Error> {
     for (name, sizes) in [("fp32", ElementSizes::all(4)), ("int8", ElementSizes { a: 1, b: 1, partial: 4, c: 1 })] {
@@ -302,14 +305,8 @@ fn resnet_50_moves_little_more_than_it_must() -> Result<(), Error> {
             ratios.sort_by(f64::total_cmp);
             let median = ratios[ratios.len() / 2];
             println!("{name} {:6} KiB  {}  median {median:.3}", 1 << (power - 10), row.join(" "));
-            assert!(median <= most(power), "{name} {power}: {median}");
+            assert!(median <= MOST, "{name} {power}: {median}");
         }
     }
     Ok(())
-}
-
-/// Most that the median may be over the bound. Below 512 KiB the bound is not reached: a tile reads its halo anew, which a schedule that
-/// slides need not, and beside the tile of C those of A and B take room.
-fn most(power: u32) -> f64 {
-    if power < 19 { 1.5 } else { 1.1 }
 }

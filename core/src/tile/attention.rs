@@ -13,7 +13,7 @@
 //! (`d_v` + 2) bytes more than its c · `d_v`: its maximum and sum go with it. Heads share nothing; a tile has one, or several whole ones.
 //!
 //! **Lower bound**, of all schedules that finish a pair of query and key while its rows are there, by the argument of
-//! [`super::conv_bound`]: I rows of queries and J of keys make at most I · J pairs, so that with u = a · d + `partial` · `d_v` and
+//! [`super::any_order`]: I rows of queries and J of keys make at most I · J pairs, so that with u = a · d + `partial` · `d_v` and
 //! v = b · (d + `d_v`) bytes of them
 //!
 //! ```text
@@ -22,7 +22,8 @@
 //! ```
 //! **Source**: Dao, Fu, Ermon, Rudra, Ré, arXiv 2205.14135, algorithm 1 and theorem 2; the bound is derived here.
 
-use super::conv_bound::{best_near, floor};
+use super::any_order::best_near;
+use super::bound::floor;
 use super::cut::{Cut, balanced};
 use super::gemm::too_many_levels;
 use super::visits::{ByDepth, CLASSES, Ranks, visits};

@@ -1,50 +1,44 @@
-//! Lower bounds: bytes that pass between a memory and the level outside it, whatever the order of a convolution's MACs.
+//! Lower bound of the traffic of tilings of a convolution: [`super::bound`] with a halo.
 //!
-//! **Argument** (Hong & Kung 1981; the constant as Smith et al. 2017 have it). Count for each element of C its visits to the memory, at
-//! `partial` bytes each: of v visits the level pays (v − 1) · 2 · `partial` + c ≥ v · `partial` + (c − `partial`). Let Q be the bytes of
-//! A and B that are read and of the visits of C. Cut the run wherever X bytes of Q are full. In one piece at most S + X bytes are there
-//! to compute with: those that the memory of S bytes holds at its start, and those that come. If a piece of g MACs needs at least V(g)
-//! bytes, and n pieces of X bytes do not suffice for G MACs, more than n · X bytes move:
-//!
-//! ```text
-//! traffic ≥ max_n n · (V(G / n) − S) + (c − partial) · |C|
-//! V(g)    = min a·x + b·y + partial·z   with   r·x·y·z ≥ g²,  x ≥ g / (r·co),  y ≥ g / (batch·positions),  z ≥ g / (ci·K)
-//! ```
-//! The first condition is that of Loomis and Whitney on (position, co, (ci, tap)): the projection of a set of MACs on (position, ci,
-//! tap) is at most r times its projection on A, for an input position is read by at most r pairs of window and tap:
+//! A convolution is a product of m = batch · positions, n = `c_out`, k = `c_in`, B times as large as it has taps. Tiles have all taps of
+//! their windows, and each reads its own halo. Windows of two neighbouring tiles of an axis share
+//! `reach` − `stride` input positions, less what lies in the padding; of an axis with `t` input positions in all, that is a share h of
+//! them at the least, so that T tiles move t · (1 − h + h · T). Over d axes and M tiles of positions
 //!
 //! ```text
-//! r = Π_axes min(windows, ⌈kernel / (stride / gcd(stride, dilation))⌉)
+//! f(M) = Π (1 − h_i + h_i · T_i) ≥ (1 − h + h · (M / F)^(1/d))^d        h = min h_i,  f ≥ 1
 //! ```
-//! MACs of taps in the padding are none of the G: they read nothing. The other conditions say that extents end: few channels, few
-//! positions or a small filter (Dinh & Demmel). Without them, and with real n, the maximum is 2 · G · √(a · b · partial / (r · S)), the
-//! bound of a matrix product where r = 1. Groups add up to no more than one product of all their sums (Hölder).
-//!
-//! Where windows step, taps fall into classes that read different positions and have different weights, some of them fewer than r
-//! times. With MACs of a class that r read counted as 1 / √r each, Cauchy and Schwarz give W ≤ √(x · y · z) for their sum over all classes, so
-//! the same bound holds with
+//! where F is how many tiles cost no halo: images, and positions along axes without one. (ln (1 − h + h · e^u) is convex in u, so
+//! equal numbers of tiles are the least for a given product.) Of three axes with a halo, the one with the least is taken as one without.
+//! A tile of positions has at least the mean of what all move, A · f / M. So
 //!
 //! ```text
-//! W = Σ_taps macs(tap) / √r(tap) for G,   r = 1,   x ≥ w / (√r·co),  y ≥ w·√r_least / (batch·positions),  z ≥ w / (ci·Σ_taps 1 / √r(tap))
+//! A·f(M) / (M·K) + B / (N·K) + C / (M·N) ≤ S
+//! traffic = compulsory + A·(f·N − 1) + B·(M − 1)                 C stays
+//!         = compulsory + A·(f − 1)   + B·(M − 1) + 2·C·(K − 1)   A stays
+//!         = compulsory + A·(f·N − 1)                             B stays, K = 1
+//!         ≥ compulsory + A·(N − 1)               + 2·C·(K − 1)   B stays, K ≥ 2, tiles of one position
 //! ```
-//! The larger of both is taken. Demmel and Dinh write kernel / stride for the reuse of a window; this is never more, and valid for any
-//! set of MACs. Halos are not in it: a schedule may keep rows while it slides.
+//! For given N or K the least M has a closed form, linear or quadratic in M^(−1/d). In the logarithms of M, N and K room
+//! and traffic are sums of exponentials: what moves is convex in ln N or ln K (a geometric program). So whole numbers up to eight are
+//! walked through from a place near the best, beyond them a grid of steps of at most 17/16: of what lies between two of its points, A has
+//! at least 16/17 of the passes at the upper one, and there are as many tiles of positions. The least over the grid is the bound, whatever
+//! place the walk starts from.
 //!
-//! **Source**: Hong, Kung, "I/O complexity: the red-blue pebble game", STOC 1981; Smith, Lowery, Langou, van de Geijn, arXiv 1702.02017;
-//! Demmel, Dinh, arXiv 1802.06905; Chen, Demmel, Dinh, Haberle, Holtz, arXiv 2204.08279 (mixed element sizes); Dinh, Demmel, arXiv
-//! 2003.00119 (small loops). The derivation with these constants is the one above.
+//! **Source**: derived here; halos of tiles as in [`super::conv`]; geometric programs as in Boyd, Vandenberghe, "Convex Optimization",
+//! 2004, section 4.5.
 
+use super::bound::{Case, Product, above, least, room, walked, with};
 use crate::error::Error;
 use crate::nest::{Axis, ConvLoops, ElementSizes, LoopNest, Loops, Traffic};
 use crate::shape::product;
-use crate::units::Parts as _;
 use crate::units::{Bytes, to_f32};
 
-/// Share of a bound that is kept, so that roundings of f32 never lift it above the truth.
-const KEPT: f32 = 0.9999;
+/// Numbers of tiles up to which they are whole.
+const WHOLE: f32 = 8.0;
 
-/// Most taps of an axis that are looked at one by one.
-const COUNTED_TAPS: u64 = 64;
+/// Largest step of the grid beyond that.
+const STEP: f32 = 17.0 / 16.0;
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, for a convolution.
 ///
@@ -52,233 +46,252 @@ const COUNTED_TAPS: u64 = 64;
 /// [`Error::CountOverflow`] above 2^64 − 1.
 pub(super) fn bound_conv(loops: &ConvLoops, sizes: &ElementSizes, capacity: Bytes) -> Result<Bytes, Error> {
     let nest = LoopNest::new(Loops::Conv(*loops), *sizes);
-    let compulsory = Traffic::compulsory(&nest)?.total()?;
-    let axes = loops.axes()?;
-    let mut taps = [Taps::ONE; 3];
-    for (((taps, axis), kernel), (stride, dilation)) in
-        taps.iter_mut().zip(&axes).zip(loops.kernel).zip(loops.stride.into_iter().zip(loops.dilation))
-    {
-        *taps = Taps::of(axis, kernel, stride, dilation);
-    }
-    let taps = taps.iter().fold(Taps::ONE, |product, axis| product.times(axis));
-    let channels = to_f32(product([loops.batch, loops.groups, loops.c_in, loops.c_out])?);
-    if channels * taps.macs <= 0.0 {
-        return Ok(compulsory);
-    }
-    let positions = to_f32(product([loops.batch, product(loops.output)?])?);
-    let (c_in, c_out) = (to_f32(loops.c_in), to_f32(loops.c_out));
-    let [a, b, partial, c] = [sizes.a, sizes.b, sizes.partial, sizes.c].map(to_f32);
-    let capacity = to_f32(capacity.0);
-    let alike = Products {
-        macs: channels * taps.macs,
-        volume: a * b * partial / taps.most,
-        least: [a / (taps.most * c_out), b / positions, partial / (c_in * taps.count)],
+    let traffic = Traffic::compulsory(&nest)?;
+    let compulsory = traffic.total()?;
+    let positions = product([loops.batch, product(loops.output)?])?;
+    let groups = to_f32(loops.groups);
+    let [m, n, k] = [positions, loops.c_out, loops.c_in].map(to_f32);
+    let (a, b) = (traffic.a.as_f32() / groups, traffic.b.as_f32() / groups);
+    let c = to_f32(sizes.partial) * m * n;
+    let halo = Halo::of(loops.batch, &loops.axes()?);
+    let window = halo.map_or(1.0, |halo| halo.factor(m)) * a / k / m;
+    let room = room(capacity).max(least(window, b / k / n, c / m / n));
+    let product = Product { extents: [m, n, k], a, b, c, room };
+    let beyond = match halo {
+        Some(halo) => halo.beyond(&product),
+        None => product.beyond(f32::INFINITY),
     };
-    let root = libm::sqrtf(taps.most);
-    let weighted = Products {
-        macs: channels * taps.weighted,
-        volume: a * b * partial,
-        least: [a / (root * c_out), b * libm::sqrtf(taps.least) / positions, partial / (c_in * taps.weights)],
+    Ok(with(compulsory, beyond * groups))
+}
+
+/// What neighbouring tiles of positions share.
+#[derive(Clone, Copy, Debug)]
+struct Halo {
+    /// Share of the input positions of an axis.
+    share: f32,
+    /// Whether there are two such axes.
+    two: bool,
+    /// Tiles without a halo.
+    free: f32,
+}
+
+/// Which operand stays, and of which axis the number of tiles is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    /// C; along `c_out`.
+    C,
+    /// A; along `c_in`.
+    A,
+    /// B of all `c_in`; along `c_out`.
+    B,
+}
+
+impl Halo {
+    /// None where neighbouring tiles share nothing.
+    fn of(batch: u64, axes: &[Axis; 3]) -> Option<Self> {
+        let mut free = to_f32(batch);
+        // The two largest shares, and the positions of their axes.
+        let (mut most, mut next) = ((0.0, 1.0), (0.0, 1.0));
+        for axis in axes {
+            let mut other = (shared(axis), to_f32(axis.output));
+            if other.0 > most.0 {
+                core::mem::swap(&mut most, &mut other);
+            }
+            if other.0 > next.0 {
+                core::mem::swap(&mut next, &mut other);
+            }
+            free *= other.1;
+        }
+        let two = next.0 > 0.0;
+        (most.0 > 0.0).then_some(Self { share: if two { next.0 } else { most.0 }, two, free })
+    }
+
+    /// What moves beyond the compulsory; infinite where nothing fits.
+    fn beyond(&self, product: &Product) -> f32 {
+        let [m, n, k] = product.extents;
+        let [held_a, held_b, held_c] = product.held();
+        let window = held_a * self.factor(m) / m;
+        // More than one tile of input channels, tiles of one position.
+        let cut = Case { v: window, fewest: 2.0, ..product.b_stays() };
+        let mut best = if k < 2.0 { f32::INFINITY } else { cut.least(cut.centre(), f32::INFINITY) };
+        // What moves without a halo says which case is the better one, and near which number of tiles.
+        let [c, a] = [(product.c_stays(), Stays::C, n), (product.a_stays(), Stays::A, k)].map(|(case, stays, most)| {
+            let (place, bytes) = case.centre();
+            (bytes, case.q(place), stays, most)
+        });
+        let left = 1.0 - window;
+        let fewest = if left > 0.0 { ((held_b + held_c / m) / left).max(1.0) } else { f32::INFINITY };
+        let b = (product.a * (fewest - 1.0), fewest, Stays::B, n);
+        let (first, second) = if a.0 < c.0 { (a, c) } else { (c, a) };
+        for (bytes, place, stays, most) in [first, second, b] {
+            if bytes < best {
+                best = self.least(product, stays, most, (place, bytes), best);
+            }
+        }
+        best
+    }
+
+    /// Share of A that so many tiles of positions move.
+    fn factor(&self, tiles: f32) -> f32 {
+        let tiles = (tiles / self.free).max(1.0);
+        let along = 1.0 - self.share + self.share * if self.two { libm::sqrtf(tiles) } else { tiles };
+        if self.two { along * along } else { along }
+    }
+
+    /// Fewest tiles of positions, M, with a · f(M) / M + c / M + b ≤ 1.
+    fn tiles(&self, a: f32, b: f32, c: f32) -> f32 {
+        let left = 1.0 - b;
+        if left <= 0.0 {
+            return f32::INFINITY;
+        }
+        let tiles = (a + c) / left;
+        if tiles <= self.free {
+            return tiles.max(1.0);
+        }
+        // Of M / F: the halo is there however many.
+        let (share, rest) = (self.share, 1.0 - self.share);
+        if self.two {
+            // With w = (M / F)^(−1/2): a · ((1 − h) · w + h)² + c · w² ≤ F · left.
+            let (squared, linear, left) = (a * rest * rest + c, a * rest * share, self.free * left - a * share * share);
+            if left <= 0.0 {
+                return f32::INFINITY;
+            }
+            let root = (linear + libm::sqrtf(linear * linear + squared * left)) / left;
+            self.free * root * root
+        } else {
+            let left = self.free * left - a * share;
+            if left <= 0.0 { f32::INFINITY } else { self.free * (a * rest + c) / left }
+        }
+    }
+
+    /// The least of a case, or `best` if that is less; near this place, and not below these bytes.
+    fn least(&self, product: &Product, stays: Stays, most: f32, (place, bound): (f32, f32), best: f32) -> f32 {
+        let ([_, n, k], [a, b, c]) = (product.extents, product.held());
+        // Tiles of positions for this many along the other axis.
+        let tiles = |q: f32| match stays {
+            Stays::C => self.tiles(a / k, b / k / q, c / q),
+            Stays::A => self.tiles(a / q, b / n / q, c / n),
+            Stays::B => self.tiles(a, b / q, c / q),
+        };
+        let bytes = |q: f32, tiles: f32| match stays {
+            Stays::C => product.a * (self.factor(tiles) * q - 1.0) + product.b * (tiles - 1.0),
+            Stays::A => {
+                product.a * (self.factor(tiles) - 1.0) + product.b * (tiles - 1.0) + 2.0 * product.c * (q - 1.0)
+            }
+            Stays::B => product.a * (self.factor(tiles) * q - 1.0),
+        };
+        let of = |q: f32| {
+            let tiles = tiles(q);
+            if tiles.is_finite() { (bytes(q, tiles), bytes(q, above(tiles))) } else { (f32::INFINITY, f32::INFINITY) }
+        };
+        let best = walked(of, [1.0, most.min(WHOLE)], place, best);
+        if most <= WHOLE {
+            return best;
+        }
+        let more = walked_grid(|q| bytes(q / STEP, tiles(q)), most, place).max(bound);
+        if more < best { more } else { best }
+    }
+}
+
+/// The least of a convex function over the grid of numbers with four bits after the first, from above [`WHOLE`] to `most`.
+fn walked_grid(of: impl Fn(f32) -> f32, most: f32, place: f32) -> f32 {
+    // Neighbours on the grid, 2^19 apart as bits; sixteen of them are an octave.
+    const BIT: u32 = 1 << 19;
+    let near = |at: f32, steps: u32, up: bool| {
+        let (bits, by) = (at.to_bits() & !(BIT - 1), BIT.saturating_mul(steps));
+        f32::from_bits(if up { bits.saturating_add(by) } else { bits.saturating_sub(by) })
     };
-    let most = alike.bytes(capacity).max(weighted.bytes(capacity));
-    let results = to_f32(product([loops.batch, loops.groups, loops.c_out, product(loops.output)?])?);
-    let bound = most + (c - partial) * results;
-    Ok(Bytes(compulsory.0.max(floor(bound * KEPT))))
-}
-
-/// The larger of a function at the whole numbers around a place, and at 1.
-pub(super) fn best_near(of: &impl Fn(f32) -> f32, place: f32) -> f32 {
-    let below = to_f32(floor(place)).max(1.0);
-    of(below).max(of(below + 1.0)).max(of(1.0))
-}
-
-/// Least bytes of all operands with which g MACs can be computed: the sum of three parts whose product is at least g² · `volume`, none
-/// below g times its least.
-fn bytes_of(g: f32, volume: f32, least: [f32; 3]) -> f32 {
-    let [x, y, z] = least.map(|least| least * g);
-    // In falling order.
-    let (x, y) = if x < y { (y, x) } else { (x, y) };
-    let (y, z) = if y < z { (z, y) } else { (y, z) };
-    let (x, y) = if x < y { (y, x) } else { (x, y) };
-    let cube = libm::cbrtf(g);
-    let equal = cube * cube * libm::cbrtf(volume);
-    if x <= equal {
-        return 3.0 * equal;
-    }
-    let equal = libm::sqrtf(g / x * volume * g);
-    if y <= equal {
-        return x + 2.0 * equal;
-    }
-    x + y + z.max(g / x * volume * (g / y))
-}
-
-/// MACs, and what they need at least.
-struct Products {
-    macs: f32,
-    /// Product of the bytes of the operands over the square of the MACs.
-    volume: f32,
-    /// Bytes of each operand for a MAC.
-    least: [f32; 3],
-}
-
-impl Products {
-    /// Bytes of Q that pass a memory of this capacity.
-    fn bytes(&self, capacity: f32) -> f32 {
-        let pieces = |n: f32| n * (bytes_of(self.macs / n, self.volume, self.least) - capacity);
-        // Where no extent ends: n^(1/3) · V(G) − n · S is largest at n = (V(G) / 3S)^(3/2), V(G) = 3 · (G² · volume)^(1/3).
-        let (cube, room) = (libm::cbrtf(self.macs), capacity.max(1.0));
-        let free = cube * cube * libm::cbrtf(self.volume) / room;
-        let most = best_near(&pieces, free * libm::sqrtf(free));
-        // Where one extent ends: L + 2 · √(n · G · volume / l) − n · S is largest at n = G · volume / (l · S²).
-        let ends = |least: f32| best_near(&pieces, self.macs / room * (self.volume / least) / room);
-        self.least.into_iter().fold(most, |most, least| most.max(ends(least)))
-    }
-}
-
-/// What the taps of an axis read, or of all axes.
-#[derive(Clone, Copy)]
-struct Taps {
-    /// Number of taps.
-    count: f32,
-    /// Pairs of window and tap that read the input.
-    macs: f32,
-    /// These, each over the root of how many read its position.
-    weighted: f32,
-    /// Sum over the taps of one over that root.
-    weights: f32,
-    /// Most and least pairs of window and tap that may read one position.
-    most: f32,
-    least: f32,
-}
-
-impl Taps {
-    const ONE: Self = Self { count: 1.0, macs: 1.0, weighted: 1.0, weights: 1.0, most: 1.0, least: 1.0 };
-
-    fn of(axis: &Axis, kernel: u64, stride: u64, dilation: u64) -> Self {
-        let step = stride.checked_div(gcd(stride, dilation)).unwrap_or(1).max(1);
-        let read = |taps: u64| to_f32(taps.min(axis.output).max(1));
-        let most = read(kernel.in_parts_of(step));
-        let least = read(kernel.checked_div(step).unwrap_or(0));
-        let count = to_f32(kernel);
-        if kernel > COUNTED_TAPS || step == 1 {
-            let macs = to_f32(taps_within(axis, kernel, dilation));
-            let root = libm::sqrtf(most);
-            return Self { count, macs, weighted: macs / root, weights: count / root, most, least };
-        }
-        let mut taps = Self { count, macs: 0.0, weighted: 0.0, weights: 0.0, most, least };
-        for tap in 0..kernel {
-            // Taps a step apart read the same positions.
-            let before = tap.checked_rem(step).unwrap_or(0);
-            let root = libm::sqrtf(read(kernel.saturating_sub(before).in_parts_of(step)));
-            let macs = to_f32(tap_within(axis, tap.saturating_mul(dilation)));
-            taps.macs += macs;
-            taps.weighted += macs / root;
-            taps.weights += 1.0 / root;
-        }
-        taps
-    }
-
-    fn times(self, other: &Self) -> Self {
-        Self {
-            count: self.count * other.count,
-            macs: self.macs * other.macs,
-            weighted: self.weighted * other.weighted,
-            weights: self.weights * other.weights,
-            most: self.most * other.most,
-            least: self.least * other.least,
+    let (first, last) = (near(WHOLE, 1, true), near(most, 1, true));
+    let mut place = near(place.min(most), 1, true).max(first);
+    let mut least = of(place);
+    for steps in [16, 1] {
+        for up in [true, false] {
+            let mut at = near(place, steps, up);
+            while at >= first && at <= last {
+                let bytes = of(at);
+                // Where nothing fits, more tiles may.
+                if bytes >= least && (bytes.is_finite() || !up) {
+                    break;
+                }
+                (place, least, at) = (at, bytes, near(at, steps, up));
+            }
         }
     }
+    least
 }
 
-/// Pairs of window and tap of an axis that read the input, not the padding; for filters of many taps those of windows wholly within.
-fn taps_within(axis: &Axis, kernel: u64, dilation: u64) -> u64 {
-    if kernel <= COUNTED_TAPS {
-        let taps = (0..kernel).map(|tap| tap_within(axis, tap.saturating_mul(dilation)));
-        return taps.fold(0, u64::saturating_add);
-    }
-    let end = axis.border().saturating_add(1).saturating_sub(axis.reach);
-    windows_before(axis, end).saturating_sub(windows_before(axis, axis.padding)).saturating_mul(kernel)
-}
-
-/// Windows whose tap at this distance from their start reads the input.
-fn tap_within(axis: &Axis, offset: u64) -> u64 {
-    let from = windows_before(axis, axis.padding.saturating_sub(offset));
-    windows_before(axis, axis.border().saturating_sub(offset)).saturating_sub(from)
-}
-
-/// Windows that start before a position, counted from the start of the padding.
-fn windows_before(axis: &Axis, position: u64) -> u64 {
-    position.in_parts_of(axis.stride).min(axis.output)
-}
-
-/// Greatest common divisor.
-fn gcd(a: u64, b: u64) -> u64 {
-    let (mut a, mut b) = (a, b);
-    while let Some(rest) = a.checked_rem(b) {
-        (a, b) = (b, rest);
-    }
-    a
-}
-
-/// The largest whole number that is not above this one; 0 where it is negative or not a number, 2^64 − 1 from there on.
-pub(super) fn floor(value: f32) -> u64 {
-    if value.is_nan() || value < 1.0 {
-        return 0;
-    }
-    // value = mantissa · 2^shift, its mantissa of 24 bits.
-    let bits = value.to_bits();
-    let mantissa = u64::from(bits & 0x7f_ffff | 0x80_0000);
-    let exponent = bits >> 23 & 0xff;
-    match exponent.checked_sub(150) {
-        Some(shift) if shift < 40 => mantissa.checked_shl(shift).unwrap_or(u64::MAX),
-        Some(_) => u64::MAX,
-        None => mantissa.checked_shr(150_u32.saturating_sub(exponent)).unwrap_or(0),
-    }
+/// Least share of an axis' input positions that two neighbouring tiles share.
+fn shared(axis: &Axis) -> f32 {
+    let Some(windows) = axis.output.checked_sub(1).filter(|&windows| windows > 0) else { return 0.0 };
+    let Some(both) = axis.reach.checked_sub(axis.stride).filter(|&both| both > 0) else { return 0.0 };
+    // Between the first two windows and between the last two, positions counted from the start of the padding; elsewhere less lies in
+    // the padding.
+    let within = |window: u64| {
+        let start = window.saturating_mul(axis.stride);
+        let end = start.saturating_add(both).min(axis.border());
+        end.saturating_sub(start.max(axis.padding))
+    };
+    to_f32(within(1).min(within(windows))) / to_f32(axis.touched().max(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn floors_by_hand() {
-        let cases = [(0.99, 0), (1.0, 1), (2.75, 2), (16_777_216.0, 1 << 24), (1e12, 999_999_995_904), (-3.0, 0)];
-        for (value, expected) in cases {
-            assert_eq!(floor(value), expected, "{value}");
-        }
-        assert_eq!((floor(f32::INFINITY), floor(f32::NAN)), (u64::MAX, 0));
-    }
-
-    #[test]
-    fn least_bytes_by_hand() {
-        // No extent ends: 3 · (8² · 1)^(1/3) = 12.
-        assert!((bytes_of(8.0, 1.0, [0.0; 3]) - 12.0).abs() < 1e-4);
-        // One part at least 16: 16 + 2 · √(64 / 16) = 20.
-        assert!((bytes_of(8.0, 1.0, [0.0, 2.0, 0.0]) - 20.0).abs() < 1e-4);
-        // Two at least 16 and 8: 16 + 8 + 64 / 128 = 24.5.
-        assert!((bytes_of(8.0, 1.0, [1.0, 2.0, 0.0]) - 24.5).abs() < 1e-4);
-    }
-
-    #[test]
-    fn a_large_convolution_meets_the_closed_form() -> Result<(), Error> {
-        // 3 × 3, step 1: r = 9. Taps in the padding left out, G = 512² · (3 · 112 − 2)² = 2.92e10; S = 32768 B of 4 B:
-        // 2 · G · √(64 / (9 · 32768)) = 8.62e8.
-        let loops = ConvLoops {
+    /// 3 x 3, step 1, a row of padding on each side.
+    fn loops(c_in: u64, c_out: u64, extent: u64) -> ConvLoops {
+        ConvLoops {
             batch: 1,
             groups: 1,
-            c_in: 512,
-            c_out: 512,
-            input: [1, 112, 112],
-            output: [1, 112, 112],
+            c_in,
+            c_out,
+            input: [1, extent, extent],
+            output: [1, extent, extent],
             kernel: [1, 3, 3],
             stride: [1; 3],
             dilation: [1; 3],
             padding: [0, 1, 1],
+        }
+    }
+
+    #[test]
+    fn tiles_share_what_is_within_the_input() -> Result<(), Error> {
+        // Windows 0 and 1 of a row have positions 0 and 1 in common, of 56.
+        let [_, height, _] = loops(1, 1, 56).axes()?;
+        assert!((shared(&height) - 2.0 / 56.0).abs() < 1e-7);
+        // 7 taps in steps of 2, 3 of padding, 224 positions: windows 0 and 1 have −1..3 in common, 4 of them within; the last two,
+        // of starts 217 and 219, have 219..223, 5. Of 224.
+        let seven = Axis { input: 224, output: 112, stride: 2, reach: 7, padding: 3 };
+        assert!((shared(&seven) - 4.0 / 224.0).abs() < 1e-7);
+        assert!(shared(&Axis { reach: 1, padding: 0, ..seven }).abs() < 1e-9);
+        Ok(())
+    }
+
+    #[test]
+    fn fewest_tiles_meet_their_equation() {
+        for two in [false, true] {
+            let halo = Halo { share: 0.1, two, free: 3.0 };
+            for (a, b, c) in [(5.0, 0.5, 20.0), (0.2, 0.1, 30.0), (1.0, 0.0, 0.5)] {
+                let tiles = halo.tiles(a, b, c);
+                let held = a * halo.factor(tiles) / tiles + b + c / tiles;
+                assert!((held - 1.0).abs() < 1e-5, "{tiles} {held}");
+            }
+            // What the halo alone takes, no number of tiles makes less.
+            assert!(halo.tiles(3000.0, 0.5, 1.0).is_infinite());
+        }
+    }
+
+    #[test]
+    fn a_halo_by_hand() -> Result<(), Error> {
+        // 8 channels to 8 of 64 x 64, one byte each, sums of one byte: A and C 32768 bytes, B 576. In 4 KiB less 4096/18 tiles of C cannot do
+        // with one: A in tiles of all channels beside 576 bytes of B. M = 20 tiles move f = (1 − 1/32 + √20/32)² = 1.228 times A.
+        let bound = bound_conv(&loops(8, 8, 64), &ElementSizes::all(1), Bytes(4096))?;
+        let moved = |tiles: f32| {
+            let along = 1.0 - 1.0 / 32.0 + libm::sqrtf(tiles) / 32.0;
+            32768.0 * along * along + 32768.0 + 576.0
         };
-        let bound = bound_conv(&loops, &ElementSizes::all(4), Bytes(32768))?;
-        let macs = 512.0 * 512.0 * 334.0 * 334.0;
-        let closed = 2.0 * macs * libm::sqrtf(64.0 / (9.0 * 32768.0));
-        assert!((to_f32(bound.0) / closed - 1.0).abs() < 1e-3, "{bound:?} {closed}");
+        // All channels of both take (A · f + C) / M + 576 ≤ 4096: 19.6 tiles or more.
+        assert!(to_f32(bound.0) > moved(10.0) && to_f32(bound.0) < moved(21.0), "{bound:?}");
         Ok(())
     }
 }

@@ -174,13 +174,6 @@ impl Product {
         (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
-    /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
-    pub(super) fn relaxed(&self, capacity: Bytes) -> f32 {
-        let whole = self.whole();
-        let (search, inside) = self.search(&whole);
-        search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
-    }
-
     /// Adds what the innermost of these levels holds and moves.
     #[inline(never)]
     fn level(

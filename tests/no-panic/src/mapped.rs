@@ -19,7 +19,7 @@ use derate_core::nest::{
     AttentionLoops, ConvLoops, Dim, ElementSizes, Homes, LoopNest, Loops, Operand, Stream, Task, Traffic,
 };
 use derate_core::shape::Precision;
-use derate_core::tile::{Buffer, TileLoop, lower_bound, tile};
+use derate_core::tile::{Buffer, TileLoop, any_order_bound, lower_bound, tile};
 use derate_core::units::{Bytes, Flops, Hertz, Joules, Macs, Seconds};
 use derate_core::work::{Gemm, Work};
 
@@ -57,6 +57,7 @@ pub(crate) fn nests() -> Result<(), Error> {
         let nest = opaque(LoopNest::new(loops, sizes));
         keep((nest.macs(), Traffic::compulsory(&nest).map(|traffic| traffic.total())));
         keep((tile(&nest, opaque(&buffers[..])), lower_bound(&nest, opaque(Bytes(1)))));
+        keep(any_order_bound(&nest, opaque(Bytes(1))));
         keep(Task::product(nest, opaque(Precision::Int8)).map(|task| task.at(opaque(Homes::COLD))));
     }
     keep((whole_cycles(opaque(1.0)), Mapping::idle(), Lost { loss: opaque(Loss::Waves), left: 1.0 }));
