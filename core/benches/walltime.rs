@@ -11,6 +11,7 @@ use derate_core::graph::Tables;
 use derate_core::tile::tile;
 
 mod conv;
+mod estimates;
 mod products;
 mod resnet50;
 
@@ -73,9 +74,35 @@ fn tile_conv(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// ResNet-50 from its graph to its estimate: by a mapper, with everything that it tiles, and by the roofs alone; one kernel of it.
+fn estimate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("estimate");
+    let mut processor = estimates::processor().expect("a network and a device");
+    let mut npu = estimates::npu().expect("a network and a device");
+    let mut roofs = estimates::roofs().expect("a network and a device");
+    for network in [processor.estimate(), npu.estimate(), roofs.estimate()] {
+        assert_eq!(network.map(|network| network.estimate.work.macs.0), Ok(4_089_184_256));
+    }
+    group.bench_function("resnet50/i7-12700k", |bench| bench.iter(|| black_box(&mut processor).estimate()));
+    group.bench_function("resnet50/ethos-u65-512", |bench| bench.iter(|| black_box(&mut npu).estimate()));
+    group.bench_function("resnet50/roofline mapper", |bench| bench.iter(|| black_box(&mut roofs).estimate()));
+    {
+        let (fused, target) = roofs.kernels().expect("kernels");
+        group.bench_function("resnet50/roofs of given kernels", |bench| {
+            bench.iter(|| estimates::by_roofs(black_box(fused), black_box(target)));
+        });
+    }
+    // The first 3 x 3 convolution of the second stage.
+    let (task, target, mapper) = processor.task(12).expect("a kernel");
+    group.bench_function("kernel/i7-12700k", |bench| {
+        bench.iter(|| estimates::kernel(black_box(&task), target, mapper));
+    });
+    group.finish();
+}
+
 fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
     graph.view().total_work()
 }
 
-criterion_group!(benches, characterize, fuse, tile_product, tile_conv);
+criterion_group!(benches, characterize, fuse, tile_product, tile_conv, estimate);
 criterion_main!(benches);
