@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use derate_core::Error;
+use derate_core::estimate::KernelWork;
 use derate_core::graph::Tables;
 use derate_core::tile::tile;
 
@@ -86,12 +87,11 @@ fn estimate(criterion: &mut Criterion) {
     group.bench_function("resnet50/i7-12700k", |bench| bench.iter(|| black_box(&mut processor).estimate()));
     group.bench_function("resnet50/ethos-u65-512", |bench| bench.iter(|| black_box(&mut npu).estimate()));
     group.bench_function("resnet50/roofline mapper", |bench| bench.iter(|| black_box(&mut roofs).estimate()));
-    {
-        let (fused, target) = roofs.kernels().expect("kernels");
-        group.bench_function("resnet50/roofs of given kernels", |bench| {
-            bench.iter(|| estimates::by_roofs(black_box(fused), black_box(target)));
-        });
-    }
+    let mut scratch = [KernelWork::NOTHING; 64];
+    let (works, target) = roofs.works(&mut scratch).expect("counts");
+    group.bench_function("resnet50/roofs of counted kernels", |bench| {
+        bench.iter(|| estimates::by_roofs(black_box(&works), black_box(target)));
+    });
     // The first 3 x 3 convolution of the second stage.
     let (task, target, mapper) = processor.task(12).expect("a kernel");
     group.bench_function("kernel/i7-12700k", |bench| {

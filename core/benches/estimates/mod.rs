@@ -2,9 +2,9 @@
 
 use derate_core::Error;
 use derate_core::estimate::{
-    Estimate, KernelEstimate, Memo, NetworkEstimate, Target, estimate_kernels, estimate_mapped, task_estimate, task_of,
+    Estimate, KernelEstimate, KernelWork, Memo, NetworkEstimate, Target, Works, estimate_mapped, estimate_works,
+    task_estimate, task_of, works,
 };
-use derate_core::fusion::Fused;
 use derate_core::mapper::{Roofline, cpu::Cpu, npu::Npu};
 use derate_core::mapping::{Device, Mapper};
 use derate_core::nest::Task;
@@ -73,15 +73,18 @@ impl<M: Mapper> Case<M> {
         estimate_mapped(scratch.fuse(graph)?, target, mapper, &mut memos)
     }
 
-    /// The kernels, as an estimate by the roofs takes them.
+    /// The works of its kernels, and where they run.
     ///
     /// # Errors
     /// None here.
-    pub(crate) fn kernels(&mut self) -> Result<(Fused<'_>, &Target<'static>), Error> {
-        Ok((self.scratch.fuse(&self.graph)?, &self.target))
+    pub(crate) fn works<'a>(
+        &'a mut self,
+        scratch: &'a mut [KernelWork],
+    ) -> Result<(Works<'a>, &'a Target<'static>), Error> {
+        Ok((works(self.scratch.fuse(&self.graph)?, scratch)?, &self.target))
     }
 
-    /// The task of the kernel with most MACs of a kind, and where it runs.
+    /// The task of a kernel, where it runs, and by which mapper.
     ///
     /// # Errors
     /// None here.
@@ -94,12 +97,12 @@ impl<M: Mapper> Case<M> {
     }
 }
 
-/// Roofline estimate of kernels.
+/// Estimate by the roofs of kernels whose work is counted.
 ///
 /// # Errors
 /// None here.
-pub(crate) fn by_roofs(fused: Fused<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
-    estimate_kernels(fused, target)
+pub(crate) fn by_roofs(works: &Works<'_>, target: &Target<'_>) -> Result<Estimate, Error> {
+    estimate_works(works, target)
 }
 
 /// Estimate of one task that was not mapped before.
