@@ -4,7 +4,6 @@
 use anyhow::Result;
 use derate_core::estimate::NetworkEstimate;
 use derate_core::graph::Tables;
-use derate_core::mapping::Machine;
 use derate_core::roofline::Bound;
 use derate_core::shape::DataType;
 use derate_core::tile::MAX_LEVELS;
@@ -14,7 +13,7 @@ use serde::Serialize;
 use super::hardware::find;
 use super::{Outcome, json, print_json};
 use crate::cli::Format;
-use crate::on_device::{Mode, in_precision, on_device, precision_of, target};
+use crate::on_device::{Mode, in_precision, least_seconds, network_on, precision_of, target};
 use crate::report::Table;
 use crate::report::table::Column::{Left, Right};
 use crate::zoo;
@@ -98,11 +97,9 @@ fn row(name: &str) -> Result<Row> {
         }
         let parts = file.parts()?;
         let hardware = parts.hardware()?;
-        let machine = Machine::new(&hardware, target(&hardware, Mode::default())?.thermal_profile, precision)?;
-        let least_ms = f64::from(machine.least_cycles(Macs(macs))) / f64::from(machine.clock.get()) * 1e3;
-        match on_device(&graph, &file, Mode::default()) {
-            Ok(got) => {
-                let NetworkEstimate { estimate, traffic, .. } = got.network;
+        let least_ms = least_seconds(&target(&hardware, Mode::default())?, precision, Macs(macs))? * 1e3;
+        match network_on(&graph, &file, Mode::default()) {
+            Ok(NetworkEstimate { estimate, traffic, .. }) => {
                 let latency_ms = f64::from(estimate.latency.0) * 1e3;
                 row.latency_ms.push(latency_ms);
                 all.push(Got { name: network, latency_ms, least_ms, bound: estimate.bound, traffic });
