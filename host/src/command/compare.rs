@@ -61,6 +61,9 @@ struct Skipped {
     model: String,
     hardware: String,
     reason: String,
+    /// The batch and the precision that were asked for; null where none was.
+    batch: Option<u32>,
+    precision: Option<&'static str>,
 }
 
 /// Everything.
@@ -99,6 +102,8 @@ pub(super) fn run(args: &Compare, format: Format) -> Result<Outcome> {
                             model: model.clone(),
                             hardware: file.name.clone(),
                             reason: format!("{error:#}"),
+                            batch,
+                            precision: precision.map(Precision::name),
                         }),
                     }
                 }
@@ -120,8 +125,10 @@ pub(super) fn run(args: &Compare, format: Format) -> Result<Outcome> {
     } else {
         args.output.iter().for_each(|path| say!("{}", path.display()));
     }
-    for Skipped { model, hardware, reason } in &all.skipped {
-        eprintln!("warning: {model} on {hardware} is left out: {reason}");
+    for Skipped { model, hardware, reason, batch, precision } in &all.skipped {
+        let batch = batch.map(|batch| format!(" @{batch}")).unwrap_or_default();
+        let precision = precision.map(|precision| format!(" in {precision}")).unwrap_or_default();
+        eprintln!("warning: {model}{batch}{precision} on {hardware} is left out: {reason}");
     }
     Ok(Outcome::Done)
 }
