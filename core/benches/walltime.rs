@@ -1,4 +1,5 @@
-//! Wall time of characterising a graph, exact work of all its ops, and of tiling. `cargo bench -p derate-core --bench walltime`
+//! Wall time of characterising a graph, exact work of all its ops, of tiling, and of estimating.
+//! `cargo bench -p derate-core --bench walltime`
 //!
 //! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of a graph of N ops, with the ops in a second, which stay
 //! the same where the time grows with the ops and no faster.

@@ -88,6 +88,7 @@ impl<M: Mapper> Case<M> {
     ///
     /// # Errors
     /// None here.
+    #[allow(dead_code, reason = "of the two benches, one takes a kernel")]
     pub(crate) fn task(&mut self, number: usize) -> Result<(Task, &Target<'static>, &M), Error> {
         let Self { graph, target, mapper, scratch } = self;
         let fused = scratch.fuse(graph)?;
@@ -109,6 +110,7 @@ pub(crate) fn by_roofs(works: &Works<'_>, target: &Target<'_>) -> Result<Estimat
 ///
 /// # Errors
 /// None here.
+#[allow(dead_code, reason = "of the two benches, one takes a kernel")]
 pub(crate) fn kernel<M: Mapper>(task: &Task, target: &Target<'_>, mapper: &M) -> Result<KernelEstimate, Error> {
     task_estimate(task, target, mapper, &mut [])
 }

@@ -117,7 +117,7 @@ fn row(name: &str) -> Result<Row> {
 /// What is wrong with the times of the family on a device, and what only looks so.
 ///
 /// A time is finite and at least that of the arithmetic at the peak. The networks of one kind of block hold all kernels of the
-/// smaller ones and more: they take longer. `ResNet`-34 has other kernels than `ResNet`-50, whose MACs are 12 % more: it takes longer
+/// smaller ones and more: they take longer. ResNet-34 has other kernels than ResNet-50, whose MACs are 12 % more: it takes longer
 /// only where memory bounds it, and where it moves more bytes through the level that does.
 fn judged(all: &[Got], levels: &[&str]) -> (Vec<String>, Vec<String>) {
     let (mut problems, mut notes) = (Vec::new(), Vec::new());

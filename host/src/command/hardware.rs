@@ -135,7 +135,7 @@ fn list(format: Format) -> Result<Outcome> {
         print_json(&all)?;
     } else {
         for Listed { name, kind, description, place } in &all {
-            say!("{name:<28} {kind:<5} {description} ({place})");
+            say!("{name:<28} {kind:<11} {description} ({place})");
         }
     }
     Ok(Outcome::Done)
