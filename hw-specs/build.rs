@@ -17,10 +17,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     names.sort();
+    // The folder is that of whoever compiles the list: checkouts that share a target directory share this file.
     let mut list = String::from("&[\n");
     for name in names {
-        let path = folder.join(format!("{name}.toml"));
-        writeln!(list, "    ({name:?}, include_str!({path:?})),")?;
+        let path = format!("/devices/{name}.toml");
+        writeln!(list, "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")?;
     }
     list.push_str("]\n");
     std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("texts.rs"), list)?;

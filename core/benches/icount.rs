@@ -1,4 +1,5 @@
-//! Instructions of characterising and fusing a graph and of tiling, counted by valgrind: the same on every run. `cargo bench -p derate-core --bench icount`
+//! Instructions of characterising, fusing and estimating a graph and of tiling, counted by valgrind: the same on every run.
+//! `cargo bench -p derate-core --bench icount`
 //!
 //! Needs valgrind, and `cargo install gungraun-runner --version 0.20.0`.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "what the macros of gungraun write")]
@@ -6,13 +7,17 @@
 use std::hint::black_box;
 
 use derate_core::Error;
+use derate_core::estimate::{Estimate, KernelWork, NetworkEstimate, Target, Works};
 use derate_core::graph::Tables;
+use derate_core::mapper::{Roofline, cpu::Cpu, npu::Npu};
 use derate_core::nest::LoopNest;
 use derate_core::tile::{Buffer, Tiling};
 use derate_core::work::Work;
+use estimates::Case;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
 mod conv;
+mod estimates;
 mod products;
 mod resnet50;
 
@@ -57,5 +62,49 @@ fn tile_conv(nest: LoopNest) -> Result<Tiling, Error> {
     derate_core::tile::tile(black_box(&nest), &conv::LEVELS)
 }
 
-library_benchmark_group!(name = counts, benchmarks = [characterize, fuse, tile_product, tile_conv]);
+// ResNet-50 from its graph to its estimate: by a processor with three levels of cache, by an NPU, by the roofs of the processor alone.
+#[library_benchmark(setup = estimates::processor)]
+#[bench::i7_12700k()]
+fn estimate_processor(case: Result<Case<Cpu>, Error>) -> Result<NetworkEstimate, Error> {
+    black_box(case)?.estimate()
+}
+
+#[library_benchmark(setup = estimates::npu)]
+#[bench::ethos_u65_512()]
+fn estimate_npu(case: Result<Case<Npu>, Error>) -> Result<NetworkEstimate, Error> {
+    black_box(case)?.estimate()
+}
+
+#[library_benchmark(setup = estimates::roofs)]
+#[bench::without_tilings()]
+fn estimate_roofs(case: Result<Case<Roofline>, Error>) -> Result<NetworkEstimate, Error> {
+    black_box(case)?.estimate()
+}
+
+/// Works that are counted before, and where they run.
+fn counted() -> (Works<'static>, &'static Target<'static>) {
+    let case = Box::leak(Box::new(estimates::roofs().expect("a network and a device")));
+    case.works(Box::leak(Box::new([KernelWork::NOTHING; 64]))).expect("counts")
+}
+
+// The roofs alone, of kernels whose work is counted.
+#[library_benchmark(setup = counted)]
+#[bench::counted()]
+fn estimate_counted((works, target): (Works<'static>, &'static Target<'static>)) -> Result<Estimate, Error> {
+    estimates::by_roofs(black_box(&works), black_box(target))
+}
+
+library_benchmark_group!(
+    name = counts,
+    benchmarks = [
+        characterize,
+        fuse,
+        tile_product,
+        tile_conv,
+        estimate_processor,
+        estimate_npu,
+        estimate_roofs,
+        estimate_counted
+    ]
+);
 main!(library_benchmark_groups = counts);

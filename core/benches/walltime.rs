@@ -1,4 +1,5 @@
-//! Wall time of characterising a graph, exact work of all its ops, and of tiling. `cargo bench -p derate-core --bench walltime`
+//! Wall time of characterising a graph, exact work of all its ops, of tiling, and of estimating.
+//! `cargo bench -p derate-core --bench walltime`
 //!
 //! `characterize/resnet50` is the time of one graph of 175 ops; `scaling/N` that of a graph of N ops, with the ops in a second, which stay
 //! the same where the time grows with the ops and no faster.
@@ -7,10 +8,12 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use derate_core::Error;
+use derate_core::estimate::KernelWork;
 use derate_core::graph::Tables;
 use derate_core::tile::tile;
 
 mod conv;
+mod estimates;
 mod products;
 mod resnet50;
 
@@ -73,9 +76,34 @@ fn tile_conv(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// ResNet-50 from its graph to its estimate: by a mapper, with everything that it tiles, and by the roofs alone; one kernel of it.
+fn estimate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("estimate");
+    let mut processor = estimates::processor().expect("a network and a device");
+    let mut npu = estimates::npu().expect("a network and a device");
+    let mut roofs = estimates::roofs().expect("a network and a device");
+    for network in [processor.estimate(), npu.estimate(), roofs.estimate()] {
+        assert_eq!(network.map(|network| network.estimate.work.macs.0), Ok(4_089_184_256));
+    }
+    group.bench_function("resnet50/i7-12700k", |bench| bench.iter(|| black_box(&mut processor).estimate()));
+    group.bench_function("resnet50/ethos-u65-512", |bench| bench.iter(|| black_box(&mut npu).estimate()));
+    group.bench_function("resnet50/roofline mapper", |bench| bench.iter(|| black_box(&mut roofs).estimate()));
+    let mut scratch = [KernelWork::NOTHING; 64];
+    let (works, target) = roofs.works(&mut scratch).expect("counts");
+    group.bench_function("resnet50/roofs of counted kernels", |bench| {
+        bench.iter(|| estimates::by_roofs(black_box(&works), black_box(target)));
+    });
+    // The first 3 x 3 convolution of the second stage.
+    let (task, target, mapper) = processor.task(12).expect("a kernel");
+    group.bench_function("kernel/i7-12700k", |bench| {
+        bench.iter(|| estimates::kernel(black_box(&task), target, mapper));
+    });
+    group.finish();
+}
+
 fn total(graph: &resnet50::Networks) -> Result<derate_core::work::Work, Error> {
     graph.view().total_work()
 }
 
-criterion_group!(benches, characterize, fuse, tile_product, tile_conv);
+criterion_group!(benches, characterize, fuse, tile_product, tile_conv, estimate);
 criterion_main!(benches);

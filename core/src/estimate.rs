@@ -6,21 +6,25 @@
 
 mod mapped;
 mod time;
+mod works;
 
 pub use self::mapped::{
     Energy, KernelEstimate, Memo, NetworkEstimate, estimate_mapped, homes, mapped_kernels, mapping_of, task_estimate,
     task_of,
 };
 
-use self::time::{Roofs, calibrated, described};
+pub use self::works::{KernelWork, Works, estimate_works, works};
+
+use self::time::Roofs;
+use self::works::Roofline;
 use crate::calibration::Calibration;
 use crate::error::Error;
-use crate::fusion::{EAGER, Fused};
+use crate::fusion::Fused;
 use crate::graph::{GraphView, Node};
-use crate::hardware::{Basis, Hardware, ThermalProfile};
-use crate::roofline::{Bound, smooth_max};
+use crate::hardware::{Hardware, ThermalProfile};
+use crate::roofline::Bound;
 use crate::shape::Precision;
-use crate::units::{Bytes, Factor, Hertz, Macs, Seconds};
+use crate::units::{Factor, Hertz, Macs, Seconds};
 use crate::work::{Class, Work};
 
 /// How much an estimate can be trusted, from the least to the most.
@@ -273,8 +277,8 @@ pub fn op_estimates<'a>(
     graph: GraphView<'a>,
     target: &'a Target<'a>,
 ) -> Result<impl Iterator<Item = Result<OpEstimate, Error>> + 'a, Error> {
-    let weights = graph.bytes_stored()?;
-    Ok(graph.nodes().iter().map(move |node| op_estimate(graph, node, weights, target)))
+    let mut roofline = Roofline::of(target, graph.bytes_stored()?);
+    Ok(graph.nodes().iter().map(move |node| roofline.estimate(&KernelWork::of_node(graph, node)?)))
 }
 
 /// Time of each kernel of the graph on the target, in execution order.
@@ -286,12 +290,8 @@ pub fn kernel_estimates<'a>(
     target: &'a Target<'a>,
 ) -> Result<impl Iterator<Item = Result<OpEstimate, Error>> + 'a, Error> {
     let graph = fused.graph();
-    let weights = graph.bytes_stored()?;
-    Ok(fused.kernels().map(move |kernel| {
-        let node = kernel.main().ok_or(Error::UnknownTensor { operand: 0 })?;
-        let work = kernel.work()?;
-        work_estimate(&work, weights, kernel.in_place(), precision(graph, node, target)?, target)
-    }))
+    let mut roofline = Roofline::of(target, graph.bytes_stored()?);
+    Ok(fused.kernels().map(move |kernel| roofline.estimate(&KernelWork::of(graph, &kernel)?)))
 }
 
 /// Levels whose times are told apart in [`Estimate::bound`]; time at a level beyond counts for none of them.
@@ -308,50 +308,27 @@ fn bound_of(compute: Seconds, memory: Seconds, overhead: Seconds, level: u8) -> 
     }
 }
 
-/// One op as an eager runtime runs it: what such a runtime makes a view of moves nothing.
-fn op_estimate(graph: GraphView<'_>, node: &Node, weights: Bytes, target: &Target<'_>) -> Result<OpEstimate, Error> {
-    let work = graph.work(node)?;
-    let work = if EAGER.is_view(graph, node) { work.as_view() } else { work };
-    work_estimate(&work, weights, node.op.in_place(), precision(graph, node, target)?, target)
-}
-
-/// One kernel in a graph whose weights take so many bytes.
-fn work_estimate(
-    work: &Work,
-    weights: Bytes,
-    in_place: bool,
-    precision: Precision,
-    target: &Target<'_>,
-) -> Result<OpEstimate, Error> {
-    let roofs = Roofs::of(target, precision)?;
-    let (compute, transfer, overhead) = match target.calibration {
-        Some(calibration) => calibrated(work, weights, in_place, target, &roofs, calibration)?,
-        None => described(work, target, &roofs)?,
-    };
-    let memory = transfer.time;
-    Ok(OpEstimate {
-        work: *work,
-        latency: overhead + smooth_max(compute, memory),
-        compute,
-        memory,
-        level: transfer.level,
-        overhead,
-        bound: bound_of(compute, memory, overhead, transfer.level),
-        confidence: confidence(work, target, &roofs)?,
-    })
+/// The precision that a node computes in on a device.
+fn precision(graph: GraphView<'_>, node: &Node, target: &Target<'_>) -> Result<Precision, Error> {
+    own_precision(graph, node)?.map_or_else(|| any_precision(target), Ok)
 }
 
 /// The precision that a node computes in: that of its result, or of its first operand that has one (a comparison gives truth
-/// values). Arithmetic on indices runs in units of fp32, or in whatever the device has.
-fn precision(graph: GraphView<'_>, node: &Node, target: &Target<'_>) -> Result<Precision, Error> {
+/// values). `None` for arithmetic on indices.
+fn own_precision(graph: GraphView<'_>, node: &Node) -> Result<Option<Precision>, Error> {
     if let Some(precision) = graph.output(node)?.data_type.precision() {
-        return Ok(precision);
+        return Ok(Some(precision));
     }
     for operand in graph.operands(node).iter() {
         if let Some(precision) = operand?.1.data_type.precision() {
-            return Ok(precision);
+            return Ok(Some(precision));
         }
     }
+    Ok(None)
+}
+
+/// Arithmetic on indices runs in units of fp32, or in whatever the device has.
+fn any_precision(target: &Target<'_>) -> Result<Precision, Error> {
     let has = |precision: &Precision| {
         target.hardware.fastest(*precision).is_ok() && target.thermal_profile.factors.at(*precision).is_some()
     };
@@ -359,9 +336,8 @@ fn precision(graph: GraphView<'_>, node: &Node, target: &Target<'_>) -> Result<P
     known.ok_or(Error::NoUnitForPrecision)
 }
 
-fn confidence(work: &Work, target: &Target<'_>, roofs: &Roofs<'_>) -> Result<Confidence, Error> {
-    let assumed = |basis: Basis| basis == Basis::Assumed;
-    if assumed(roofs.unit.basis) || target.hardware.memory().iter().any(|level| assumed(level.basis)) {
+fn confidence(work: &Work, target: &Target<'_>, roofs: &Roofs) -> Result<Confidence, Error> {
+    if roofs.assumed {
         return Ok(Confidence::Unknown);
     }
     let Some(calibration) = target.calibration else { return Ok(Confidence::Theoretical) };

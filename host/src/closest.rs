@@ -11,11 +11,12 @@ pub(crate) fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     let name = name.to_ascii_lowercase().replace('-', "_");
     let (mut by_edits, mut by_start) = (None, None);
     for key in known {
-        let edits = strsim::damerau_levenshtein(&name, key);
+        let plain = key.replace('-', "_");
+        let edits = strsim::damerau_levenshtein(&name, &plain);
         if edits <= (key.len() / 3).max(1) && by_edits.is_none_or(|(fewest, _)| edits < fewest) {
             by_edits = Some((edits, key));
         }
-        if by_start.is_none() && name.len() >= 3 && (key.starts_with(&name) || name.starts_with(key)) {
+        if by_start.is_none() && name.len() >= 3 && (plain.starts_with(&name) || name.starts_with(&plain)) {
             by_start = Some(key);
         }
     }

@@ -12,11 +12,11 @@ use derate_core::fusion::{EAGER, Fused, INFERENCE, Link, MCU, Policy, Readers, f
 use derate_core::graph::Tables;
 use derate_core::hardware::Hardware;
 use derate_core::mapper::Any;
-use derate_core::mapping::Mapping;
+use derate_core::mapping::{Machine, Mapping};
 use derate_core::roofline::Bound;
 use derate_core::shape::{DataType, Precision};
 use derate_core::tile::{LevelTiling, Tiling};
-use derate_core::units::Bytes;
+use derate_core::units::{Bytes, Macs};
 use serde::Serialize;
 
 use crate::graph_buf::GraphBuf;
@@ -154,6 +154,17 @@ pub fn target<'a>(hardware: &'a Hardware<'a>, mode: Mode<'_>) -> Result<Target<'
     }
 }
 
+/// Time that all units of a target need at least for so many MACs, in seconds, at the clock of its mode.
+///
+/// # Errors
+/// A precision in which no unit works.
+pub fn least_seconds(target: &Target<'_>, precision: Precision, macs: Macs) -> Result<f64, Error> {
+    let Target { hardware, thermal_profile: profile, clock_state, .. } = *target;
+    let boost = profile.boost_clock.filter(|_| clock_state == ClockState::Boost);
+    let machine = Machine::new(hardware, profile, precision)?.at_clock(boost.or(profile.clock))?;
+    Ok(f64::from(machine.least_cycles(macs)) / f64::from(machine.clock.get()))
+}
+
 /// Scratch of a fusion.
 #[derive(Debug)]
 pub struct Scratch {
@@ -176,6 +187,19 @@ impl Scratch {
     pub fn fuse<'a>(&'a mut self, graph: &'a GraphBuf, policy: &'a Policy) -> Result<Fused<'a>> {
         Ok(fuse(graph.view(), policy, &mut self.readers, &mut self.links)?)
     }
+}
+
+/// Estimates a network on a device, its kernels left aside.
+///
+/// # Errors
+/// As [`on_device`].
+pub fn network_on(graph: &GraphBuf, file: &HardwareFile, mode: Mode<'_>) -> Result<NetworkEstimate> {
+    let parts = file.parts()?;
+    let hardware = parts.hardware()?;
+    let target = target(&hardware, mode)?;
+    let mut scratch = Scratch::new(graph);
+    let fused = scratch.fuse(graph, mode.policy.unwrap_or(policy_of(file.kind)))?;
+    estimated(fused, &target, &file.mapper()).with_context(|| format!("{} on {}", graph.name(), file.name))
 }
 
 /// Estimates a network on a device.

@@ -4,7 +4,7 @@
 //! convolution, as torchvision has it.
 
 use derate_core::Error;
-use derate_core::fusion::{INFERENCE, Link, Readers, fuse};
+use derate_core::fusion::{Fused, INFERENCE, Link, Readers, fuse};
 use derate_core::graph::{Build, Graph, Tables};
 use derate_core::op::{
     Activation, ActivationKind, AdaptivePool, BatchNorm, Binary, BinaryKind, Conv, Linear, Op, Pool, PoolKind, View,
@@ -28,14 +28,23 @@ pub(crate) type Networks = Graph<{ OPS * COPIES }, { (OPS + 1 + 16) * COPIES }>;
 /// # Errors
 /// [`Error::CapacityExceeded`] beyond [`COPIES`].
 pub(crate) fn networks(copies: usize) -> Result<Networks, Error> {
+    networks_of(copies, DataType::Fp32)
+}
+
+/// The same of another data type.
+///
+/// # Errors
+/// [`Error::CapacityExceeded`] beyond [`COPIES`].
+pub(crate) fn networks_of(copies: usize, data_type: DataType) -> Result<Networks, Error> {
     let mut graph = Graph::new();
     for _ in 0..copies {
-        network(&mut graph)?;
+        network(&mut graph, data_type)?;
     }
     Ok(graph)
 }
 
 /// Scratch of fusion for any of the graphs.
+#[derive(Debug)]
 pub(crate) struct Scratch {
     readers: [Readers; (OPS + 1 + 16) * COPIES],
     links: [Link; OPS * COPIES],
@@ -47,20 +56,29 @@ impl Default for Scratch {
     }
 }
 
+impl Scratch {
+    /// The kernels of an inference runtime.
+    ///
+    /// # Errors
+    /// None for the graphs of this module.
+    pub(crate) fn fuse<'a>(&'a mut self, graph: &'a Networks) -> Result<Fused<'a>, Error> {
+        fuse(graph.view(), &INFERENCE, &mut self.readers, &mut self.links)
+    }
+}
+
 /// Fuses the graph as an inference runtime does: the number of kernels, and the work of all of them.
 ///
 /// # Errors
 /// [`Error::CountOverflow`], for which there is no reason here.
 pub(crate) fn fused(graph: &Networks, scratch: &mut Scratch) -> Result<(usize, Work), Error> {
-    let fused = fuse(graph.view(), &INFERENCE, &mut scratch.readers, &mut scratch.links)?;
-    fused.kernels().try_fold((0, Work::none(Class::View)), |(kernels, sum), kernel| {
+    scratch.fuse(graph)?.kernels().try_fold((0, Work::none(Class::View)), |(kernels, sum), kernel| {
         Ok((kernels + 1, sum.checked_add(&kernel.work()?)?))
     })
 }
 
-fn network(graph: &mut impl Tables) -> Result<(), Error> {
+fn network(graph: &mut impl Tables, data_type: DataType) -> Result<(), Error> {
     let relu = Op::Activation(Activation { kind: ActivationKind::Relu, in_place: true });
-    let mut x = graph.input(&[1, 3, 224, 224], DataType::Fp32)?;
+    let mut x = graph.input(&[1, 3, 224, 224], data_type)?;
     x = conv(graph, x, [3, 64], Windows::square(7, 2, 3))?;
     x = graph.op(relu, &[x])?;
     x = graph.op(Op::Pool(Pool { kind: PoolKind::Max, windows: Windows::square(3, 2, 1), ceil_mode: false }), &[x])?;

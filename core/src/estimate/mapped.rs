@@ -16,6 +16,7 @@ use super::time::Roofs;
 use super::{Estimate, OpEstimate, Target, bound_of, confidence, precision, total};
 use crate::error::Error;
 use crate::fusion::{Fused, Kernel};
+use crate::graph::GraphView;
 use crate::hardware::{Hardware, Holds, MemoryLevel};
 use crate::mapping::{Machine, Mapper, Mapping};
 use crate::nest::{Homes, LoopNest, Stream, Task};
@@ -105,13 +106,11 @@ impl Cost {
     const NOTHING: Self =
         Self { cycles: Cycles::ZERO, traffic: [Bytes::ZERO; MAX_LEVELS], setup: Seconds::ZERO, overlapped: true };
 
-    fn of(mapping: &Mapping) -> Self {
-        Self {
-            cycles: mapping.compute_cycles,
-            traffic: mapping.traffic,
-            setup: mapping.setup,
-            overlapped: mapping.overlapped,
-        }
+    /// By reference: a mapping is large, and only this much of it is wanted.
+    fn of(mapping: &Result<Mapping, Error>) -> Result<Self, Error> {
+        let Mapping { compute_cycles: cycles, traffic, setup, overlapped, .. } =
+            mapping.as_ref().map_err(|error| *error)?;
+        Ok(Self { cycles: *cycles, traffic: *traffic, setup: *setup, overlapped: *overlapped })
     }
 
     /// One after the other.
@@ -166,10 +165,19 @@ pub fn mapped_kernels<'a, M: Mapper>(
     mapper: &'a M,
     memos: &'a mut [Memo],
 ) -> Result<impl Iterator<Item = Result<KernelEstimate, Error>> + 'a, Error> {
-    let weights = fused.graph().bytes_stored()?;
+    let graph = fused.graph();
+    let weights = graph.bytes_stored()?;
+    let mut known: Option<Place<'_>> = None;
     Ok(fused.kernels().map(move |kernel| {
-        let task = task_of(fused, &kernel, weights, target)?;
-        task_estimate(&task, target, mapper, memos)
+        // In its place: a task has room for several products, and is large.
+        let mut task = Task::of(graph, &kernel, kernel_precision(graph, &kernel, target)?);
+        let task = settled(&mut task, weights, target)?;
+        // Most networks compute in one precision.
+        let place = match &known {
+            Some(place) if place.machine.precision == task.precision => place,
+            _ => known.insert(Place::of(target, task.precision)?),
+        };
+        placed(task, target, place, mapper, memos)
     }))
 }
 
@@ -179,11 +187,23 @@ pub fn mapped_kernels<'a, M: Mapper>(
 /// As [`mapped_kernels`] for a kernel.
 pub fn task_of(fused: Fused<'_>, kernel: &Kernel<'_>, weights: Bytes, target: &Target<'_>) -> Result<Task, Error> {
     let graph = fused.graph();
-    let node = kernel.main().ok_or(Error::UnknownTensor { operand: 0 })?;
-    let task = Task::of(graph, kernel, precision(graph, node, target)?)?;
+    let mut task = Task::of(graph, kernel, kernel_precision(graph, kernel, target)?);
+    settled(&mut task, weights, target)?;
+    task
+}
+
+fn kernel_precision(graph: GraphView<'_>, kernel: &Kernel<'_>, target: &Target<'_>) -> Result<Precision, Error> {
+    precision(graph, kernel.main().ok_or(Error::UnknownTensor { operand: 0 })?, target)
+}
+
+/// Sets where the operands of a task lie.
+fn settled<'t>(task: &'t mut Result<Task, Error>, weights: Bytes, target: &Target<'_>) -> Result<&'t Task, Error> {
+    let task = task.as_mut().map_err(|error| *error)?;
     let activations = task.work.bytes_activation()?;
     let homes = homes(target.hardware, activations, weights.checked_add(activations)?);
-    Ok(task.at(homes))
+    task.nests.iter_mut().for_each(|nest| nest.homes = homes);
+    task.stream.homes = homes;
+    Ok(task)
 }
 
 /// The levels at which activations and weights of these sizes lie.
@@ -201,6 +221,43 @@ pub fn homes(hardware: &Hardware<'_>, activations: Bytes, weights: Bytes) -> Hom
     Homes { input: home, weights: smallest(weights, Holds::Activations), output: home }
 }
 
+/// A device in a power mode, for one precision: what is the same for every task.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    machine: Machine<'a>,
+    roofs: Roofs,
+    /// What software reaches of the bandwidth of each level, at the clock of the mode.
+    bandwidths: [BytesPerSecond; MAX_LEVELS],
+}
+
+impl<'a> Place<'a> {
+    fn of(target: &Target<'a>, precision: Precision) -> Result<Self, Error> {
+        let machine = Machine::new(target.hardware, target.thermal_profile, precision)?.at_clock(target.clock())?;
+        let roofs = Roofs::of(target, precision)?;
+        let clocked = Factor::new(machine.clock.get() / machine.unit.clock.get())?;
+        let (last, inner) = target.hardware.memory().split_last().ok_or(Error::MemoryLevels)?;
+        // Levels inside the last are clocked with the units.
+        let mut bandwidths = [last.bandwidth * roofs.backing; MAX_LEVELS];
+        for (bandwidth, level) in bandwidths.iter_mut().zip(inner) {
+            *bandwidth = level.bandwidth * roofs.factors.memory_bottleneck_factor * clocked;
+        }
+        Ok(Self { machine, roofs, bandwidths })
+    }
+
+    /// The level whose traffic takes longest, and that time.
+    fn slowest(&self, traffic: &[Bytes; MAX_LEVELS]) -> (u8, Seconds) {
+        let mut longest = (0, Seconds::ZERO);
+        let levels = (0..u8::MAX).zip(self.machine.hardware.memory());
+        for (((index, _), bandwidth), &bytes) in levels.zip(self.bandwidths).zip(traffic) {
+            let time = bytes / bandwidth;
+            if time.0 > longest.1.0 {
+                longest = (index, time);
+            }
+        }
+        longest
+    }
+}
+
 /// Estimate of one task.
 ///
 /// # Errors
@@ -211,24 +268,33 @@ pub fn task_estimate<M: Mapper>(
     mapper: &M,
     memos: &mut [Memo],
 ) -> Result<KernelEstimate, Error> {
-    let machine = Machine::new(target.hardware, target.thermal_profile, task.precision)?.at_clock(target.clock())?;
-    let roofs = Roofs::of(target, task.precision)?;
+    placed(task, target, &Place::of(target, task.precision)?, mapper, memos)
+}
+
+/// Estimate of one task on what is known of its place.
+fn placed<M: Mapper>(
+    task: &Task,
+    target: &Target<'_>,
+    place: &Place<'_>,
+    mapper: &M,
+    memos: &mut [Memo],
+) -> Result<KernelEstimate, Error> {
+    let Place { machine, roofs, .. } = place;
     let mut cost = Cost::NOTHING;
     for nest in &task.nests {
-        cost = cost.and(&remembered(nest, &machine, mapper, memos)?)?;
+        cost = cost.and(&remembered(nest, machine, mapper, memos)?)?;
     }
     if !task.stream.is_empty() {
-        cost = cost.and(&Cost::of(&mapper.stream(&task.stream, &machine)?))?;
+        cost = cost.and(&Cost::of(&mapper.stream(&task.stream, machine))?)?;
     }
-    let factors = roofs.factors;
-    let compute = Seconds((cost.cycles / machine.clock).0 / factors.efficiency_factor.get());
-    let (level, memory) = slowest(&cost.traffic, target, &machine, factors.memory_bottleneck_factor)?;
+    let compute = Seconds((cost.cycles / machine.clock).0 / roofs.factors.efficiency_factor.get());
+    let (level, memory) = place.slowest(&cost.traffic);
     let dispatch =
         if task.stream.is_empty() && task.nests.is_empty() { Seconds::ZERO } else { target.hardware.dispatch() };
     let overhead = dispatch + cost.setup;
     let busy = if cost.overlapped { smooth_max(compute, memory) } else { compute + memory };
     let mut latency = overhead + busy;
-    let energy = dynamic_energy(task, &cost.traffic, &machine);
+    let energy = dynamic_energy(task, &cost.traffic, machine);
     let idle = target.thermal_profile.static_power;
     if let (Some(energy), Some(tdp)) = (energy, target.thermal_profile.tdp)
         && target.clock_state == super::ClockState::Sustained
@@ -246,7 +312,7 @@ pub fn task_estimate<M: Mapper>(
         level,
         overhead,
         bound: bound_of(compute, memory, overhead, level),
-        confidence: confidence(&task.work, target, &roofs)?,
+        confidence: confidence(&task.work, target, roofs)?,
     };
     let cycles = cost.cycles.as_f32();
     let utilization = if cycles > 0.0 { (machine.least_cycles(task.work.macs) / cycles).min(1.0) } else { 0.0 };
@@ -265,36 +331,13 @@ fn remembered<M: Mapper>(
             Some((known, precision, cost)) if known == nest && *precision == machine.precision => return Ok(*cost),
             Some(_) => {}
             None => {
-                let cost = Cost::of(&mapper.product(nest, machine)?);
+                let cost = Cost::of(&mapper.product(nest, machine))?;
                 memo.entry = Some((*nest, machine.precision, cost));
                 return Ok(cost);
             }
         }
     }
-    Ok(Cost::of(&mapper.product(nest, machine)?))
-}
-
-/// The level whose traffic takes longest, and that time.
-fn slowest(
-    traffic: &[Bytes; MAX_LEVELS],
-    target: &Target<'_>,
-    machine: &Machine<'_>,
-    share: Factor,
-) -> Result<(u8, Seconds), Error> {
-    let levels = target.hardware.memory();
-    let last = levels.len().saturating_sub(1);
-    let clocked = Factor::new(machine.clock.get() / machine.unit.clock.get())?;
-    let backing = target.backing(share)?;
-    let mut longest = (0, Seconds::ZERO);
-    for ((index, level), &bytes) in (0..u8::MAX).zip(levels).zip(traffic) {
-        let bandwidth: BytesPerSecond = level.bandwidth * if usize::from(index) == last { backing } else { share };
-        let bandwidth = if usize::from(index) == last { bandwidth } else { bandwidth * clocked };
-        let time = bytes / bandwidth;
-        if time.0 > longest.1.0 {
-            longest = (index, time);
-        }
-    }
-    Ok(longest)
+    Cost::of(&mapper.product(nest, machine))
 }
 
 /// Energy of arithmetic and traffic; a FLOP that is no MAC takes half of one.

@@ -3,31 +3,45 @@
 use super::Target;
 use crate::calibration::{Calibration, FRESH, GRAIN};
 use crate::error::Error;
-use crate::hardware::{ComputeUnit, PrecisionFactors};
+use crate::hardware::{Basis, PrecisionFactors};
 use crate::residency::{Border, Residency, Transfer, ramp};
 use crate::shape::Precision;
 use crate::units::{Bytes, Factor, FlopsPerSecond, Seconds, to_f32};
 use crate::work::{Class, Gemm, Work};
 
-/// The roof of arithmetic for one precision, and the factors of the description.
-pub(super) struct Roofs<'a> {
-    pub(super) unit: &'a ComputeUnit<'a>,
+/// The roofs of a target for one precision, and the factors of the description: what is the same for every op.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roofs {
+    /// Of arithmetic, at the clock of the mode.
     peak: FlopsPerSecond,
+    /// What software reaches of it, by the description.
+    described: FlopsPerSecond,
     pub(super) factors: PrecisionFactors,
+    /// What software reaches of the bandwidth of the backing store, by the description, as a share of what it says of it.
+    pub(super) backing: Factor,
+    /// Whether the units' rate or a bandwidth is an assumption.
+    pub(super) assumed: bool,
 }
 
-impl<'a> Roofs<'a> {
-    pub(super) fn of(target: &Target<'a>, precision: Precision) -> Result<Self, Error> {
+impl Roofs {
+    pub(super) fn of(target: &Target<'_>, precision: Precision) -> Result<Self, Error> {
         let (unit, peak) = target.hardware.fastest(precision)?;
         let factors = target.thermal_profile.factors.at(precision).ok_or(Error::NoFactorsForPrecision)?;
         let clock = target.hardware.clock(unit, target.clock())?;
         let peak = peak * Factor::new(clock.get() / unit.clock.get())?;
-        Ok(Self { unit, peak, factors })
+        let mut bases = target.hardware.memory().iter().map(|level| level.basis);
+        Ok(Self {
+            peak,
+            described: peak * factors.efficiency_factor * factors.tile_utilization,
+            factors,
+            backing: target.backing(factors.memory_bottleneck_factor)?,
+            assumed: unit.basis == Basis::Assumed || bases.any(|basis| basis == Basis::Assumed),
+        })
     }
 
     /// Arithmetic at the description's share of the peak.
     fn described(&self, work: &Work) -> Seconds {
-        work.flops / (self.peak * self.factors.efficiency_factor * self.factors.tile_utilization)
+        work.flops / self.described
     }
 }
 
@@ -35,13 +49,13 @@ impl<'a> Roofs<'a> {
 pub(super) fn described(
     work: &Work,
     target: &Target<'_>,
-    roofs: &Roofs<'_>,
+    roofs: &Roofs,
 ) -> Result<(Seconds, Transfer, Seconds), Error> {
     let residency = Residency {
         hardware: target.hardware,
         border: Border::Sharp,
         cache: roofs.factors.memory_bottleneck_factor,
-        backing: target.backing(roofs.factors.memory_bottleneck_factor)?,
+        backing: roofs.backing,
     };
     let footprint = work.compulsory_traffic()?;
     let transfer = residency.transfer(footprint, footprint);
@@ -54,7 +68,7 @@ pub(super) fn calibrated(
     weights: Bytes,
     in_place: bool,
     target: &Target<'_>,
-    roofs: &Roofs<'_>,
+    roofs: &Roofs,
     calibration: &Calibration,
 ) -> Result<(Seconds, Transfer, Seconds), Error> {
     let c = &calibration.coefficients;

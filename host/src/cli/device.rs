@@ -87,8 +87,8 @@ pub struct Explain {
     #[arg(long, value_parser = precision)]
     pub precision: Option<Precision>,
     /// Kernels that are explained, the slowest first.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub top: usize,
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
 }
 
 /// `derate compare`.

@@ -13,7 +13,9 @@ use crate::cli::{Compare, Format, SortBy};
 use crate::graph_buf::GraphBuf;
 use crate::hardware_file::HardwareFile;
 use crate::import::{Options, import};
-use crate::on_device::{bound_name, described_in, in_precision, joules, on_device, precision_of};
+use crate::on_device::{
+    bound_name, described_in, in_precision, joules, least_seconds, on_device, precision_of, target,
+};
 use crate::rebatch::rebatched;
 use crate::report::table::Column::{Left, Right};
 use crate::report::{Table, bars};
@@ -59,6 +61,9 @@ struct Skipped {
     model: String,
     hardware: String,
     reason: String,
+    /// The batch and the precision that were asked for; null where none was.
+    batch: Option<u32>,
+    precision: Option<&'static str>,
 }
 
 /// Everything.
@@ -97,6 +102,8 @@ pub(super) fn run(args: &Compare, format: Format) -> Result<Outcome> {
                             model: model.clone(),
                             hardware: file.name.clone(),
                             reason: format!("{error:#}"),
+                            batch,
+                            precision: precision.map(Precision::name),
                         }),
                     }
                 }
@@ -118,8 +125,10 @@ pub(super) fn run(args: &Compare, format: Format) -> Result<Outcome> {
     } else {
         args.output.iter().for_each(|path| say!("{}", path.display()));
     }
-    for Skipped { model, hardware, reason } in &all.skipped {
-        eprintln!("warning: {model} on {hardware} is left out: {reason}");
+    for Skipped { model, hardware, reason, batch, precision } in &all.skipped {
+        let batch = batch.map(|batch| format!(" @{batch}")).unwrap_or_default();
+        let precision = precision.map(|precision| format!(" in {precision}")).unwrap_or_default();
+        eprintln!("warning: {model}{batch}{precision} on {hardware} is left out: {reason}");
     }
     Ok(Outcome::Done)
 }
@@ -155,7 +164,9 @@ fn row(
     let batch = crate::rebatch::batch_of(&graph).unwrap_or(1);
     let seconds = f64::from(estimate.latency.0);
     let energy = got.network.energy.map(|energy| joules(&energy) * 1e3);
-    let peak = file.with_hardware(|hardware| hardware.fastest(precision).map(|(_, peak)| f64::from(peak.get())))??;
+    let parts = file.parts()?;
+    let hardware = parts.hardware()?;
+    let least_s = least_seconds(&target(&hardware, args.place.mode())?, precision, estimate.work.macs)?;
     Ok(Row {
         model: model.to_owned(),
         batch,
@@ -166,7 +177,7 @@ fn row(
         throughput_per_s: f64::from(batch) / seconds,
         energy_mj: energy,
         edp_mj_ms: energy.map(|energy| energy * seconds * 1e3),
-        utilization: estimate.work.macs.0 as f64 * 2.0 / seconds / peak,
+        utilization: least_s / seconds,
         weight_bytes: got.weights.0,
         peak_activation_bytes: got.peak_activations.0,
         fits: got.fits,

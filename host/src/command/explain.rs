@@ -43,7 +43,7 @@ pub(super) fn run(args: &Explain, format: Format) -> Result<Outcome> {
     let got = on_device(&graph, &file, args.place.mode())?;
     let mut slowest: Vec<&KernelOnDevice> = got.kernels.iter().collect();
     slowest.sort_by_key(|kernel| Reverse((f64::from(kernel.estimate.op.latency.0) * 1e12) as u64));
-    slowest.truncate(args.top.max(1));
+    slowest.truncate(usize::try_from(args.top).unwrap_or(usize::MAX));
     if json(format) {
         let said = slowest.into_iter().map(|kernel| {
             Ok(Said {

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Outcome, detected_path, hardware_file, json, print_json};
 use crate::cli::{Format, HardwareVerb};
+use crate::closest::hint;
 use crate::describe::describe;
 use crate::detect::{DetectOptions, detect, preflight};
 use crate::hardware_file::{HardwareFile, check, json_schema, write_atomic};
@@ -134,7 +135,7 @@ fn list(format: Format) -> Result<Outcome> {
         print_json(&all)?;
     } else {
         for Listed { name, kind, description, place } in &all {
-            say!("{name:<28} {kind:<5} {description} ({place})");
+            say!("{name:<28} {kind:<11} {description} ({place})");
         }
     }
     Ok(Outcome::Done)
@@ -152,8 +153,11 @@ pub(super) fn find(hardware: &str) -> Result<(String, HardwareFile)> {
     }
     let path = PathBuf::from(hardware);
     if !path.exists() {
-        let names = derate_hw_specs::DEVICES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        bail!("--hardware {hardware}: no such file, and no shipped description of this name; shipped are {names}");
+        let names: Vec<&str> = derate_hw_specs::DEVICES.iter().map(|(name, _)| *name).collect();
+        let (near, names) = (hint(hardware, names.iter().copied()), names.join(", "));
+        bail!(
+            "--hardware {hardware:?}: no such file, and no shipped description of this name{near}\nshipped are {names}"
+        );
     }
     Ok((hardware.to_owned(), HardwareFile::read(&path)?))
 }

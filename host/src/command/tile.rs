@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail};
+use derate_core::Error;
 use derate_core::graph::Tables;
 use derate_core::nest::{LoopNest, Task};
 use derate_core::shape::Precision;
@@ -15,6 +16,9 @@ use crate::cli::{Format, Tile};
 use crate::on_device::TileSaid;
 use crate::report::Table;
 use crate::report::table::Column::{Left, Right};
+
+/// Most bytes of a capacity.
+const MOST: u64 = 1 << 53;
 
 /// A product and its tiles: the keys of `--format json`. Of several products an array.
 #[derive(Debug, Serialize)]
@@ -52,8 +56,11 @@ pub(super) fn run(args: &Tile, format: Format) -> Result<Outcome> {
             if !seen.insert(*nest) {
                 continue;
             }
-            let tiling = tile(nest, &buffers)
-                .with_context(|| format!("{} of {}, --capacity {:?}", name, graph.name(), args.capacities))?;
+            let tiling = match tile(nest, &buffers) {
+                Ok(tiling) => tiling,
+                Err(Error::Infeasible { level }) => bail!(too_small(name, nest, &buffers, level)),
+                Err(error) => return Err(error).with_context(|| format!("{name} of {}", graph.name())),
+            };
             let names = args.capacities.iter().map(|bytes| format!("{bytes} B"));
             let levels = names.zip(&tiling.levels).map(|(name, level)| TileSaid::new(name, level));
             let levels: Vec<TileSaid> = levels.collect::<Result<_, _>>()?;
@@ -68,6 +75,25 @@ pub(super) fn run(args: &Tile, format: Format) -> Result<Outcome> {
         (false, _) => say_part!("{}", table(&all).text()),
     }
     Ok(Outcome::Done)
+}
+
+/// What is said of a level that holds not even the smallest tile of a product: which one, and what it must hold at least.
+fn too_small(name: &str, nest: &LoopNest, buffers: &[Buffer], level: u8) -> String {
+    let Some(buffer) = buffers.get(usize::from(level)) else {
+        return format!("{name}: no tile fits level {level}");
+    };
+    let fits = |bytes: u64| tile(nest, &[Buffer { capacity: Bytes(bytes), ..*buffer }]).is_ok();
+    // What holds a tile holds it with more room too: the least is found by halves.
+    let (mut below, mut above) = (buffer.capacity.0, MOST);
+    while above - below > 1 {
+        let middle = below + (above - below) / 2;
+        *(if fits(middle) { &mut above } else { &mut below }) = middle;
+    }
+    let doubled = if buffer.double_buffered { ", what is streamed twice" } else { "" };
+    format!(
+        "--capacity {}: {name} has no tile that small; the smallest takes {above} bytes{doubled}",
+        buffer.capacity.0
+    )
 }
 
 fn table(all: &[Said]) -> Table<'static> {

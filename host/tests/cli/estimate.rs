@@ -1,5 +1,6 @@
 //! `derate estimate`: what it says of a network, and what it refuses.
 
+use crate::common::documented::has_keys_of;
 use crate::common::{Folder, number, profile};
 
 const ESTIMATE: &str = "estimate --hardware two_core.toml";
@@ -23,6 +24,8 @@ fn a_network_of_the_zoo_is_estimated_op_by_op() {
         assert!(json[key].is_null(), "{key}: {}", json[key]);
     }
     assert_eq!(json["unsupported"].as_array().map(Vec::len), Some(0));
+    has_keys_of(&json, "`estimate`", &["sustained", "boost"]);
+    has_keys_of(&ops[0], "`estimate` `kernels[]`", &[]);
 
     // Half the bytes in bf16, a quarter of the weights' in int8 but for the biases of four bytes each.
     let bf16 = folder.derate(&format!("{ESTIMATE} zoo:resnet18@2 --precision bf16 --format json")).exits(0).json();

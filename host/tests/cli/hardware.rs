@@ -1,8 +1,9 @@
-//! `derate hardware check | list | show`.
+//! `derate hardware check | list | show | compare`.
 
 use serde_json::{Value, json};
 
-use crate::common::{Folder, TWO_CORE};
+use crate::common::documented::has_keys_of;
+use crate::common::{Folder, TWO_CORE, number};
 
 /// The device with three wrong keys: misspelt ones in lines 9 and 37, a negative number in line 10.
 fn wrong() -> String {
@@ -113,4 +114,52 @@ fn a_description_is_shown_in_units_that_people_read() {
         serde_json::from_str(&folder.derate("hardware list --format json").stdout).expect("a list");
     let name = shipped[0]["name"].as_str().expect("a name");
     folder.derate("hardware show nothing").refused(&["nothing", "no such file", name]);
+}
+
+#[test]
+fn devices_are_compared_side_by_side_each_once() {
+    let folder = Folder::new();
+    let line = "hardware compare two_core.toml h100-sxm two_core.toml";
+    let json = folder.derate(&format!("{line} --format json")).exits(0).json();
+    assert_eq!(json.as_array().map(Vec::len), Some(2));
+    has_keys_of(&json[0], "`hardware compare`", &[]);
+    // 2 × 4 GHz × 32 MACs × 2 = 512 GFLOP/s, twice that in bf16; L3 of 33 554 432 bytes; DRAM at 30 GB/s.
+    assert_eq!(json[0]["peak_gflops"], json!({ "bf16": 1024.0, "fp32": 512.0 }));
+    assert_eq!((number(&json[0], "on_chip_bytes"), number(&json[0], "memory_bytes")), (33_554_432.0, 17_179_869_184.0));
+    assert!((number(&json[0], "bandwidth_gb_per_s") - 30.0).abs() < 1e-9);
+    assert_eq!((&json[0]["kind"], &json[0]["tdp_watts"]), (&json!("cpu"), &json!({ "default": null })));
+    // The same of the other one, from its description.
+    let shown = folder.derate("hardware show h100-sxm --format json").exits(0).json();
+    let rate = |unit: &Value| {
+        let macs = unit["macs_per_cycle"]["fp16"]["value"].as_f64()?;
+        Some(2.0 * macs * number(unit, "count.value") * number(unit, "clock_hz.value") / 1e9)
+    };
+    let fastest = shown["compute"].as_array().expect("units").iter().filter_map(rate).fold(0.0, f64::max);
+    assert!((number(&json[1], "peak_gflops.fp16") / fastest - 1.0).abs() < 1e-6, "{fastest}: {}", json[1]);
+
+    let text = folder.derate(line).exits(0).stdout;
+    // 1024 GFLOP/s over 30 GB/s: 34.13 FLOP/B.
+    for said in ["two-core", "512", "1024", "30.00", "34.13", "h100-sxm"] {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    assert_eq!(text.lines().count(), 2 + 2, "{text}");
+}
+
+#[test]
+fn rooflines_are_drawn_for_what_works_in_the_precision() {
+    let folder = Folder::new();
+    let line = "hardware compare two_core.toml coral-edge-tpu --output roofs.svg --precision";
+    let ran = folder.derate(&format!("{line} fp32")).exits(0);
+    assert!(ran.stderr.contains("warning: coral-edge-tpu does not work in fp32"), "{}", ran.stderr);
+    let svg = folder.read("roofs.svg");
+    assert!(svg.starts_with("<svg") && svg.contains("two-core fp32: 512 GFLOP/s, 30.0 GB/s"), "{svg}");
+    assert!(!svg.contains("coral"), "{svg}");
+
+    std::fs::remove_file(folder.path("roofs.svg")).expect("it is there");
+    folder.derate(&format!("{line} fp64")).exits(2);
+    folder.derate("hardware compare two_core.toml --output roofs.svg --precision fp31").refused(&["fp31", "bf16"]);
+    folder.derate("hardware compare two_core.toml --output roofs.png").refused(&["roofs.png", ".svg"]);
+    folder.derate("hardware compare two_core.toml hailo-9").refused(&["hailo-9", "did you mean \"hailo-8\"?"]);
+    folder.derate("hardware compare").refused(&["HARDWARE"]);
+    assert_eq!(folder.names(), ["two_core.toml"], "nothing is left behind");
 }

@@ -1,14 +1,18 @@
 //! The command line, verb by verb, as a user's shell sees it: exit codes, standard output, files. What measures is in `torch`.
 
+mod all_hardware;
 mod apply;
 mod calibrate;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 mod estimate;
+mod explain;
 mod graph;
 mod hardware;
 mod malformed;
 mod synthetic;
+mod tile;
 
 use common::Folder;
 

@@ -1,5 +1,8 @@
 //! What the tests of the command line share: a folder of their own, the program run in it, and a device with round numbers.
 
+#[allow(dead_code, reason = "of several test programs, one looks into it")]
+pub(crate) mod documented;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

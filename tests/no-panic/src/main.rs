@@ -26,7 +26,10 @@ use core::hint::black_box as opaque;
 use derate_core::Error;
 use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
-use derate_core::estimate::{Confidence, Estimate, Target, estimate, estimate_kernels, kernel_estimates, op_estimates};
+use derate_core::estimate::{
+    Confidence, Estimate, KernelWork, Target, estimate, estimate_kernels, estimate_works, kernel_estimates, op_estimates,
+    works,
+};
 use derate_core::fusion::{EAGER, Fused, INFERENCE, Link, MCU, Part, Policy, Readers, Step, fuse};
 use derate_core::graph::{Build, Graph, GraphView, Node, Tables};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
@@ -271,6 +274,9 @@ fn on_kernels(view: GraphView<'_>, target: &Target<'_>) -> Result<(), Error> {
         keep(kernel?);
     }
     keep(estimate_kernels(fused, target)?);
+    let mut scratch = [KernelWork::NOTHING; 4];
+    let counted = works(opaque(fused), opaque(&mut scratch[..]))?;
+    keep((counted.kernels(), estimate_works(opaque(&counted), target)?));
     mapped::kernels(opaque(fused), target)?;
     Ok(())
 }

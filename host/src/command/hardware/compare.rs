@@ -46,13 +46,25 @@ pub(super) fn run(
         Some(all) => all.collect(),
         None => names.iter().map(String::as_str).collect(),
     };
-    let files = names.into_iter().map(|name| Ok(find(name)?.1)).collect::<Result<Vec<_>>>()?;
+    let mut files: Vec<HardwareFile> = Vec::new();
+    for name in names {
+        let file = find(name)?.1;
+        if files.iter().all(|other| other.name != file.name) {
+            files.push(file);
+        }
+    }
     let rows = files.iter().map(row).collect::<Result<Vec<_>>>()?;
     if let Some(path) = output {
-        let roofs: Vec<Roof> =
-            files.iter().map(|file| roof(file, precision)).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let asked = precision.map_or("any precision", Precision::name);
+        let mut roofs: Vec<Roof> = Vec::new();
+        for file in &files {
+            match roof(file, precision)? {
+                Some(roof) => roofs.push(roof),
+                None => eprintln!("warning: {} does not work in {asked}: left out of {}", file.name, path.display()),
+            }
+        }
         if roofs.is_empty() {
-            bail!("none of these devices works in {}", precision.map_or("any precision", Precision::name));
+            bail!("--precision {asked}: none of these devices works in it");
         }
         let svg = roofs::svg("Rooflines at the clocks of the descriptions", &roofs)?;
         std::fs::write(path, svg).with_context(|| path.display().to_string())?;
