@@ -74,7 +74,7 @@ impl Mapper for Mcu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let integer = machine.precision == Precision::Int8;
         let mut regions = Regions::new(machine, nest.homes);
-        let byte_cycles = regions.byte_cycles(nest.weighted, machine.unit.clock.get());
+        let byte_cycles = regions.byte_cycles(machine.unit.clock.get());
         let style = Style::of(self, integer, nest.sizes.a).served(byte_cycles);
         let mac_cycles = self.mac_of(style, machine);
         let (kernels, number) = self.kernels(style, nest, mac_cycles)?;

@@ -280,7 +280,8 @@ impl Descent<'_> {
             };
             Want { counts, cost: candidate.cost }
         };
-        let others = [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
+        let others =
+            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
         let [first, others_wants @ ..] = &mut wants;
         *first = Some(want(best));
         if let Stays::One(_) = best.stays {

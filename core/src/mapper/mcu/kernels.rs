@@ -42,8 +42,8 @@ pub(super) struct Style {
     integer: bool,
     /// Whether the lanes are those of a vector whose tail is masked.
     vector: bool,
-    /// Cycles in which a byte of A, and one of B, is served: of two blocks the faster one is taken.
-    byte_cycles: [f32; 2],
+    /// Cycles in which a byte of the input is served: of two blocks the faster one is taken.
+    byte_cycles: f32,
 }
 
 /// A kernel: what it issues, and the cycles that the same MACs and results take where nothing is left over.
@@ -94,18 +94,18 @@ impl Style {
             (true, true) => [1, 4],
             (false, _) => [1, 1],
         };
-        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector, byte_cycles: [0.0; 2] }
+        Self { lanes, depth, word: if vector { 16 } else { 4 }, block, integer, vector, byte_cycles: 0.0 }
     }
 
-    /// The same where a byte of A, and one of B, is served in so many cycles.
-    pub(super) const fn served(self, byte_cycles: [f32; 2]) -> Self {
+    /// The same where a byte of the input is served in so many cycles.
+    pub(super) const fn served(self, byte_cycles: f32) -> Self {
         Self { byte_cycles, ..self }
     }
 
-    /// Cycles in which the operands of so many instructions are served.
+    /// Cycles in which the operands of so many instructions are served, all as fast as the input: kernels are the same
+    /// wherever the weights lie.
     fn moving(&self, counts: &Counts) -> f32 {
-        let [a, b] = self.byte_cycles;
-        to_f32(counts.a.saturating_add(counts.scratch)) * a + to_f32(counts.b) * b
+        to_f32(counts.a.saturating_add(counts.b).saturating_add(counts.scratch)) * self.byte_cycles
     }
 
     /// Bytes of a gathered element: 2 where the core multiplies 16 bits.

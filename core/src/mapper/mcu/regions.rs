@@ -84,15 +84,11 @@ impl<'a> Regions<'a> {
         (self.traffic, self.footprint)
     }
 
-    /// Cycles of this length in which the core is served a byte of the input, and one of B.
-    pub(super) fn byte_cycles(&self, weighted: bool, clock: f32) -> [f32; 2] {
-        [(self.homes.input, false), (if weighted { self.homes.weights } else { self.homes.input }, weighted)].map(
-            |(home, weights)| {
-                let home = self.region(home, weights);
-                let serves = (0..home).find(|&level| self.cached(level, weights)).unwrap_or(home);
-                self.levels.get(serves).map_or(0.0, |level| clock / level.bandwidth.get())
-            },
-        )
+    /// Cycles of this clock in which the core is served a byte of the input.
+    pub(super) fn byte_cycles(&self, clock: f32) -> f32 {
+        let home = self.region(self.homes.input, false);
+        let serves = (0..home).find(|&level| self.cached(level, false)).unwrap_or(home);
+        self.levels.get(serves).map_or(0.0, |level| clock / level.bandwidth.get())
     }
 
     /// Loads of both operands of a product.

@@ -286,7 +286,8 @@ impl<'a> Search<'a> {
         let (problem, state) = (self.problem, self.state);
         let [n_p, n_co_outer, n_ci_outer] = self.outer;
         let [t_a, t_b, t_c] = state.traffic;
-        let count = |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
+        let count =
+            |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
         let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
         let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
         let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
