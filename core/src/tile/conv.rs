@@ -13,11 +13,11 @@
 //! where n are the numbers of tiles, and a loop of one trip is none. A result that comes v times costs (v − 1) · 2 · `partial` bytes
 //! more an element than its c. Groups share nothing: a tile has one, or several whole ones.
 //!
-//! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
-//! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Where the
-//! next level is not much smaller, two tilings are followed inwards, the best and one that fits there too; what moves least in all is
-//! taken.
+//! **Search.** For given channels and stationary operand, footprint and traffic are linear in the positions: a bound says which channels
+//! can be the best, and the best positions have a closed form for each of few widths ([`search`]). One level is so near to exact. Of
+//! several, each level is first tiled alone, with each operand kept; from the outermost on, a level is then searched for what it moves
+//! itself and for what it makes those inside move beyond that, for each operand that the next one may keep, or with the same tile as
+//! the next one where that is not much smaller. What moves least in all is taken. Inside tiles of few steps all tiles are tried.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -268,7 +268,7 @@ impl Descent<'_> {
     /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
     fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
         let mut wants = [None; 3];
-        let mut goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: u64::MAX };
+        let mut goal = Goal { only: None, wants: &[], limit: u64::MAX };
         let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
         let want = |candidate: Candidate| {
             let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
@@ -280,7 +280,8 @@ impl Descent<'_> {
             };
             Want { counts, cost: candidate.cost }
         };
-        let others = [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
+        let others =
+            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
         let [first, others_wants @ ..] = &mut wants;
         *first = Some(want(best));
         if let Stays::One(_) = best.stays {
@@ -298,7 +299,7 @@ impl Descent<'_> {
         let Some((buffer, inner)) = buffers.split_last() else { return };
         let level = inner.len();
         let Some((next, further)) = inner.split_last() else {
-            let goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: self.least.saturating_sub(outside) };
+            let goal = Goal { only: None, wants: &[], limit: self.least.saturating_sub(outside) };
             match search(self.problem, state, buffer, &goal) {
                 Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
                 None => self.failed = self.failed.min(level),
@@ -310,20 +311,19 @@ impl Descent<'_> {
         };
         if self.tight {
             let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
-            let goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: u64::MAX };
+            let goal = Goal { only: None, wants: &[], limit: u64::MAX };
             match search(self.problem, state, &buffer, &goal) {
                 Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
                 None => self.failed = level,
             }
             return;
         }
-        // The levels further in are taken to keep what suits them best alone.
-        let (mut wants, mut rest) = ([None; MAX_LEVELS], 0_u64);
-        for (place, alone) in wants.iter_mut().skip(1).zip(self.alone.iter().take(further.len())) {
-            let [want, ..] = *alone;
-            *place = want;
-            rest = rest.saturating_add(want.map_or(0, |want| want.cost));
+        // The levels further in are taken to keep what suits them best alone; the last place is that of the next one.
+        let mut wants = heapless::Vec::<Want, MAX_LEVELS>::new();
+        for want in self.alone.iter().take(further.len()).filter_map(|alone| alone.first().copied().flatten()) {
+            wants.push(want).ok();
         }
+        let rest = wants.iter().fold(0_u64, |sum, want| sum.saturating_add(want.cost));
         let mut tried: [Option<Candidate>; 4] = [None; 4];
         for index in 0..4 {
             let want = self.alone.get(further.len()).and_then(|wants| wants.get(index)).copied().flatten();
@@ -331,16 +331,15 @@ impl Descent<'_> {
             let found = match (index, want) {
                 (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
                     // Both levels may have the same tile.
-                    let mut goal = Goal { only: None, wants, limit: limit / 2 };
-                    let [first, ..] = &mut goal.wants;
-                    *first = None;
+                    let goal = Goal { only: None, wants: &wants, limit: limit >> 1 };
                     search(self.problem, state, &buffer.both(*next), &goal)
                 }
                 (_, Some(want)) => {
-                    let [first, ..] = &mut wants;
-                    *first = Some(want);
-                    let goal = Goal { only: None, wants, limit: limit.saturating_sub(want.cost) };
-                    search(self.problem, state, buffer, &goal)
+                    wants.push(want).ok();
+                    let goal = Goal { only: None, wants: &wants, limit: limit.saturating_sub(want.cost) };
+                    let found = search(self.problem, state, buffer, &goal);
+                    wants.pop();
+                    found
                 }
                 _ => None,
             };

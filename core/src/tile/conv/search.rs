@@ -13,8 +13,8 @@
 use super::line::{Line, Size};
 use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
+use crate::tile::Buffer;
 use crate::tile::cut::{Cut, balanced};
-use crate::tile::{Buffer, MAX_LEVELS};
 use crate::units::Parts as _;
 
 /// Most whole images of a tile for which parts of more images are tried too: of more, a part weighs little.
@@ -23,21 +23,24 @@ const FEW: u64 = 3;
 /// Numbers of tiles of the channels that pass that are tried for the levels inside.
 const PASSING: usize = 2;
 
+/// Share of the least traffic, as a shift, above which a bound ends the walk towards fewer tiles: it rises that way but for whole numbers.
+const ROUNDED: u32 = 4;
+
 /// Numbers of tiles of channels up to about which each is tried; beyond, steps grow with them.
 const DENSE: u64 = 32;
 
 /// What a level is searched for.
-pub(super) struct Goal {
+pub(super) struct Goal<'a> {
     /// The operand that stays, if one has to.
     pub(super) only: Option<Operand>,
     /// What the levels inside would do alone: what they move beyond that, because tiles outside are smaller, counts too.
-    pub(super) wants: [Option<Want>; MAX_LEVELS],
+    pub(super) wants: &'a [Want],
     /// Bytes from which on nothing is of interest.
     pub(super) limit: u64,
 }
 
 /// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal) -> Option<Candidate> {
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
     if let Some(whole) = whole(problem, state, buffer) {
         return Some(whole);
     }
@@ -108,7 +111,7 @@ struct Search<'a> {
     state: &'a State,
     room: u64,
     double: bool,
-    goal: &'a Goal,
+    goal: &'a Goal<'a>,
     /// Depth, height, width.
     lines: &'a [Line<'a>; 3],
     /// Bytes of B for each input and output channel.
@@ -126,7 +129,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, goal: &'a Goal, lines: &'a [Line<'a>; 3]) -> Self {
+    fn new(
+        problem: &'a Problem,
+        state: &'a State,
+        buffer: &Buffer,
+        goal: &'a Goal<'a>,
+        lines: &'a [Line<'a>; 3],
+    ) -> Self {
         let times =
             |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
         let moved = times(|line| line.whole.moved);
@@ -214,7 +223,7 @@ impl<'a> Search<'a> {
         while trips > fewest {
             trips = trips.saturating_sub(trips.checked_div(DENSE).unwrap_or(0).max(1)).max(fewest);
             let [_, bound] = tried(self, trips);
-            if bound >= self.least.saturating_add(self.least >> 4) {
+            if bound >= self.least.saturating_add(self.least >> ROUNDED) {
                 break;
             }
         }
@@ -222,7 +231,7 @@ impl<'a> Search<'a> {
 
     /// Fewest tiles of the channels that pass that suit all levels inside.
     fn passing(&self, stationary: Operand) -> Option<u64> {
-        let wants = self.goal.wants.iter().flatten();
+        let wants = self.goal.wants.iter();
         wants.map(|Want { counts: [_, c_out, c_in], .. }| if stationary == Operand::A { *c_out } else { *c_in }).min()
     }
 
@@ -275,7 +284,7 @@ impl<'a> Search<'a> {
         if terms.more == 0 {
             return bytes;
         }
-        self.goal.wants.iter().flatten().fold(bytes, |bytes, want| {
+        self.goal.wants.iter().fold(bytes, |bytes, want| {
             let [most, ..] = want.counts;
             bytes.saturating_add(terms.more.saturating_mul(count.saturating_sub(most)))
         })
@@ -286,7 +295,8 @@ impl<'a> Search<'a> {
         let (problem, state) = (self.problem, self.state);
         let [n_p, n_co_outer, n_ci_outer] = self.outer;
         let [t_a, t_b, t_c] = state.traffic;
-        let count = |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
+        let count =
+            |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
         let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
         let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
         let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
@@ -309,7 +319,7 @@ impl<'a> Search<'a> {
             uncut = uncut.saturating_add(t_a).saturating_sub(ca.saturating_mul(self.moved));
         }
         let mut more = 0_u64;
-        for want in self.goal.wants.iter().flatten() {
+        for want in self.goal.wants.iter() {
             let [_, most_co, most_ci] = want.counts;
             ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
             let spilled = problem.spilled(problem.elements.saturating_mul(n_ci.saturating_sub(most_ci)));
