@@ -13,11 +13,11 @@
 //! where n are the numbers of tiles, and a loop of one trip is none. A result that comes v times costs (v − 1) · 2 · `partial` bytes
 //! more an element than its c. Groups share nothing: a tile has one, or several whole ones.
 //!
-//! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
-//! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Where the
-//! next level is not much smaller, two tilings are followed inwards, the best and one that fits there too; what moves least in all is
-//! taken.
+//! **Search.** For given channels and stationary operand, footprint and traffic are linear in the positions: a bound says which channels
+//! can be the best, and the best positions have a closed form for each of few widths ([`search`]). One level is so near to exact. Of
+//! several, each level is first tiled alone, with each operand kept; from the outermost on, a level is then searched for what it moves
+//! itself and for what it makes those inside move beyond that, for each operand that the next one may keep, or with the same tile as
+//! the next one where that is not much smaller. What moves least in all is taken. Inside tiles of few steps all tiles are tried.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -31,19 +31,11 @@ use crate::nest::{Axis, ConvLoops, Dim, ElementSizes, Operand, Traffic};
 use crate::shape::product;
 use crate::units::Bytes;
 
+mod descent;
 mod line;
 mod search;
 
-use search::{Goal, search};
-
-/// How many times larger a level may be than the next one inwards for both to be given the same tile.
-const ALIKE: u64 = 8;
-
-/// Share, as a shift, by which a level may move more alone with another operand that stays than the best one.
-const SLACK: u32 = 1;
-
-/// Steps of a tile up to which all tiles inside it are tried.
-const FEW: u64 = 96;
+use descent::Descent;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,21 +200,6 @@ struct Want {
     cost: u64,
 }
 
-/// The levels chosen so far, from the outermost on, and the best of all levels.
-struct Descent<'a> {
-    problem: &'a Problem,
-    /// What each level would do alone with A, B or C kept, from the innermost on; the least first.
-    alone: heapless::Vec<[Option<Want>; 3], MAX_LEVELS>,
-    path: heapless::Vec<Choice, MAX_LEVELS>,
-    best: heapless::Vec<Choice, MAX_LEVELS>,
-    /// Bytes that the best one moves.
-    least: u64,
-    /// Whether each level is given a tile that fits those inside too.
-    tight: bool,
-    /// The level that held no tile.
-    failed: usize,
-}
-
 /// Cuts a convolution into tiles for these buffers, from the innermost to the outermost.
 ///
 /// # Errors
@@ -264,147 +241,6 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     tiling(&descent.best, loops, sizes, buffers)
 }
 
-impl Descent<'_> {
-    /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
-    fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
-        let mut wants = [None; 3];
-        let mut goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: u64::MAX };
-        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
-        let want = |candidate: Candidate| {
-            let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
-            let counts = match candidate.stays {
-                Stays::One(Operand::A) => [positions, 1, c_in],
-                Stays::One(Operand::B) => [1, c_out, c_in],
-                Stays::One(Operand::C) => [positions, c_out, 1],
-                Stays::All | Stays::Nothing => [1; 3],
-            };
-            Want { counts, cost: candidate.cost }
-        };
-        let others =
-            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
-        let [first, others_wants @ ..] = &mut wants;
-        *first = Some(want(best));
-        if let Stays::One(_) = best.stays {
-            goal.limit = best.cost.saturating_add(best.cost >> SLACK);
-            for (place, operand) in others_wants.iter_mut().zip(others) {
-                goal.only = Some(operand);
-                *place = search(self.problem, whole, buffer, &goal).map(want);
-            }
-        }
-        wants
-    }
-
-    /// Tiles the levels inside a state, of which those outside move so many bytes.
-    fn inwards(&mut self, state: &State, buffers: &[Buffer], outside: u64) {
-        let Some((buffer, inner)) = buffers.split_last() else { return };
-        let level = inner.len();
-        let Some((next, further)) = inner.split_last() else {
-            let goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: self.least.saturating_sub(outside) };
-            match search(self.problem, state, buffer, &goal) {
-                Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
-                None => self.failed = self.failed.min(level),
-            }
-            if !self.path.is_empty() && state.tile.steps() <= FEW {
-                self.walk(state, buffer, outside);
-            }
-            return;
-        };
-        if self.tight {
-            let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
-            let goal = Goal { only: None, wants: [None; MAX_LEVELS], limit: u64::MAX };
-            match search(self.problem, state, &buffer, &goal) {
-                Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
-                None => self.failed = level,
-            }
-            return;
-        }
-        // The levels further in are taken to keep what suits them best alone.
-        let (mut wants, mut rest) = ([None; MAX_LEVELS], 0_u64);
-        for (place, alone) in wants.iter_mut().skip(1).zip(self.alone.iter().take(further.len())) {
-            let [want, ..] = *alone;
-            *place = want;
-            rest = rest.saturating_add(want.map_or(0, |want| want.cost));
-        }
-        let mut tried: [Option<Candidate>; 4] = [None; 4];
-        for index in 0..4 {
-            let want = self.alone.get(further.len()).and_then(|wants| wants.get(index)).copied().flatten();
-            let limit = self.least.saturating_sub(outside).saturating_sub(rest);
-            let found = match (index, want) {
-                (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
-                    // Both levels may have the same tile.
-                    let mut goal = Goal { only: None, wants, limit: limit / 2 };
-                    let [first, ..] = &mut goal.wants;
-                    *first = None;
-                    search(self.problem, state, &buffer.both(*next), &goal)
-                }
-                (_, Some(want)) => {
-                    let [first, ..] = &mut wants;
-                    *first = Some(want);
-                    let goal = Goal { only: None, wants, limit: limit.saturating_sub(want.cost) };
-                    search(self.problem, state, buffer, &goal)
-                }
-                _ => None,
-            };
-            let Some(candidate) = found else { continue };
-            let same = |other: &Candidate| other.tile == candidate.tile && other.order == candidate.order;
-            if !tried.iter().flatten().any(same) {
-                self.take(state, &candidate, (buffer, inner), outside);
-            }
-            if let Some(place) = tried.get_mut(index) {
-                *place = Some(candidate);
-            }
-            if matches!(candidate.stays, Stays::All | Stays::Nothing) {
-                break;
-            }
-        }
-        if tried.iter().flatten().next().is_none() && self.best.is_empty() {
-            self.failed = level;
-        }
-    }
-
-    /// Takes what is best of all tiles of the innermost level: in a few steps tiles outside of two sizes matter most.
-    fn walk(&mut self, state: &State, buffer: &Buffer, outside: u64) {
-        let whole = state.tile;
-        let mut tile = Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] };
-        loop {
-            let held = state.held_by(self.problem, &tile);
-            for (stationary, swapped) in [Operand::A, Operand::B, Operand::C]
-                .into_iter()
-                .zip([false; 3])
-                .chain([Operand::A, Operand::B, Operand::C].into_iter().zip([true; 3]))
-            {
-                let order = Order { stationary, swapped };
-                let stays = order.stays(&tile, &whole).unwrap_or(state.stays);
-                if footprint(self.problem, &tile, held, stays.times(buffer.double_buffered)) <= buffer.capacity.0 {
-                    self.take(state, &Candidate { tile, order, stays, held, cost: 0 }, (buffer, &[]), outside);
-                }
-            }
-            // The next sizes, as a number counts on.
-            if !tile.step(&whole) {
-                return;
-            }
-        }
-    }
-
-    /// Takes a tiling of a level, and tiles those inside it.
-    fn take(&mut self, state: &State, candidate: &Candidate, (buffer, inner): (&Buffer, &[Buffer]), outside: u64) {
-        let &Candidate { tile, order, stays, held, .. } = candidate;
-        let traffic = state.traffic_of(self.problem, &self.path, candidate);
-        let footprint = footprint(self.problem, &tile, held, stays.times(buffer.double_buffered));
-        let total = traffic.iter().fold(outside, |sum, &bytes| sum.saturating_add(bytes));
-        if self.path.push(Choice { tile, order, stays, footprint, traffic }).is_err() {
-            return;
-        }
-        if !inner.is_empty() {
-            self.inwards(&state.cut(self.problem, candidate, traffic), inner, total);
-        } else if total < self.least {
-            self.least = total;
-            self.best.clone_from(&self.path);
-        }
-        self.path.pop();
-    }
-}
-
 impl Problem {
     fn new(loops: &ConvLoops, sizes: &ElementSizes) -> Result<Self, Error> {
         let axes = loops.axes()?;
@@ -441,16 +277,6 @@ impl Problem {
     /// Bytes of so many elements of C that leave and come again.
     fn spilled(&self, elements: u64) -> u64 {
         elements.saturating_mul(2).saturating_mul(self.sizes.partial)
-    }
-}
-
-impl Buffer {
-    /// What fits this, fits both.
-    fn both(self, other: Self) -> Self {
-        Self {
-            capacity: self.capacity.min(other.capacity),
-            double_buffered: self.double_buffered || other.double_buffered,
-        }
     }
 }
 

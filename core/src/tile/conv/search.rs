@@ -6,38 +6,43 @@
 //! ```text
 //! footprint = ka · x + kc · p + weights        bytes = ca · M + cb · n + fixed
 //! ```
-//! So no tiling with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says
-//! which channels are tried, from the relaxed optimum outwards. Of positions, whole images come first; else for each width the height
-//! has a closed form.
+//! So none with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says which
+//! are tried, from the relaxed optimum outwards. Whole images come first; else for each width the height has a closed form.
 
 use super::line::{Line, Size};
 use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
+use crate::tile::Buffer;
 use crate::tile::cut::{Cut, balanced};
-use crate::tile::{Buffer, MAX_LEVELS};
 use crate::units::Parts as _;
 
 /// Most whole images of a tile for which parts of more images are tried too: of more, a part weighs little.
 const FEW: u64 = 3;
 
+/// Most numbers of tiles of input channels beside one of output channels, where there are levels inside.
+const TRIED: usize = 6;
+
 /// Numbers of tiles of the channels that pass that are tried for the levels inside.
 const PASSING: usize = 2;
+
+/// Share of the least traffic, as a shift, above which a bound ends the walk towards fewer tiles: it rises that way but for whole numbers.
+const ROUNDED: u32 = 4;
 
 /// Numbers of tiles of channels up to about which each is tried; beyond, steps grow with them.
 const DENSE: u64 = 32;
 
 /// What a level is searched for.
-pub(super) struct Goal {
+pub(super) struct Goal<'a> {
     /// The operand that stays, if one has to.
     pub(super) only: Option<Operand>,
     /// What the levels inside would do alone: what they move beyond that, because tiles outside are smaller, counts too.
-    pub(super) wants: [Option<Want>; MAX_LEVELS],
+    pub(super) wants: &'a [Want],
     /// Bytes from which on nothing is of interest.
     pub(super) limit: u64,
 }
 
 /// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal) -> Option<Candidate> {
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
     if let Some(whole) = whole(problem, state, buffer) {
         return Some(whole);
     }
@@ -56,13 +61,8 @@ pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &G
     }
     let mut search = Search::new(problem, state, buffer, goal, &lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
-    for stationary in [Operand::C, Operand::A] {
-        if tried(stationary) {
-            search.kept(stationary);
-        }
-    }
-    if tried(Operand::B) {
-        search.weights_kept();
+    for stationary in [Operand::C, Operand::A, Operand::B].into_iter().filter(|&operand| tried(operand)) {
+        search.kept(stationary);
     }
     search.grown()
 }
@@ -93,10 +93,9 @@ struct Terms {
     ka: u64,
     kc: u64,
     room: u64,
-    /// Bytes for each input position moved and each tile of positions, and beside them.
+    /// Bytes for each input position moved, each tile of positions, each more than a level inside wants, and beside them.
     ca: u64,
     cb: u64,
-    /// Bytes for each tile of positions more than a level inside wants.
     more: u64,
     fixed: u64,
     /// What moves if positions are not cut, but for `cb` of each tile outside.
@@ -108,7 +107,7 @@ struct Search<'a> {
     state: &'a State,
     room: u64,
     double: bool,
-    goal: &'a Goal,
+    goal: &'a Goal<'a>,
     /// Depth, height, width.
     lines: &'a [Line<'a>; 3],
     /// Bytes of B for each input and output channel.
@@ -126,7 +125,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, goal: &'a Goal, lines: &'a [Line<'a>; 3]) -> Self {
+    fn new(
+        problem: &'a Problem,
+        state: &'a State,
+        buffer: &Buffer,
+        goal: &'a Goal<'a>,
+        lines: &'a [Line<'a>; 3],
+    ) -> Self {
         let times =
             |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
         let moved = times(|line| line.whole.moved);
@@ -157,6 +162,9 @@ impl<'a> Search<'a> {
 
     /// A or C stays while weights pass: as many of its channels as leave the best room for positions, one of the others at a time.
     fn kept(&mut self, stationary: Operand) {
+        if stationary == Operand::B {
+            return self.weights_kept();
+        }
         let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.state.tile);
         let [[x, p], [x_all, p_all]] = [self.one, self.all];
         let [_, n_co, n_ci] = self.outer;
@@ -214,7 +222,7 @@ impl<'a> Search<'a> {
         while trips > fewest {
             trips = trips.saturating_sub(trips.checked_div(DENSE).unwrap_or(0).max(1)).max(fewest);
             let [_, bound] = tried(self, trips);
-            if bound >= self.least.saturating_add(self.least >> 4) {
+            if bound >= self.least.saturating_add(self.least >> ROUNDED) {
                 break;
             }
         }
@@ -222,7 +230,7 @@ impl<'a> Search<'a> {
 
     /// Fewest tiles of the channels that pass that suit all levels inside.
     fn passing(&self, stationary: Operand) -> Option<u64> {
-        let wants = self.goal.wants.iter().flatten();
+        let wants = self.goal.wants.iter();
         wants.map(|Want { counts: [_, c_out, c_in], .. }| if stationary == Operand::A { *c_out } else { *c_in }).min()
     }
 
@@ -252,7 +260,9 @@ impl<'a> Search<'a> {
             let room = self.room.saturating_sub(drop.saturating_mul(co));
             let fit = room.checked_div(self.beta.saturating_mul(co).saturating_add(pass)).unwrap_or(0).min(c_in);
             let mut inner = if fit > 0 { c_in.in_parts_of(fit) } else { u64::MAX };
-            while inner <= c_in {
+            let mut tries = 0_usize;
+            while inner <= c_in && (tries < TRIED || self.goal.wants.is_empty()) {
+                tries = tries.saturating_add(1);
                 let [floor, _] = self.channels(Operand::B, co, c_in.in_parts_of(inner));
                 if floor >= self.least {
                     break;
@@ -272,10 +282,7 @@ impl<'a> Search<'a> {
     /// What moves of so many input positions in so many tiles.
     fn bytes(&self, terms: &Terms, moved: u64, count: u64) -> u64 {
         let bytes = terms.ca.saturating_mul(moved).saturating_add(terms.cb.saturating_mul(count));
-        if terms.more == 0 {
-            return bytes;
-        }
-        self.goal.wants.iter().flatten().fold(bytes, |bytes, want| {
+        self.goal.wants.iter().fold(bytes, |bytes, want| {
             let [most, ..] = want.counts;
             bytes.saturating_add(terms.more.saturating_mul(count.saturating_sub(most)))
         })
@@ -310,7 +317,7 @@ impl<'a> Search<'a> {
             uncut = uncut.saturating_add(t_a).saturating_sub(ca.saturating_mul(self.moved));
         }
         let mut more = 0_u64;
-        for want in self.goal.wants.iter().flatten() {
+        for want in self.goal.wants.iter() {
             let [_, most_co, most_ci] = want.counts;
             ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
             let spilled = problem.spilled(problem.elements.saturating_mul(n_ci.saturating_sub(most_ci)));
@@ -406,10 +413,10 @@ impl<'a> Search<'a> {
                 let count = images.saturating_mul(depth.count).saturating_mul(width.count).saturating_mul(whole.count);
                 let bytes = self.bytes(terms, moved, count.max(fewest));
                 if bytes.saturating_add(terms.fixed) >= self.least {
-                    if widths.uneven {
-                        continue;
+                    if !widths.uneven {
+                        break;
                     }
-                    break;
+                    continue;
                 }
                 if height.uneven {
                     let fits = |size: &&Size| {

@@ -1,0 +1,179 @@
+//! Descent through the levels, from the outermost inwards: what each is searched for, and the best of all levels together.
+
+use super::search::{Goal, search};
+use super::{Candidate, Choice, Order, Problem, Sizes, State, Stays, Want, footprint};
+use crate::nest::Operand;
+use crate::tile::{Buffer, MAX_LEVELS};
+
+/// How many times larger a level may be than the next one inwards for both to be given the same tile.
+const ALIKE: u64 = 8;
+
+/// Share, as a shift, by which a level may move more alone with another operand that stays than the best one.
+const SLACK: u32 = 1;
+
+/// Steps of a tile up to which all tiles inside it are tried.
+const FEW: u64 = 96;
+
+/// The levels chosen so far, from the outermost on, and the best of all levels.
+pub(super) struct Descent<'a> {
+    pub(super) problem: &'a Problem,
+    /// What each level would do alone with A, B or C kept, from the innermost on; the least first.
+    pub(super) alone: heapless::Vec<[Option<Want>; 3], MAX_LEVELS>,
+    pub(super) path: heapless::Vec<Choice, MAX_LEVELS>,
+    pub(super) best: heapless::Vec<Choice, MAX_LEVELS>,
+    /// Bytes that the best one moves.
+    pub(super) least: u64,
+    /// Whether each level is given a tile that fits those inside too.
+    pub(super) tight: bool,
+    /// The level that held no tile.
+    pub(super) failed: usize,
+}
+
+impl Descent<'_> {
+    /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
+    pub(super) fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
+        let mut wants = [None; 3];
+        let mut goal = Goal { only: None, wants: &[], limit: u64::MAX };
+        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
+        let want = |candidate: Candidate| {
+            let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
+            let counts = match candidate.stays {
+                Stays::One(Operand::A) => [positions, 1, c_in],
+                Stays::One(Operand::B) => [1, c_out, c_in],
+                Stays::One(Operand::C) => [positions, c_out, 1],
+                Stays::All | Stays::Nothing => [1; 3],
+            };
+            Want { counts, cost: candidate.cost }
+        };
+        let others =
+            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
+        let [first, others_wants @ ..] = &mut wants;
+        *first = Some(want(best));
+        if let Stays::One(_) = best.stays {
+            goal.limit = best.cost.saturating_add(best.cost >> SLACK);
+            for (place, operand) in others_wants.iter_mut().zip(others) {
+                goal.only = Some(operand);
+                *place = search(self.problem, whole, buffer, &goal).map(want);
+            }
+        }
+        wants
+    }
+
+    /// Tiles the levels inside a state, of which those outside move so many bytes.
+    pub(super) fn inwards(&mut self, state: &State, buffers: &[Buffer], outside: u64) {
+        let Some((buffer, inner)) = buffers.split_last() else { return };
+        let level = inner.len();
+        let Some((next, further)) = inner.split_last() else {
+            let goal = Goal { only: None, wants: &[], limit: self.least.saturating_sub(outside) };
+            match search(self.problem, state, buffer, &goal) {
+                Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
+                None => self.failed = self.failed.min(level),
+            }
+            if !self.path.is_empty() && state.tile.steps() <= FEW {
+                self.walk(state, buffer, outside);
+            }
+            return;
+        };
+        if self.tight {
+            let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
+            let goal = Goal { only: None, wants: &[], limit: u64::MAX };
+            match search(self.problem, state, &buffer, &goal) {
+                Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
+                None => self.failed = level,
+            }
+            return;
+        }
+        // The levels further in are taken to keep what suits them best alone; the last place is that of the next one.
+        let mut wants = heapless::Vec::<Want, MAX_LEVELS>::new();
+        for want in self.alone.iter().take(further.len()).filter_map(|alone| alone.first().copied().flatten()) {
+            wants.push(want).ok();
+        }
+        let rest = wants.iter().fold(0_u64, |sum, want| sum.saturating_add(want.cost));
+        let mut tried: [Option<Candidate>; 4] = [None; 4];
+        for index in 0..4 {
+            let want = self.alone.get(further.len()).and_then(|wants| wants.get(index)).copied().flatten();
+            let limit = self.least.saturating_sub(outside).saturating_sub(rest);
+            let found = match (index, want) {
+                (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
+                    // Both levels may have the same tile.
+                    let goal = Goal { only: None, wants: &wants, limit: limit >> 1 };
+                    search(self.problem, state, &buffer.both(*next), &goal)
+                }
+                (_, Some(want)) => {
+                    wants.push(want).ok();
+                    let goal = Goal { only: None, wants: &wants, limit: limit.saturating_sub(want.cost) };
+                    let found = search(self.problem, state, buffer, &goal);
+                    wants.pop();
+                    found
+                }
+                _ => None,
+            };
+            let Some(candidate) = found else { continue };
+            let same = |other: &Candidate| other.tile == candidate.tile && other.order == candidate.order;
+            if !tried.iter().flatten().any(same) {
+                self.take(state, &candidate, (buffer, inner), outside);
+            }
+            if let Some(place) = tried.get_mut(index) {
+                *place = Some(candidate);
+            }
+            if matches!(candidate.stays, Stays::All | Stays::Nothing) {
+                break;
+            }
+        }
+        if tried.iter().flatten().next().is_none() && self.best.is_empty() {
+            self.failed = level;
+        }
+    }
+
+    /// Takes what is best of all tiles of the innermost level: in a few steps tiles outside of two sizes matter most.
+    fn walk(&mut self, state: &State, buffer: &Buffer, outside: u64) {
+        let whole = state.tile;
+        let mut tile = Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] };
+        loop {
+            let held = state.held_by(self.problem, &tile);
+            for (stationary, swapped) in [Operand::A, Operand::B, Operand::C]
+                .into_iter()
+                .zip([false; 3])
+                .chain([Operand::A, Operand::B, Operand::C].into_iter().zip([true; 3]))
+            {
+                let order = Order { stationary, swapped };
+                let stays = order.stays(&tile, &whole).unwrap_or(state.stays);
+                if footprint(self.problem, &tile, held, stays.times(buffer.double_buffered)) <= buffer.capacity.0 {
+                    self.take(state, &Candidate { tile, order, stays, held, cost: 0 }, (buffer, &[]), outside);
+                }
+            }
+            // The next sizes, as a number counts on.
+            if !tile.step(&whole) {
+                return;
+            }
+        }
+    }
+
+    /// Takes a tiling of a level, and tiles those inside it.
+    fn take(&mut self, state: &State, candidate: &Candidate, (buffer, inner): (&Buffer, &[Buffer]), outside: u64) {
+        let &Candidate { tile, order, stays, held, .. } = candidate;
+        let traffic = state.traffic_of(self.problem, &self.path, candidate);
+        let footprint = footprint(self.problem, &tile, held, stays.times(buffer.double_buffered));
+        let total = traffic.iter().fold(outside, |sum, &bytes| sum.saturating_add(bytes));
+        if self.path.push(Choice { tile, order, stays, footprint, traffic }).is_err() {
+            return;
+        }
+        if !inner.is_empty() {
+            self.inwards(&state.cut(self.problem, candidate, traffic), inner, total);
+        } else if total < self.least {
+            self.least = total;
+            self.best.clone_from(&self.path);
+        }
+        self.path.pop();
+    }
+}
+
+impl Buffer {
+    /// What fits this, fits both.
+    fn both(self, other: Self) -> Self {
+        Self {
+            capacity: self.capacity.min(other.capacity),
+            double_buffered: self.double_buffered || other.double_buffered,
+        }
+    }
+}
