@@ -136,7 +136,7 @@ pub struct Mapping {
     pub footprint: [Bytes; MAX_LEVELS],
     /// The tiles, where there are some.
     pub tiling: Option<Tiling>,
-    /// Time before the arithmetic starts, beside the runtime's dispatch.
+    /// Time before the arithmetic starts, beside the runtime's dispatch and the launch of the kernel.
     pub setup: Seconds,
     /// Whether moves hide behind arithmetic; else the times add up.
     pub overlapped: bool,
@@ -198,6 +198,11 @@ pub trait Mapper {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 cycles or bytes.
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error>;
+
+    /// Time to start a kernel, beside the runtime's dispatch: once for a task, however many products it has.
+    fn launch(&self) -> Seconds {
+        Seconds::ZERO
+    }
 }
 
 #[cfg(test)]
