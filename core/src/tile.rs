@@ -92,7 +92,8 @@ pub struct Tiling {
 /// ```text
 /// bytes = Σ over levels: s_a · m · k · passes_n + s_b · k · n · passes_m + s_c · m · n + 2 · s_p · m · n · (passes_k − 1)
 /// ```
-/// **Valid for** any extents; edge tiles are counted exactly. For one level no tiling of a matrix product moves less. For several, the
+/// **Valid for** any extents; edge tiles are counted exactly. For one level no tiling of a matrix product moves less, so that more
+/// capacity never moves more, nor twice the rows or groups more than twice as much. For several, the
 /// search is exact for products of up to 512 MACs and two levels, and near the best beyond: of random products, about 2 in 10,000 with
 /// three levels move more than 2 % more where a buffer grows, and far fewer with two.
 ///
@@ -104,6 +105,9 @@ pub struct Tiling {
 /// assert_eq!(tiling.levels[0].traffic.total()?, Bytes((5 + 4 + 1) * 512 * 512 * 4));
 /// # Ok::<(), derate_core::Error>(())
 /// ```
+/// **Stack**, of which the result takes 1.4 KB: 3.7 KB for a matrix product and one level, 11 KB for three; 4 KB for an attention.
+/// Measured on x86-64, optimized, in a thread whose stack was painted before.
+///
 /// **Source**: the reuse of tiles in nested loops as in Parashar et al., "Timeloop", ISPASS 2019.
 ///
 /// # Errors
@@ -111,10 +115,23 @@ pub struct Tiling {
 /// [`MAX_LEVELS`]; [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub fn tile(nest: &LoopNest, buffers: &[Buffer]) -> Result<Tiling, Error> {
     match &nest.loops {
-        Loops::Gemm(gemm) => gemm::tile(nest, *gemm, buffers),
+        Loops::Gemm(gemm) => filled(|levels| gemm::tile(nest, *gemm, buffers, levels)),
         Loops::Conv(loops) => conv::tile_conv(loops, &nest.sizes, buffers),
-        Loops::Attention(loops) => attention::tile_attention(loops, &nest.sizes, buffers),
+        Loops::Attention(loops) => filled(|levels| attention::tile_attention(loops, &nest.sizes, buffers, levels)),
     }
+}
+
+/// A tiling that is filled where it is returned: a small stack has no room for the 1.4 KB of it twice.
+fn filled(
+    fill: impl FnOnce(&mut heapless::Vec<LevelTiling, MAX_LEVELS>) -> Result<(), Error>,
+) -> Result<Tiling, Error> {
+    let mut tiling = Ok(Tiling { levels: heapless::Vec::new() });
+    if let Ok(Tiling { levels }) = &mut tiling
+        && let Err(error) = fill(levels)
+    {
+        tiling = Err(error);
+    }
+    tiling
 }
 
 /// Bytes that must pass between a memory of this capacity and the level outside it, whatever the tiling.

@@ -133,7 +133,8 @@ fn compare(count: u64, seed: u64, most: [u64; 2], depth: usize) {
         100.0 * equal as f64 / feasible as f64
     );
     assert_eq!(below, 0);
-    assert!(worst <= 1.02 && equal * 100 >= feasible * 98);
+    // One level is exact; of two, small products are.
+    assert!(equal == feasible || depth > 1 && worst <= 1.02 && equal * 100 >= feasible * 98);
 }
 
 #[test]

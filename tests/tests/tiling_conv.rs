@@ -231,6 +231,45 @@ proptest! {
             prop_assert!(more as f64 <= WORST * less as f64, "{} {}", more, less);
         }
     }
+
+    #[test]
+    fn twice_the_batch_costs_no_more_than_twice(
+        loops in conv(200, 5), sizes in sizes(), power in 3.0..20.0_f64, more in 0.0..1.0_f64,
+    ) {
+        // Not double-buffered: an image that is the only one takes room once, one of two takes it twice.
+        let at = |batch: u64, power: f64| {
+            let nest = LoopNest::new(Loops::Conv(ConvLoops { batch, ..loops }), sizes);
+            tile(&nest, &[buffer(power.exp2() as u64, false)]).map(|tiling| total(&tiling).expect("small"))
+        };
+        if let Ok(once) = at(loops.batch, power) {
+            let twice = at(loops.batch * 2, power).expect("what fitted");
+            prop_assert!(twice as f64 <= WORST * 2.0 * once as f64, "{} {}", twice, once);
+            let grown = at(loops.batch, power + more).expect("what fitted");
+            prop_assert!(grown as f64 <= WORST * once as f64, "{} {}", grown, once);
+        }
+    }
+}
+
+#[test]
+fn an_image_more_costs_as_much_again() -> Result<(), Error> {
+    // 9 to 36 channels, 53 x 53 to 26 x 26, windows of 2 x 2 taps, two apart. All weights, 9 * 36 * 4 * 4 B = 5184 B, stay.
+    let loops = |batch| ConvLoops {
+        batch,
+        groups: 1,
+        c_in: 9,
+        c_out: 36,
+        input: [1, 53, 53],
+        output: [1, 26, 26],
+        kernel: [1, 2, 2],
+        stride: [1, 2, 2],
+        dilation: [1, 2, 2],
+        padding: [0; 3],
+    };
+    let at =
+        |batch| total(&tile(&LoopNest::new(Loops::Conv(loops(batch)), ElementSizes::all(4)), &[buffer(16344, false)])?);
+    let (one, two) = (at(1)?, at(2)?);
+    assert_eq!(two, 2 * one - 5184);
+    Ok(())
 }
 
 /// Share of random pairs of levels for which more capacity may cost more: the outer tile is chosen by few candidates, and which cuts

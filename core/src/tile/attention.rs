@@ -24,8 +24,9 @@
 
 use super::conv_bound::{best_near, floor};
 use super::cut::{Cut, balanced};
+use super::gemm::too_many_levels;
 use super::visits::{ByDepth, CLASSES, Ranks, visits};
-use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling};
+use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop};
 use crate::error::Error;
 use crate::nest::{AttentionLoops, Dim, ElementSizes, LoopNest, Loops, Operand, Traffic};
 use crate::shape::product;
@@ -98,8 +99,13 @@ struct Nest {
 }
 
 impl Nest {
-    fn new(extents: [u64; 3]) -> Self {
-        Self { cuts: extents.map(Cut::whole), counts: [[1; MAX_LEVELS + 1]; CLASSES], ranks: heapless::Vec::new() }
+    /// Bytes of each operand at the innermost of these levels, the outermost first.
+    #[inline(never)]
+    fn moved(choices: &[Choice], loops: &AttentionLoops, sizes: &ElementSizes) -> Traffic {
+        let cuts = [loops.groups, loops.m, loops.n].map(Cut::whole);
+        let mut nest = Self { cuts, counts: [[1; MAX_LEVELS + 1]; CLASSES], ranks: heapless::Vec::new() };
+        choices.iter().for_each(|choice| nest.push(choice));
+        nest.traffic(loops, sizes)
     }
 
     fn push(&mut self, choice: &Choice) {
@@ -112,7 +118,6 @@ impl Nest {
         }
     }
 
-    /// Bytes of each operand at the innermost level so far.
     fn traffic(&self, loops: &AttentionLoops, sizes: &ElementSizes) -> Traffic {
         let [groups, queries, keys] = &self.cuts;
         let rows = visits(&self.ranks, &[Some(groups.sums()), Some(queries.sums()), None, None], &self.counts);
@@ -136,19 +141,19 @@ pub(super) fn tile_attention(
     loops: &AttentionLoops,
     sizes: &ElementSizes,
     buffers: &[Buffer],
-) -> Result<Tiling, Error> {
+    levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+) -> Result<(), Error> {
     let rows = Rows::new(loops, sizes)?;
     let mut outer = [loops.groups, loops.m, loops.n];
-    let mut nest = Nest::new(outer);
+    let mut choices: heapless::Vec<Choice, MAX_LEVELS> = heapless::Vec::new();
     let mut stays = Stays::All;
-    let mut levels = heapless::Vec::new();
     for (index, buffer) in buffers.iter().enumerate().rev() {
         let innermost = index == 0;
         let mut best: Option<(u64, Choice, Traffic)> = None;
         for choice in candidates(&rows, outer, stays, buffer, innermost).into_iter().flatten() {
-            let mut cut = Nest { cuts: nest.cuts.clone(), counts: nest.counts, ranks: nest.ranks.clone() };
-            cut.push(&choice);
-            let traffic = cut.traffic(loops, sizes);
+            choices.push(choice).map_err(|_| too_many_levels())?;
+            let traffic = Nest::moved(&choices, loops, sizes);
+            choices.pop();
             let total = traffic.total()?.0;
             if best.as_ref().is_none_or(|(least, ..)| total < *least) {
                 best = Some((total, choice, traffic));
@@ -168,11 +173,11 @@ pub(super) fn tile_attention(
             traffic,
             lower_bound: bound_attention(loops, sizes, buffer.capacity)?,
         };
-        super::put_first(&mut levels, level)?;
-        nest.push(&choice);
+        super::put_first(levels, level)?;
+        choices.push(choice).map_err(|_| too_many_levels())?;
         (outer, stays) = (choice.tile, choice.stays);
     }
-    Ok(Tiling { levels })
+    Ok(())
 }
 
 /// Tilings of a level inside a tile: all of it or whole heads where they fit; else the most queries, or the most keys, that stay.

@@ -14,7 +14,7 @@ const ROUND: f32 = 1.0 / 1024.0;
 
 impl Search<'_> {
     /// Good tiles of a level for this stationary operand as if no other level were there, balanced, the free extent 1.
-    pub(super) fn alone(&self, inside: &Inside, room: Room, stationary: Operand) -> heapless::Vec<Extents, 3> {
+    pub(super) fn alone(&self, inside: &Inside<'_>, room: Room, stationary: Operand) -> heapless::Vec<Extents, 3> {
         let mut units = heapless::Vec::new();
         let case = self.case(inside, stationary, room, 1);
         if case.z.extent <= 1 {
@@ -55,11 +55,11 @@ impl Search<'_> {
     /// Tiles of whole tiles of the level inside, at the best free extent without rounding.
     pub(super) fn snapped(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let [x, y, z] = pair.case.axes;
         let most = pair.case.z.extent.in_parts_of(2).max(1);
@@ -87,11 +87,11 @@ impl Search<'_> {
     /// Numbers of tiles next to the best ones without rounding, and the free extent that they leave room for.
     pub(super) fn rounded(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         free: f32,
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let At { p, q, .. } = pair.at(free);
         let [p, q] = [p, q].map(|tiles| bound::floor(tiles + ROUND).max(1));
@@ -107,18 +107,19 @@ impl Search<'_> {
     /// Free extents and tiles outward from those that are best without rounding.
     pub(super) fn around(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         pair: &Pair<'_>,
         (free, rest): (f32, f32),
         levels: (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let mut budget = self.budget;
         let extent = pair.case.z.extent;
         let tile_of = |tiles: u64| extent.in_parts_of(tiles.max(1));
         let most = extent.in_parts_of(2).max(1);
         let mut visit = |tz: u64| -> bool {
-            let At { least, p, outer: relaxed, .. } = pair.at(to_f32(tz));
+            let at = pair.at(to_f32(tz));
+            let (least, At { p, outer: relaxed, .. }) = (pair.least_at(&at), at);
             if least + rest >= self.worth(best.least, levels) || budget == 0 {
                 return false;
             }

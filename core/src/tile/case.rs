@@ -19,9 +19,9 @@ pub(super) const MARGIN: f32 = 1.0 - 1.0 / 65536.0;
 pub(super) struct Case<'i> {
     /// The axes `x`, `y`, `z`.
     pub(super) axes: [Axis; 3],
-    pub(super) x: &'i Along,
-    pub(super) y: &'i Along,
-    pub(super) z: &'i Along,
+    pub(super) x: &'i Along<'i>,
+    pub(super) y: &'i Along<'i>,
+    pub(super) z: &'i Along<'i>,
     /// Bytes of an element of the stationary operand.
     pub(super) s: u64,
     /// Bytes that the operand along `x` and `z` takes for each element of `x`.
@@ -35,6 +35,19 @@ pub(super) struct Case<'i> {
 }
 
 impl Case<'_> {
+    /// The same with those tiles along `x` of which there are fewer near the best ones, and the number of tiles along it.
+    pub(super) fn shorter(self, relaxed: &Relaxed, p: f32) -> (Self, Relaxed, f32) {
+        let q = relaxed.along_y(p);
+        if q.min(relaxed.y / q) >= p.min(relaxed.x / p) {
+            return (self, *relaxed, p);
+        }
+        let ([x, y, z], [alpha, beta, stays]) = (self.axes, self.weights);
+        let (axes, weights) = ([y, x, z], [beta, alpha, stays]);
+        let case = Self { axes, x: self.y, y: self.x, u: self.v, v: self.u, weights, ..self };
+        let Relaxed { x, y, u, v, alpha, beta, .. } = *relaxed;
+        (case, Relaxed { x: y, y: x, u: v, v: u, alpha: beta, beta: alpha, ..*relaxed }, q)
+    }
+
     /// Most elements along `y` beside so many along `x`; 0 where nothing fits.
     pub(super) fn rows(&self, tx: u64) -> u64 {
         let left = self.room.saturating_sub(self.u.saturating_mul(tx));
@@ -43,7 +56,9 @@ impl Case<'_> {
 
     /// Whether the stationary operand fits whole, so that it moves as often as in the level outside.
     pub(super) fn stays_whole(&self) -> bool {
-        self.rows(self.x.extent) >= self.y.extent
+        let (x, y) = (self.x.extent, self.y.extent);
+        let bytes = self.s.saturating_mul(x).saturating_mul(y).saturating_add(self.u.saturating_mul(x));
+        bytes.saturating_add(self.v.saturating_mul(y)) <= self.room
     }
 
     /// Bytes that these tiles move, over the whole nest; the tile of the stationary operand leaves with that of the level
@@ -58,7 +73,7 @@ impl Case<'_> {
 
     /// The problem without rounding.
     pub(super) fn relaxed(&self) -> Relaxed {
-        let [x, y] = [self.x, self.y].map(Along::mean);
+        let [x, y] = [self.x, self.y].map(|along| along.mean());
         let [s, u, v, room] = [self.s, self.u, self.v, self.room].map(to_f32);
         let [alpha, beta, gamma] = self.weights.map(to_f32);
         let [alpha, beta] = [alpha * to_f32(self.x.count), beta * to_f32(self.y.count)];
@@ -96,19 +111,29 @@ impl Case<'_> {
         };
         let tile_of = |tiles: u64| self.x.extent.in_parts_of(tiles.max(1));
         let start = tile_of(tile_of(bound::floor(relaxed.x / centre))).max(1).min(most);
-        let mut tx = start;
-        let mut go = visit(tx);
-        while go && tx > 1 {
+        let passes = tile_of(start);
+        let (mut tx, mut tiles) = (start, passes);
+        while visit(tx) && tx > 1 {
             // The longest tile that needs more passes; where passes are few, one more of them.
-            let shorter = tile_of(tile_of(tx).saturating_add(1));
-            tx = if every || shorter >= tx { tx.saturating_sub(1) } else { shorter };
-            go = visit(tx);
+            let shorter = tile_of(tiles.saturating_add(1));
+            if every || shorter >= tx {
+                tx = tx.saturating_sub(1);
+                tiles = tile_of(tx);
+            } else {
+                (tx, tiles) = (shorter, tiles.saturating_add(1));
+            }
         }
-        tx = start;
+        (tx, tiles) = (start, passes);
         while tx < most {
             // Of the tiles that need fewer passes the shortest.
-            let fewer = tile_of(tx).saturating_sub(1);
-            tx = if every { tx.saturating_add(1) } else { tile_of(fewer).max(tx.saturating_add(1)) }.min(most);
+            tiles = tiles.saturating_sub(1);
+            let longer = tile_of(tiles);
+            if every || longer <= tx {
+                tx = tx.saturating_add(1);
+                tiles = tile_of(tx);
+            } else {
+                tx = longer.min(most);
+            }
             if !visit(tx) {
                 break;
             }
@@ -139,13 +164,17 @@ impl Relaxed {
     /// cost(p) = α · max(1, p) + β · max(1, y/ty) + stays
     /// ```
     pub(super) fn cost(&self, p: f32) -> f32 {
+        self.alpha * if p > 1.0 { p } else { 1.0 } + self.beta * self.along_y(p) + self.stays
+    }
+
+    /// Number of tiles along `y` for `p` along `x`, 1 at least; infinite where nothing fits.
+    fn along_y(&self, p: f32) -> f32 {
         let left = self.room * p - self.u * self.x;
         if left <= 0.0 {
             return f32::INFINITY;
         }
         let q = self.y * (self.s * self.x + self.v * p) / left;
-        let [p, q] = [p, q].map(|tiles| if tiles > 1.0 { tiles } else { 1.0 });
-        self.alpha * p + self.beta * q + self.stays
+        if q > 1.0 { q } else { 1.0 }
     }
 
     /// Number of tiles along `x` for which the cost is least; infinite or no number where nothing fits.

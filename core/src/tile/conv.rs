@@ -13,11 +13,11 @@
 //! where n are the numbers of tiles, and a loop of one trip is none. A result that comes v times costs (v − 1) · 2 · `partial` bytes
 //! more an element than its c. Groups share nothing: a tile has one, or several whole ones.
 //!
-//! **Search.** For given positions the rest has a closed form: in the first order ci = 1 and the largest co that fits, in the third
-//! co = 1 and the largest ci, in the second the largest ci for each of few co. So only tiles of positions are listed, few sizes on each
-//! axis that cut it evenly; then neighbours are tried. An inner level cuts the tile of the level outside it. Where the
-//! next level is not much smaller, two tilings are followed inwards, the best and one that fits there too; what moves least in all is
-//! taken.
+//! **Search.** For given channels and stationary operand, footprint and traffic are linear in the positions: a bound says which channels
+//! can be the best, and the best positions have a closed form for each of few widths ([`search`]). One level is so near to exact. Of
+//! several, each level is first tiled alone, with each operand kept; from the outermost on, a level is then searched for what it moves
+//! itself and for what it makes those inside move beyond that, for each operand that the next one may keep, or with the same tile as
+//! the next one where that is not much smaller. What moves least in all is taken. Inside tiles of few steps all tiles are tried.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -34,13 +34,16 @@ use crate::units::Bytes;
 mod line;
 mod search;
 
-use search::search;
+use search::{Goal, search};
 
-/// Tilings that are followed inwards at once.
-const BEAM: usize = 4;
-
-/// How many times larger a level may be than the next one inwards for a tile that fits both to be tried.
+/// How many times larger a level may be than the next one inwards for both to be given the same tile.
 const ALIKE: u64 = 8;
+
+/// Share, as a shift, by which a level may move more alone with another operand that stays than the best one.
+const SLACK: u32 = 1;
+
+/// Steps of a tile up to which all tiles inside it are tried.
+const FEW: u64 = 96;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +93,25 @@ impl Order {
     }
 }
 
+impl Order {
+    /// What stays while the innermost loop that steps runs; none where none does.
+    fn stays(self, tile: &Sizes, whole: &Sizes) -> Option<Stays> {
+        self.dims()
+            .iter()
+            .rev()
+            .find(|&&dim| {
+                let step = tile.along(dim, whole);
+                step.tile < step.extent
+            })
+            .map(|dim| match dim {
+                Dim::COut => Stays::One(Operand::A),
+                Dim::CIn => Stays::One(Operand::C),
+                Dim::Batch | Dim::Depth | Dim::Height | Dim::Width => Stays::One(Operand::B),
+                Dim::Group | Dim::M | Dim::N | Dim::K => Stays::Nothing,
+            })
+    }
+}
+
 /// What stays in a level while the innermost loop runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stays {
@@ -119,26 +141,21 @@ struct Problem {
     axes: [Axis; 3],
     sizes: ElementSizes,
     taps: u64,
+    images: u64,
+    /// Output positions of all images.
+    positions: u64,
     /// Bytes of A for each position that is moved of one image and channel.
     a_unit: u64,
     /// Bytes of B.
     b: u64,
     /// Elements of C.
     elements: u64,
-    /// Whether the nest is so small that tiles at its edges weigh.
+    /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
 }
 
-/// Pairs of output and input channel and position up to which a nest is small.
-const SMALL: u64 = 1 << 13;
-
-impl Problem {
-    /// Bytes of C, of which so many elements come in again.
-    fn c_bytes(&self, elements: u64, again: u64) -> u64 {
-        let spilled = again.saturating_mul(2).saturating_mul(self.sizes.partial);
-        elements.saturating_mul(self.sizes.c).saturating_add(spilled)
-    }
-}
+/// Pairs of output and input channel and position of an image up to which a nest is small.
+const SMALL: u64 = 1 << 12;
 
 /// What a level was given.
 #[derive(Clone, Copy, Debug)]
@@ -156,19 +173,21 @@ struct Candidate {
     tile: Sizes,
     order: Order,
     stays: Stays,
-    /// Bytes that move.
+    /// Most input positions of a tile along each axis.
+    held: [u64; 3],
+    /// Bytes that move, those beside at other levels among them.
     cost: u64,
-    /// Bytes of A for each input channel, of C for each output channel.
-    units: [u64; 2],
 }
 
-/// The levels chosen so far, from the outermost on.
+/// The nest cut by the levels chosen so far.
 #[derive(Clone)]
 struct State {
     /// The innermost tile so far.
     tile: Sizes,
     /// Most input positions of it along each axis.
     held: [u64; 3],
+    /// Input positions that all such tiles move along each axis.
+    moved: [u64; 3],
     group: Cut,
     batch: Cut,
     c_out: Cut,
@@ -178,8 +197,30 @@ struct State {
     counts: [ByDepth; CLASSES],
     stays: Stays,
     traffic: [u64; 3],
-    chosen: heapless::Vec<Choice, MAX_LEVELS>,
-    total: u64,
+}
+
+/// What a level would do alone, with one operand that stays, and what the levels outside may leave to it.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    /// Numbers of tiles of positions, output and input channels up to which it moves no more; of what steps innermost, one.
+    counts: [u64; 3],
+    /// Bytes that it moves alone.
+    cost: u64,
+}
+
+/// The levels chosen so far, from the outermost on, and the best of all levels.
+struct Descent<'a> {
+    problem: &'a Problem,
+    /// What each level would do alone with A, B or C kept, from the innermost on; the least first.
+    alone: heapless::Vec<[Option<Want>; 3], MAX_LEVELS>,
+    path: heapless::Vec<Choice, MAX_LEVELS>,
+    best: heapless::Vec<Choice, MAX_LEVELS>,
+    /// Bytes that the best one moves.
+    least: u64,
+    /// Whether each level is given a tile that fits those inside too.
+    tight: bool,
+    /// The level that held no tile.
+    failed: usize,
 }
 
 /// Cuts a convolution into tiles for these buffers, from the innermost to the outermost.
@@ -188,45 +229,216 @@ struct State {
 /// [`Error::Infeasible`] with the level that does not hold one output position of one input and one output channel;
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    match follow(loops, sizes, buffers, ALIKE) {
+    let problem = Problem::new(loops, sizes)?;
+    let whole = State::whole(loops, &problem)?;
+    let mut descent = Descent {
+        problem: &problem,
+        alone: heapless::Vec::new(),
+        path: heapless::Vec::new(),
+        best: heapless::Vec::new(),
+        least: u64::MAX,
+        tight: false,
+        failed: usize::MAX,
+    };
+    if let Some((_, inner)) = buffers.split_last() {
+        for buffer in inner {
+            let wants = descent.alone(&whole, buffer);
+            if let [None, ..] = wants {
+                return Err(Error::Infeasible { level: u8::try_from(descent.alone.len()).unwrap_or(u8::MAX) });
+            }
+            descent.alone.push(wants).ok();
+        }
+    }
+    descent.inwards(&whole, buffers, 0);
+    if descent.best.is_empty() && buffers.len() > 1 {
         // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
-        Err(Error::Infeasible { .. }) => follow(loops, sizes, buffers, u64::MAX),
-        found => found,
+        descent.tight = true;
+        descent.inwards(&whole, buffers, 0);
+    }
+    if descent.best.len() < buffers.len() {
+        return match u8::try_from(descent.failed) {
+            Ok(level) => Err(Error::Infeasible { level }),
+            Err(_) => Err(Error::CountOverflow),
+        };
+    }
+    tiling(&descent.best, loops, sizes, buffers)
+}
+
+impl Descent<'_> {
+    /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
+    fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
+        let mut wants = [None; 3];
+        let mut goal = Goal { only: None, wants: &[], limit: u64::MAX };
+        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
+        let want = |candidate: Candidate| {
+            let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
+            let counts = match candidate.stays {
+                Stays::One(Operand::A) => [positions, 1, c_in],
+                Stays::One(Operand::B) => [1, c_out, c_in],
+                Stays::One(Operand::C) => [positions, c_out, 1],
+                Stays::All | Stays::Nothing => [1; 3],
+            };
+            Want { counts, cost: candidate.cost }
+        };
+        let others =
+            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
+        let [first, others_wants @ ..] = &mut wants;
+        *first = Some(want(best));
+        if let Stays::One(_) = best.stays {
+            goal.limit = best.cost.saturating_add(best.cost >> SLACK);
+            for (place, operand) in others_wants.iter_mut().zip(others) {
+                goal.only = Some(operand);
+                *place = search(self.problem, whole, buffer, &goal).map(want);
+            }
+        }
+        wants
+    }
+
+    /// Tiles the levels inside a state, of which those outside move so many bytes.
+    fn inwards(&mut self, state: &State, buffers: &[Buffer], outside: u64) {
+        let Some((buffer, inner)) = buffers.split_last() else { return };
+        let level = inner.len();
+        let Some((next, further)) = inner.split_last() else {
+            let goal = Goal { only: None, wants: &[], limit: self.least.saturating_sub(outside) };
+            match search(self.problem, state, buffer, &goal) {
+                Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
+                None => self.failed = self.failed.min(level),
+            }
+            if !self.path.is_empty() && state.tile.steps() <= FEW {
+                self.walk(state, buffer, outside);
+            }
+            return;
+        };
+        if self.tight {
+            let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
+            let goal = Goal { only: None, wants: &[], limit: u64::MAX };
+            match search(self.problem, state, &buffer, &goal) {
+                Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
+                None => self.failed = level,
+            }
+            return;
+        }
+        // The levels further in are taken to keep what suits them best alone; the last place is that of the next one.
+        let mut wants = heapless::Vec::<Want, MAX_LEVELS>::new();
+        for want in self.alone.iter().take(further.len()).filter_map(|alone| alone.first().copied().flatten()) {
+            wants.push(want).ok();
+        }
+        let rest = wants.iter().fold(0_u64, |sum, want| sum.saturating_add(want.cost));
+        let mut tried: [Option<Candidate>; 4] = [None; 4];
+        for index in 0..4 {
+            let want = self.alone.get(further.len()).and_then(|wants| wants.get(index)).copied().flatten();
+            let limit = self.least.saturating_sub(outside).saturating_sub(rest);
+            let found = match (index, want) {
+                (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
+                    // Both levels may have the same tile.
+                    let goal = Goal { only: None, wants: &wants, limit: limit >> 1 };
+                    search(self.problem, state, &buffer.both(*next), &goal)
+                }
+                (_, Some(want)) => {
+                    wants.push(want).ok();
+                    let goal = Goal { only: None, wants: &wants, limit: limit.saturating_sub(want.cost) };
+                    let found = search(self.problem, state, buffer, &goal);
+                    wants.pop();
+                    found
+                }
+                _ => None,
+            };
+            let Some(candidate) = found else { continue };
+            let same = |other: &Candidate| other.tile == candidate.tile && other.order == candidate.order;
+            if !tried.iter().flatten().any(same) {
+                self.take(state, &candidate, (buffer, inner), outside);
+            }
+            if let Some(place) = tried.get_mut(index) {
+                *place = Some(candidate);
+            }
+            if matches!(candidate.stays, Stays::All | Stays::Nothing) {
+                break;
+            }
+        }
+        if tried.iter().flatten().next().is_none() && self.best.is_empty() {
+            self.failed = level;
+        }
+    }
+
+    /// Takes what is best of all tiles of the innermost level: in a few steps tiles outside of two sizes matter most.
+    fn walk(&mut self, state: &State, buffer: &Buffer, outside: u64) {
+        let whole = state.tile;
+        let mut tile = Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] };
+        loop {
+            let held = state.held_by(self.problem, &tile);
+            for (stationary, swapped) in [Operand::A, Operand::B, Operand::C]
+                .into_iter()
+                .zip([false; 3])
+                .chain([Operand::A, Operand::B, Operand::C].into_iter().zip([true; 3]))
+            {
+                let order = Order { stationary, swapped };
+                let stays = order.stays(&tile, &whole).unwrap_or(state.stays);
+                if footprint(self.problem, &tile, held, stays.times(buffer.double_buffered)) <= buffer.capacity.0 {
+                    self.take(state, &Candidate { tile, order, stays, held, cost: 0 }, (buffer, &[]), outside);
+                }
+            }
+            // The next sizes, as a number counts on.
+            if !tile.step(&whole) {
+                return;
+            }
+        }
+    }
+
+    /// Takes a tiling of a level, and tiles those inside it.
+    fn take(&mut self, state: &State, candidate: &Candidate, (buffer, inner): (&Buffer, &[Buffer]), outside: u64) {
+        let &Candidate { tile, order, stays, held, .. } = candidate;
+        let traffic = state.traffic_of(self.problem, &self.path, candidate);
+        let footprint = footprint(self.problem, &tile, held, stays.times(buffer.double_buffered));
+        let total = traffic.iter().fold(outside, |sum, &bytes| sum.saturating_add(bytes));
+        if self.path.push(Choice { tile, order, stays, footprint, traffic }).is_err() {
+            return;
+        }
+        if !inner.is_empty() {
+            self.inwards(&state.cut(self.problem, candidate, traffic), inner, total);
+        } else if total < self.least {
+            self.least = total;
+            self.best.clone_from(&self.path);
+        }
+        self.path.pop();
     }
 }
 
-/// Follows the best tilings inwards; `alike` is how many times larger a level may be for a tile to be tried that fits the next one
-/// too; without limit, one that fits all further in.
-fn follow(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer], alike: u64) -> Result<Tiling, Error> {
-    let (problem, whole) = start(loops, sizes)?;
-    let mut states = heapless::Vec::<State, BEAM>::new();
-    states.push(whole).ok();
-    for (level, buffer) in buffers.iter().enumerate().rev() {
-        let mut next = heapless::Vec::<State, BEAM>::new();
-        for state in &states {
-            // At the last level a state is of interest only if it moves less in all than the best one.
-            let least = next.first().filter(|_| level == 0).map_or(u64::MAX, |best| best.total);
-            let best = search(&problem, state, buffer, level == 0, least.saturating_sub(state.total));
-            // What moves least here may cost more further in than it saves, where that level is not much smaller: a tile that fits it too
-            // does not.
-            let inner = buffers.iter().take(level).rev().take(if alike == u64::MAX { level } else { 1 });
-            let inner = inner.copied().reduce(|a, b| a.both(b));
-            let inner = inner.filter(|inner| inner.capacity.0.saturating_mul(alike) >= buffer.capacity.0);
-            let inner = inner.map(|inner| inner.both(*buffer));
-            let small = inner.map_or([None; 3], |inner| search(&problem, state, &inner, true, u64::MAX));
-            for candidate in best.into_iter().chain(small).flatten() {
-                let reached = state.inwards(&problem, &candidate, buffer);
-                keep(&mut next, reached);
-            }
-        }
-        if next.is_empty() {
-            return Err(Error::Infeasible { level: u8::try_from(level).unwrap_or(u8::MAX) });
-        }
-        states = next;
+impl Problem {
+    fn new(loops: &ConvLoops, sizes: &ElementSizes) -> Result<Self, Error> {
+        let axes = loops.axes()?;
+        let taps = product(loops.kernel)?;
+        let images = product([loops.batch, loops.groups])?;
+        let weights = product([loops.groups, loops.c_out, loops.c_in, taps])?;
+        let positions = product([loops.batch, product(loops.output)?])?;
+        let elements = product([loops.groups, loops.c_out, positions])?;
+        // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
+        product([elements, sizes.c.max(sizes.partial)])?;
+        Ok(Self {
+            axes,
+            sizes: *sizes,
+            taps,
+            images: loops.batch,
+            positions,
+            a_unit: product([images, loops.c_in, sizes.a])?,
+            b: product([weights, sizes.b])?,
+            elements,
+            small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
+        })
     }
-    match states.first() {
-        Some(best) => best.tiling(loops, sizes, buffers),
-        None => Err(Error::CountOverflow),
+
+    /// Bytes of C if each element comes so often.
+    fn c_bytes(&self, visits: u64) -> u64 {
+        self.elements.saturating_mul(self.sizes.c).saturating_add(self.spill(visits))
+    }
+
+    /// Bytes of C beyond the first of so many visits.
+    fn spill(&self, visits: u64) -> u64 {
+        self.spilled(self.elements.saturating_mul(visits.saturating_sub(1)))
+    }
+
+    /// Bytes of so many elements of C that leave and come again.
+    fn spilled(&self, elements: u64) -> u64 {
+        elements.saturating_mul(2).saturating_mul(self.sizes.partial)
     }
 }
 
@@ -240,175 +452,165 @@ impl Buffer {
     }
 }
 
-/// Keeps the states that moved least, best first; of equals the earlier.
-fn keep(states: &mut heapless::Vec<State, BEAM>, state: State) {
-    let place = states.iter().take_while(|other| other.total <= state.total).count();
-    if place < BEAM {
-        if states.is_full() {
-            states.pop();
-        }
-        // Each later one moves by a place.
-        let mut state = state;
-        states.iter_mut().skip(place).for_each(|later| core::mem::swap(later, &mut state));
-        states.push(state).ok();
-    }
-}
-
-/// The convolution in bytes, and the state before any level: the whole nest is one tile.
-fn start(loops: &ConvLoops, sizes: &ElementSizes) -> Result<(Problem, State), Error> {
-    let axes = loops.axes()?;
-    let taps = product(loops.kernel)?;
-    let images = product([loops.batch, loops.groups])?;
-    let weights = product([loops.groups, loops.c_out, loops.c_in, taps])?;
-    let elements = product([images, loops.c_out, product(loops.output)?])?;
-    let problem = Problem {
-        axes,
-        sizes: *sizes,
-        taps,
-        a_unit: product([images, loops.c_in, sizes.a])?,
-        b: product([weights, sizes.b])?,
-        elements,
-        small: elements.saturating_mul(loops.c_in) <= SMALL,
-    };
-    // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
-    product([elements, sizes.c.max(sizes.partial)])?;
-    let held = axes.map(|axis| axis.touched());
-    let [depth, height, width] = loops.output;
-    let state = State {
-        tile: Sizes {
-            group: loops.groups,
-            batch: loops.batch,
-            c_out: loops.c_out,
-            c_in: loops.c_in,
-            axes: loops.output,
-        },
-        held,
-        group: Cut::whole(loops.groups),
-        batch: Cut::whole(loops.batch),
-        c_out: Cut::whole(loops.c_out),
-        c_in: Cut::whole(loops.c_in),
-        axes: [Cut::whole(depth), Cut::whole(height), Cut::whole(width)],
-        counts: [[1; MAX_LEVELS + 1]; CLASSES],
-        stays: Stays::All,
-        traffic: [product([problem.a_unit, product(held)?])?, problem.b, product([elements, sizes.c])?],
-        chosen: heapless::Vec::new(),
-        total: 0,
-    };
-    Ok((problem, state))
-}
-
 impl State {
-    /// This state with one more level.
-    fn inwards(&self, problem: &Problem, candidate: &Candidate, buffer: &Buffer) -> Self {
-        let mut next = self.cut(problem, candidate);
-        let footprint = footprint(problem, &next.tile, next.held, next.stays.times(buffer.double_buffered));
-        next.total = next.traffic.iter().fold(self.total, |sum, &bytes| sum.saturating_add(bytes));
-        let (tile, stays, traffic) = (next.tile, next.stays, next.traffic);
-        next.chosen.push(Choice { tile, order: candidate.order, stays, footprint, traffic }).ok();
-        next
+    /// Before any level: the whole nest is one tile.
+    fn whole(loops: &ConvLoops, problem: &Problem) -> Result<Self, Error> {
+        let held = problem.axes.map(|axis| axis.touched());
+        Ok(Self {
+            tile: Sizes {
+                group: loops.groups,
+                batch: loops.batch,
+                c_out: loops.c_out,
+                c_in: loops.c_in,
+                axes: loops.output,
+            },
+            held,
+            moved: held,
+            group: Cut::whole(loops.groups),
+            batch: Cut::whole(loops.batch),
+            c_out: Cut::whole(loops.c_out),
+            c_in: Cut::whole(loops.c_in),
+            axes: loops.output.map(Cut::whole),
+            counts: [[1; MAX_LEVELS + 1]; CLASSES],
+            stays: Stays::All,
+            traffic: [
+                product([problem.a_unit, product(held)?])?,
+                problem.b,
+                product([problem.elements, problem.sizes.c])?,
+            ],
+        })
     }
 
-    /// This state with its tiles cut once more, its traffic exact.
-    fn cut(&self, problem: &Problem, candidate: &Candidate) -> Self {
+    /// This state with its tiles cut once more.
+    fn cut(&self, problem: &Problem, candidate: &Candidate, traffic: [u64; 3]) -> Self {
         let mut next = self.clone();
-        let (tile, order) = (candidate.tile, candidate.order);
-        next.tile = tile;
+        let Candidate { tile, held, stays, .. } = *candidate;
+        for ((moved, cut), (axis, tile)) in
+            next.moved.iter_mut().zip(&self.axes).zip(problem.axes.iter().zip(tile.axes))
+        {
+            *moved = cut.moved_at(axis, tile, cut.count_at(tile));
+        }
+        (next.tile, next.held, next.stays, next.traffic) = (tile, held, stays, traffic);
         next.group.push(tile.group);
         next.batch.push(tile.batch);
         next.c_out.push(tile.c_out);
         next.c_in.push(tile.c_in);
-        let outer = self.axes.iter().zip(self.held).zip(&problem.axes);
-        for (((cut, held), axis), (next_held, (next_cut, tile))) in
-            outer.zip(next.held.iter_mut().zip(next.axes.iter_mut().zip(tile.axes)))
-        {
-            *next_held = cut.held(axis, tile, held);
-            next_cut.push(tile);
+        for (cut, tile) in next.axes.iter_mut().zip(tile.axes) {
+            cut.push(tile);
         }
-        let axes = next.axes.iter().fold(next.batch.count(), |n, cut| n.saturating_mul(cut.count()));
-        let counts = [next.group.count(), axes, next.c_out.count(), next.c_in.count()];
-        for (by, count) in next.counts.iter_mut().zip(counts) {
-            if let Some(entry) = by.get_mut(self.chosen.len().saturating_add(1)) {
-                *entry = count;
-            }
-        }
-        next.stays = candidate.stays;
-        next.traffic = next.exact(problem, order);
+        next.counts = self.counts_at(&tile);
         next
     }
 
-    /// Whether tiles are of more than one size.
-    fn ragged(&self) -> bool {
-        let channels = [&self.group, &self.batch, &self.c_out, &self.c_in];
-        let sizes = [self.tile.group, self.tile.batch, self.tile.c_out, self.tile.c_in];
-        let [sizes, axes] = [sizes.as_slice(), self.tile.axes.as_slice()];
-        channels.into_iter().chain(&self.axes).zip(sizes.iter().chain(axes)).any(|(cut, &size)| cut.smallest() < size)
+    /// Numbers of tiles of each class if they were cut into these sizes.
+    fn numbers(&self, tile: &Sizes) -> [u64; CLASSES] {
+        let positions = self.axes.iter().zip(tile.axes);
+        let images = self.batch.count_at(tile.batch);
+        let positions = positions.fold(images, |n, (cut, tile)| n.saturating_mul(cut.count_at(tile)));
+        [self.group.count_at(tile.group), positions, self.c_out.count_at(tile.c_out), self.c_in.count_at(tile.c_in)]
     }
 
-    /// Bytes that move if this is the next level.
-    fn traffic_of(&self, problem: &Problem, candidate: &Candidate) -> u64 {
-        let next = self.cut(problem, candidate);
-        next.traffic.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))
+    /// Numbers of tiles of each class after each level, if tiles of these sizes are the next.
+    fn counts_at(&self, tile: &Sizes) -> [ByDepth; CLASSES] {
+        let at = self.numbers(tile);
+        let mut counts = self.counts;
+        let level = self.group.levels().saturating_add(1);
+        for (by, count) in counts.iter_mut().zip(at) {
+            if let Some(entry) = by.get_mut(level) {
+                *entry = count;
+            }
+        }
+        counts
     }
 
-    /// Bytes of each operand at the innermost level, the last of these loops in this order.
-    fn exact(&self, problem: &Problem, order: Order) -> [u64; 3] {
+    /// Most input positions of a tile along each axis, if tiles of these sizes are the next.
+    fn held_by(&self, problem: &Problem, tile: &Sizes) -> [u64; 3] {
+        let mut held = self.held;
+        for ((held, cut), (axis, tile)) in held.iter_mut().zip(&self.axes).zip(problem.axes.iter().zip(tile.axes)) {
+            *held = cut.held(axis, tile, *held);
+        }
+        held
+    }
+
+    /// Bytes of each operand at the next level, inside these ones, if it has these tiles and this order.
+    fn traffic_of(&self, problem: &Problem, outside: &[Choice], candidate: &Candidate) -> [u64; 3] {
+        let Candidate { tile, order, .. } = candidate;
         let mut ranks = heapless::Vec::<Ranks, MAX_LEVELS>::new();
-        for choice in &self.chosen {
+        for choice in outside {
             ranks.push(choice.order.ranks()).ok();
         }
         ranks.push(order.ranks()).ok();
-        let [a0, a1, a2] = &problem.axes;
+        let ([a0, a1, a2], [t0, t1, t2]) = (&problem.axes, tile.axes);
         let [depth, height, width] = &self.axes;
-        let batch = self.batch.sums();
-        let positions = times(times(batch, depth.sums()), times(height.sums(), width.sums()));
-        let inputs = times(times(batch, depth.moved(a0)), times(height.moved(a1), width.moved(a2)));
-        let (groups, c_out, c_in) = (self.group.sums(), self.c_out.sums(), self.c_in.sums());
-        let counts = &self.counts;
+        let batch = self.batch.sums_at(tile.batch);
+        let positions = times(times(batch, depth.sums_at(t0)), times(height.sums_at(t1), width.sums_at(t2)));
+        let inputs = times(times(batch, depth.moved(a0, t0)), times(height.moved(a1, t1), width.moved(a2, t2)));
+        let (groups, c_out, c_in) =
+            (self.group.sums_at(tile.group), self.c_out.sums_at(tile.c_out), self.c_in.sums_at(tile.c_in));
+        let counts = &self.counts_at(tile);
         let a = visits(&ranks, &[Some(groups), Some(inputs), None, Some(c_in)], counts);
         let b = visits(&ranks, &[Some(groups), None, Some(c_out), Some(c_in)], counts);
         let c = visits(&ranks, &[Some(groups), Some(positions), Some(c_out), None], counts);
-        let ElementSizes { a: a_size, b: b_size, .. } = problem.sizes;
+        let ElementSizes { a: a_size, b: b_size, c: c_size, .. } = problem.sizes;
         [
             a.first.saturating_add(a.again).saturating_mul(a_size),
             b.first.saturating_add(b.again).saturating_mul(b_size).saturating_mul(problem.taps),
-            problem.c_bytes(c.first, c.again),
+            c.first.saturating_mul(c_size).saturating_add(problem.spilled(c.again)),
         ]
-    }
-
-    /// The levels as they are reported, the innermost first.
-    fn tiling(&self, loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
-        let mut levels = heapless::Vec::new();
-        let [depth, height, width] = loops.output;
-        let mut outer = Sizes {
-            group: loops.groups,
-            batch: loops.batch,
-            c_out: loops.c_out,
-            c_in: loops.c_in,
-            axes: [depth, height, width],
-        };
-        for (choice, buffer) in self.chosen.iter().zip(buffers.iter().rev()) {
-            let [a, b, c] = choice.traffic;
-            if choice.traffic.contains(&u64::MAX) {
-                return Err(Error::CountOverflow);
-            }
-            let level = LevelTiling {
-                loops: choice.order.dims().iter().map(|&dim| choice.tile.along(dim, &outer)).collect(),
-                stationary: match choice.stays {
-                    Stays::One(operand) => operand,
-                    Stays::All | Stays::Nothing => Operand::C,
-                },
-                footprint: Bytes(choice.footprint),
-                traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
-                lower_bound: super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?,
-            };
-            super::put_first(&mut levels, level)?;
-            outer = choice.tile;
-        }
-        Ok(Tiling { levels })
     }
 }
 
+/// The levels as they are reported, the innermost first.
+fn tiling(chosen: &[Choice], loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
+    let whole =
+        Sizes { group: loops.groups, batch: loops.batch, c_out: loops.c_out, c_in: loops.c_in, axes: loops.output };
+    let mut levels = heapless::Vec::new();
+    let mut outers = [whole; MAX_LEVELS];
+    for (outer, choice) in outers.iter_mut().skip(1).zip(chosen) {
+        *outer = choice.tile;
+    }
+    for ((choice, outer), buffer) in chosen.iter().zip(&outers).rev().zip(buffers) {
+        let [a, b, c] = choice.traffic;
+        if choice.traffic.contains(&u64::MAX) {
+            return Err(Error::CountOverflow);
+        }
+        let level = LevelTiling {
+            loops: choice.order.dims().iter().map(|&dim| choice.tile.along(dim, outer)).collect(),
+            stationary: match choice.stays {
+                Stays::One(operand) => operand,
+                Stays::All | Stays::Nothing => Operand::C,
+            },
+            footprint: Bytes(choice.footprint),
+            traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
+            lower_bound: super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?,
+        };
+        levels.push(level).map_err(|_| Error::CountOverflow)?;
+    }
+    Ok(Tiling { levels })
+}
+
 impl Sizes {
+    /// Steps through the tile, taps and groups apart.
+    fn steps(&self) -> u64 {
+        let Self { group, batch, c_out, c_in, axes: [d, h, w] } = *self;
+        [group, batch, c_out, c_in, d, h, w].into_iter().fold(1, u64::saturating_mul)
+    }
+
+    /// The next sizes up to those of the whole, as a number counts on; false after the last.
+    fn step(&mut self, whole: &Self) -> bool {
+        let Self { group, batch, c_out, c_in, axes: [d, h, w] } = self;
+        let [e0, e1, e2] = whole.axes;
+        let most = [whole.group, whole.batch, whole.c_out, whole.c_in, e0, e1, e2];
+        for (size, most) in [group, batch, c_out, c_in, d, h, w].into_iter().zip(most) {
+            if *size < most {
+                *size = size.saturating_add(1);
+                return true;
+            }
+            *size = 1;
+        }
+        false
+    }
+
     /// The loop over tiles of these sizes along a dim.
     fn along(&self, dim: Dim, outer: &Self) -> TileLoop {
         let ([d, h, w], [outer_d, outer_h, outer_w]) = (self.axes, outer.axes);

@@ -81,15 +81,25 @@ impl Cut {
         self.kinds.iter().any(|kind| kind.depth > 0)
     }
 
-    /// Sums of the sizes of tiles of at most each depth.
-    pub(super) fn sums(&self) -> ByDepth {
-        self.by_depth(|size| size)
+    /// Number of levels that cut it, or could have.
+    pub(super) fn levels(&self) -> usize {
+        self.tiles.len()
     }
 
-    /// Sums of input positions that tiles of at most each depth move, each its own.
-    pub(super) fn moved(&self, axis: &Axis) -> ByDepth {
-        let mut by = self.by_depth(|size| axis.span(size));
-        self.clipped(axis, None, |depth, positions| {
+    /// Sums of the sizes of tiles of at most each depth.
+    pub(super) fn sums(&self) -> ByDepth {
+        self.sums_at(u64::MAX)
+    }
+
+    /// The same if they were cut once more.
+    pub(super) fn sums_at(&self, tile: u64) -> ByDepth {
+        self.by_depth(tile, |size| size)
+    }
+
+    /// Sums of input positions that tiles of at most each depth move, each its own, if they were cut once more.
+    pub(super) fn moved(&self, axis: &Axis, tile: u64) -> ByDepth {
+        let mut by = self.by_depth(tile, |size| axis.span(size));
+        self.clipped(axis, Some(tile), |depth, positions| {
             for entry in by.iter_mut().skip(depth) {
                 *entry = entry.saturating_sub(positions);
             }
@@ -97,13 +107,23 @@ impl Cut {
         by
     }
 
-    fn by_depth(&self, of: impl Fn(u64) -> u64) -> ByDepth {
+    fn by_depth(&self, tile: u64, of: impl Fn(u64) -> u64) -> ByDepth {
         let mut by = [0_u64; MAX_LEVELS + 1];
-        for kind in &self.kinds {
-            let sum = kind.count.saturating_mul(of(kind.size));
-            for entry in by.iter_mut().skip(kind.depth) {
+        let mut add = |depth: usize, sum: u64| {
+            for entry in by.iter_mut().skip(depth) {
                 *entry = entry.saturating_add(sum);
             }
+        };
+        for kind in &self.kinds {
+            let mut depth = kind.depth;
+            let mut sum = of(kind.size);
+            if kind.size > tile {
+                let (trips, rest) =
+                    (kind.size.checked_div(tile).unwrap_or(0), kind.size.checked_rem(tile).unwrap_or(0));
+                depth = self.tiles.len().saturating_add(1);
+                sum = trips.saturating_mul(of(tile)).saturating_add(if rest > 0 { of(rest) } else { 0 });
+            }
+            add(depth, kind.count.saturating_mul(sum));
         }
         by
     }

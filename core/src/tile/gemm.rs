@@ -23,9 +23,9 @@
 //! free extent and the tiles for which both levels together move least without rounding.
 
 use super::inside::Inside;
-use super::reuse::{Axis, Cut, Extents, gathered, moved};
-use super::search::{Cuts, Room, Search};
-use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, Tiling, bound};
+use super::reuse::{Along, Axis, Cut, Extents, gathered, moved, moved_once};
+use super::search::{Room, Search};
+use super::{Buffer, LevelTiling, MAX_LEVELS, TileLoop, bound};
 use crate::error::Error;
 use crate::nest::{Dim, ElementSizes, LoopNest, Operand, Traffic};
 use crate::units::Bytes;
@@ -38,27 +38,31 @@ const TINY: u64 = 512;
 const BUDGET: u32 = 8;
 
 /// Tiles matrix products; see [`super::tile`].
-pub(super) fn tile(nest: &LoopNest, gemm: Gemm, buffers: &[Buffer]) -> Result<Tiling, Error> {
+pub(super) fn tile(
+    nest: &LoopNest,
+    gemm: Gemm,
+    buffers: &[Buffer],
+    levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+) -> Result<(), Error> {
     let product = Product::new(nest, gemm);
+    let mut cuts = [Cut::ONE; MAX_LEVELS];
+    let cuts = cuts.get_mut(..buffers.len()).ok_or(too_many_levels())?;
     // One of a product and its transpose is searched, so that both have the same tiles.
     let (m, n) = ((gemm.m, nest.sizes.a), (gemm.n, nest.sizes.b));
-    let cuts = if nest.repeats <= 1 && m < n {
-        let mut cuts = product.transposed().cuts(buffers)?;
+    if nest.repeats <= 1 && m < n {
+        product.transposed().cut(buffers, cuts)?;
         cuts.iter_mut().for_each(transpose);
-        cuts
     } else {
-        product.cuts(buffers)?
-    };
-    let mut levels = heapless::Vec::new();
-    for (level, buffer) in buffers.iter().enumerate() {
-        let cuts = cuts.get(level..).unwrap_or_default();
-        levels.push(product.level(nest, cuts, buffer)?).map_err(|_| too_many_levels())?;
+        product.cut(buffers, cuts)?;
     }
-    Ok(Tiling { levels })
+    for (level, buffer) in buffers.iter().enumerate() {
+        product.level(nest, cuts.get(level..).unwrap_or_default(), buffer, levels)?;
+    }
+    Ok(())
 }
 
 /// The first level that has no room in a [`Tiling`].
-fn too_many_levels() -> Error {
+pub(super) fn too_many_levels() -> Error {
     Error::Infeasible { level: u8::try_from(MAX_LEVELS).unwrap_or(u8::MAX) }
 }
 
@@ -92,52 +96,66 @@ impl Product {
         Self { extents: Extents { m: n, n: m, k }, sizes, ..self }
     }
 
-    /// Tiles for each level, innermost first.
-    fn cuts(&self, buffers: &[Buffer]) -> Result<Cuts, Error> {
-        if buffers.len() > MAX_LEVELS {
-            return Err(too_many_levels());
+    /// Cuts of each level, innermost first.
+    fn cut(&self, buffers: &[Buffer], cuts: &mut [Cut]) -> Result<(), Error> {
+        let whole = self.whole();
+        let (search, inside) = self.search(&whole);
+        let found = if let ([buffer], [cut]) = (buffers, &mut *cuts) {
+            // All tiles of one level pass alike: edges need no count of their own.
+            let found = Search { every: false, ..search }.one(&inside, Room::of(buffer), u64::MAX);
+            found.map(|(_, best)| *cut = best)
+        } else {
+            self.several(&search, &inside, buffers, cuts)
+        };
+        if found.is_none() && !self.smallest(buffers, cuts) {
+            let fits = |buffer: &Buffer| search.one(&inside, Room::of(buffer), u64::MAX).is_some();
+            let level = buffers.iter().position(|buffer| !fits(buffer));
+            return Err(Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) });
         }
+        Ok(())
+    }
+
+    /// Cuts of several levels, where some are found.
+    #[inline(never)]
+    fn several(&self, search: &Search<'_>, inside: &Inside<'_>, buffers: &[Buffer], cuts: &mut [Cut]) -> Option<()> {
         // A level inside another has no use for more room than that: its tiles are within the other's.
-        let mut rooms: heapless::Vec<Room, MAX_LEVELS> = heapless::Vec::new();
-        for buffer in buffers.iter().rev() {
-            let most = rooms.last().map_or(u64::MAX, |outside| {
-                let times = if buffer.double_buffered && !outside.double_buffered { 2 } else { 1 };
-                outside.capacity.saturating_mul(times)
-            });
-            let capacity = buffer.capacity.0.min(most);
-            let room = Room { capacity, double_buffered: buffer.double_buffered, times: 1 };
-            rooms.push(room).map_err(|_| too_many_levels())?;
+        let mut rooms: heapless::Vec<Room, MAX_LEVELS> = gathered(buffers.iter().map(Room::of));
+        let mut outside: Option<Room> = None;
+        for room in rooms.iter_mut().rev() {
+            if let Some(outside) = outside {
+                let times = if room.double_buffered && !outside.double_buffered { 2 } else { 1 };
+                room.capacity = room.capacity.min(outside.capacity.saturating_mul(times));
+            }
+            outside = Some(*room);
         }
-        rooms.reverse();
-        let (search, inside) = self.search();
-        let search = Search { every: search.every && buffers.len() <= 2, ..search };
-        let found = search.levels(&inside, &rooms, u64::MAX);
-        found.map(|found| found.cuts).or_else(|| self.smallest(buffers)).ok_or_else(|| {
-            let level = rooms.iter().position(|&room| search.levels(&inside, &[room], u64::MAX).is_none());
-            Error::Infeasible { level: level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0) }
-        })
+        let search = Search { every: search.every && rooms.len() <= 2, ..*search };
+        search.levels(inside, &rooms, u64::MAX, cuts).map(|_| ())
     }
 
     /// Tiles of one element for each level, where they fit.
-    fn smallest(&self, buffers: &[Buffer]) -> Option<Cuts> {
-        let orders =
+    #[inline(never)]
+    fn smallest(&self, buffers: &[Buffer], cuts: &mut [Cut]) -> bool {
+        let mut orders =
             [[Axis::M, Axis::N, Axis::K], [Axis::M, Axis::K, Axis::N], [Axis::N, Axis::K, Axis::M]].into_iter();
-        let mut all = orders.map(|order| -> Cuts {
-            let cut = Cut { tile: Extents { m: 1, n: 1, k: 1 }, order };
-            gathered(buffers.iter().map(|_| cut))
-        });
-        all.find(|cuts| {
+        orders.any(|order| {
+            cuts.fill(Cut { order, ..Cut::ONE });
             buffers.iter().enumerate().all(|(level, buffer)| {
-                let cuts = cuts.get(level..).unwrap_or_default();
-                let tile = Extents { m: 1, n: 1, k: 1 };
-                let bytes = footprint(tile, &self.sizes, self.stationary(cuts), buffer.double_buffered);
-                bytes.is_some_and(|bytes| bytes <= buffer.capacity.0)
+                let stationary = self.stationary(cuts.get(level..).unwrap_or_default());
+                footprint(Cut::ONE.tile, &self.sizes, stationary, buffer.double_buffered)
+                    .is_some_and(|bytes| bytes <= buffer.capacity.0)
             })
         })
     }
 
+    /// Each axis whole, and how often it is walked along: runs one after the other with the same B are a loop along m, outside all
+    /// others.
+    fn whole(&self) -> [[(u64, u64); 1]; 3] {
+        let Extents { m, n, k } = self.extents;
+        [[(m, self.repeats)], [(n, 1)], [(k, 1)]]
+    }
+
     /// The search, and what it starts with.
-    fn search(&self) -> (Search<'_>, Inside) {
+    fn search<'c>(&'c self, [along_m, along_n, along_k]: &'c [[(u64, u64); 1]; 3]) -> (Search<'c>, Inside<'c>) {
         let Extents { m, n, k } = self.extents;
         let bytes = |x: u64, y: u64, size: u64| x.saturating_mul(y).saturating_mul(size);
         let weights = Extents {
@@ -146,22 +164,45 @@ impl Product {
             k: bytes(m, n, self.sizes.partial).saturating_mul(2).saturating_mul(self.repeats),
         };
         let every = m.saturating_mul(n).saturating_mul(k) <= TINY;
-        // Runs one after the other with the same B are a loop along m, outside all others.
-        let inside = Inside::new(self.extents, self.repeats, alone(self.extents, &self.sizes, self.repeats));
+        let inside = Inside {
+            m: Along::new(along_m),
+            n: Along::new(along_n),
+            k: Along::new(along_k),
+            stationary: alone(self.extents, &self.sizes, self.repeats),
+            outside: None,
+        };
         (Search { product: self, sizes: &self.sizes, weights, every, budget: BUDGET }, inside)
     }
 
     /// Bytes that tiles in a buffer move at least, the numbers of tiles not rounded; infinite where nothing fits.
     pub(super) fn relaxed(&self, capacity: Bytes) -> f32 {
-        let (search, inside) = self.search();
+        let whole = self.whole();
+        let (search, inside) = self.search(&whole);
         search.below(&inside, &[Room { capacity: capacity.0, double_buffered: false, times: 1 }])
     }
 
-    /// What the innermost of these levels holds and moves.
-    fn level(&self, nest: &LoopNest, cuts: &[Cut], buffer: &Buffer) -> Result<LevelTiling, Error> {
+    /// Adds what the innermost of these levels holds and moves.
+    #[inline(never)]
+    fn level(
+        &self,
+        nest: &LoopNest,
+        cuts: &[Cut],
+        buffer: &Buffer,
+        levels: &mut heapless::Vec<LevelTiling, MAX_LEVELS>,
+    ) -> Result<(), Error> {
         let Some((cut, outside)) = cuts.split_first() else { return Err(too_many_levels()) };
         let extents = outside.first().map_or(self.extents, |cut| cut.tile);
-        let mut loops = heapless::Vec::new();
+        let stationary = self.stationary(cuts);
+        let footprint = footprint(cut.tile, &self.sizes, stationary, buffer.double_buffered);
+        let level = LevelTiling {
+            loops: heapless::Vec::new(),
+            stationary,
+            footprint: Bytes(footprint.ok_or(Error::CountOverflow)?),
+            traffic: self.traffic(cuts).ok_or(Error::CountOverflow)?,
+            lower_bound: bound::lower_bound(nest, buffer.capacity)?,
+        };
+        levels.push(level).map_err(|_| too_many_levels())?;
+        let Some(LevelTiling { loops, .. }) = levels.last_mut() else { return Ok(()) };
         if outside.is_empty() && self.groups > 1 {
             loops.push(TileLoop { dim: Dim::Group, tile: 1, extent: self.groups }).ok();
         }
@@ -173,15 +214,7 @@ impl Product {
             };
             loops.push(TileLoop { dim, tile: cut.tile.along(axis), extent: extents.along(axis) }).ok();
         }
-        let stationary = self.stationary(cuts);
-        let footprint = footprint(cut.tile, &self.sizes, stationary, buffer.double_buffered);
-        Ok(LevelTiling {
-            loops,
-            stationary,
-            footprint: Bytes(footprint.ok_or(Error::CountOverflow)?),
-            traffic: self.traffic(cuts).ok_or(Error::CountOverflow)?,
-            lower_bound: bound::lower_bound(nest, buffer.capacity)?,
-        })
+        Ok(())
     }
 
     /// The operand that the innermost loop with more than one tile leaves in place, of these levels, from the innermost on.
@@ -197,7 +230,10 @@ impl Product {
     fn traffic(&self, cuts: &[Cut]) -> Option<Traffic> {
         let Extents { m, n, k } = self.extents;
         let runs = self.groups.checked_mul(self.repeats)?;
-        let moved = |axes| moved(self.extents, cuts.iter().rev(), axes);
+        let moved = |axes| match cuts {
+            [cut] => moved_once(self.extents, cut, axes),
+            _ => moved(self.extents, cuts.iter().rev(), axes),
+        };
         let a = moved([Axis::M, Axis::K, Axis::N])?.checked_mul(self.sizes.a)?.checked_mul(runs)?;
         let b = moved([Axis::K, Axis::N, Axis::M])?.checked_mul(self.sizes.b)?;
         // One tile of B is the same in each run of a product.
@@ -252,6 +288,7 @@ fn alone(tile: Extents, sizes: &ElementSizes, repeats: u64) -> Operand {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tiling;
     use super::*;
     use crate::nest::Loops;
 

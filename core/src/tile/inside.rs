@@ -1,29 +1,22 @@
 //! What the levels outside leave to a level: the tiles of each axis, and how often each operand passes.
 
 use super::gemm::left_by;
-use super::reuse::{Along, Axis, Cut, Extents};
-use super::search::Cuts;
+use super::reuse::{Along, Axis, Classes, Cut, Extents};
 use crate::nest::Operand;
 
 /// What the levels outside leave to a level.
-#[derive(Clone, Debug)]
-pub(super) struct Inside {
-    pub(super) m: Along,
-    pub(super) n: Along,
-    pub(super) k: Along,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside<'c> {
+    pub(super) m: Along<'c>,
+    pub(super) n: Along<'c>,
+    pub(super) k: Along<'c>,
     pub(super) stationary: Operand,
-    /// Cuts of the levels outside, from the outermost on.
-    pub(super) outside: Cuts,
+    /// The last cut, where there is one.
+    pub(super) outside: Option<Cut>,
 }
 
-impl Inside {
-    pub(super) fn new(extents: Extents, runs: u64, stationary: Operand) -> Self {
-        let Extents { m, n, k } = extents;
-        let (m, n, k) = (Along::new(m, runs), Along::new(n, 1), Along::new(k, 1));
-        Self { m, n, k, stationary, outside: Cuts::new() }
-    }
-
-    pub(super) fn along(&self, axis: Axis) -> &Along {
+impl<'c> Inside<'c> {
+    pub(super) fn along(&self, axis: Axis) -> &Along<'c> {
         match axis {
             Axis::M => &self.m,
             Axis::N => &self.n,
@@ -35,27 +28,39 @@ impl Inside {
         Extents { m: self.m.extent, n: self.n.extent, k: self.k.extent }
     }
 
-    /// What a level with these tiles leaves, its free axis innermost.
-    pub(super) fn cut(&self, cut: &Cut) -> Option<Self> {
+    /// One tile of all there is.
+    pub(super) fn whole(&self) -> Cut {
+        Cut { tile: self.extents(), order: [Axis::M, Axis::N, Axis::K] }
+    }
+
+    /// What a level with these tiles leaves, its free axis innermost; `classes` is where the tiles of the axes are kept.
+    pub(super) fn cut<'d>(&self, cut: &Cut, classes: &'d mut [Classes; 3]) -> Option<Inside<'d>>
+    where
+        'c: 'd,
+    {
         let [_, _, z] = cut.order;
         let whole = |axis: Axis| cut.tile.along(axis) >= self.along(axis).extent;
         if [Axis::M, Axis::N, Axis::K].into_iter().all(whole) {
-            return Some(self.clone());
+            return Some(*self);
         }
-        let along = |axis: Axis| {
-            let (outside, tile) = (self.along(axis), cut.tile.along(axis));
-            let moved = if axis != z {
-                outside.tiles(tile)
+        // How often the operand passes that does not depend on an axis: with each tile along it, or as for the level outside.
+        let moved = |axis: Axis| {
+            let outside = self.along(axis);
+            if axis != z {
+                None
             } else if cut.order.into_iter().all(|other| other == z || whole(other)) {
-                outside.moved
+                Some(outside.moved)
             } else {
-                outside.count
-            };
-            outside.cut(tile, moved)
+                Some(outside.count)
+            }
         };
-        let (m, n, k) = (along(Axis::M)?, along(Axis::N)?, along(Axis::K)?);
-        let mut outside = self.outside.clone();
-        outside.push(*cut).ok()?;
-        Some(Self { m, n, k, stationary: left_by(z), outside })
+        let [m, n, k] = classes;
+        Some(Inside {
+            m: self.m.cut(cut.tile.m, moved(Axis::M), m)?,
+            n: self.n.cut(cut.tile.n, moved(Axis::N), n)?,
+            k: self.k.cut(cut.tile.k, moved(Axis::K), k)?,
+            stationary: left_by(z),
+            outside: Some(*cut),
+        })
     }
 }

@@ -33,10 +33,10 @@ pub(super) struct Pair<'i> {
 /// Two levels with a free extent of the outer one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
-    /// Bytes of both, each within what is best for the outer one.
-    pub(super) bytes: f32,
-    /// Bytes that both move at least.
-    pub(super) least: f32,
+    /// Bytes of the outer one, and of the axis that is free in both.
+    moved: f32,
+    /// Extents of a tile of the outer level.
+    tile: [f32; 3],
     /// Tiles along x of the outer level.
     pub(super) p: f32,
     /// Tiles along y of the outer level.
@@ -48,7 +48,7 @@ pub(super) struct At {
 impl<'i> Pair<'i> {
     pub(super) fn new(
         search: &Search<'_>,
-        inside: &'i Inside,
+        inside: &'i Inside<'_>,
         [room, next]: [Room; 2],
         [stationary, stays]: [Operand; 2],
         unit: Extents,
@@ -83,23 +83,26 @@ impl<'i> Pair<'i> {
         let ty = if left > 0.0 { left / (outer.s * outer.x + outer.v * p) } else { 0.0 };
         let tx = outer.x / p;
         let passes = self.extent / tz;
-        let bytes = outer.cost(p) + self.free * if passes > 1.0 { passes } else { 1.0 };
-        let [x, y, _] = self.case.axes;
-        // The level inside is within the free extent, and within the other extents that are best for the outer level.
-        let inner = self.within([f32::INFINITY, f32::INFINITY, tz], [x, y]);
-        let narrow = self.within([tx, ty, tz], [x, y]);
-        At {
-            bytes: bytes + narrow.cost(narrow.centre()),
-            least: bytes + inner.cost(inner.centre()),
-            p,
-            q: outer.y / ty,
-            outer,
-        }
+        let moved = outer.cost(p) + self.free * if passes > 1.0 { passes } else { 1.0 };
+        At { moved, tile: [tx, ty, tz], p, q: outer.y / ty, outer }
     }
 
-    /// The inner level within these extents along x, y and z of the outer one.
-    fn within(&self, [tx, ty, tz]: [f32; 3], [x, y]: [Axis; 2]) -> Relaxed {
+    /// Bytes of both levels, each within what is best for the outer one.
+    fn bytes(&self, tz: f32) -> f32 {
+        let At { moved, tile, .. } = self.at(tz);
+        moved + self.within(tile)
+    }
+
+    /// Bytes that both levels move at least with this free extent: the one inside is within that alone.
+    pub(super) fn least_at(&self, at: &At) -> f32 {
+        let [_, _, tz] = at.tile;
+        at.moved + self.within([f32::INFINITY, f32::INFINITY, tz])
+    }
+
+    /// Bytes of the inner level within these extents along x, y and z of the outer one.
+    fn within(&self, [tx, ty, tz]: [f32; 3]) -> f32 {
         let mut inner = self.inner;
+        let [x, y, _] = self.case.axes;
         let tile = |axis: Axis, mean: f32| {
             let tile = if axis == x {
                 tx
@@ -115,7 +118,7 @@ impl<'i> Pair<'i> {
         inner.alpha *= inner.x / tile_x;
         inner.beta *= inner.y / tile_y;
         (inner.x, inner.y) = (tile_x, tile_y);
-        inner
+        inner.cost(inner.centre())
     }
 
     /// The least bytes and the free extent that has them; `None` where nothing fits.
@@ -131,12 +134,12 @@ impl<'i> Pair<'i> {
         let start = if z == common { self.outer.x / self.at(1.0).p * 0.5 } else { to_f32(self.unit.along(z)) };
         let start = if start < most { start } else { most };
         let start = if start > 1.0 { start } else { 1.0 };
-        let mut best = (self.at(start).bytes, start);
+        let mut best = (self.bytes(start), start);
         let mut try_out = |tz: f32| -> bool {
             if tz > most || tz < 1.0 {
                 return false;
             }
-            let bytes = self.at(tz).bytes;
+            let bytes = self.bytes(tz);
             let better = bytes < best.0;
             if better {
                 best = (bytes, tz);

@@ -53,6 +53,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Tiles of one element.
+    pub(super) const ONE: Self = Self { tile: Extents { m: 1, n: 1, k: 1 }, order: [Axis::M, Axis::N, Axis::K] };
+
     /// Tiles of these extents along these axes, outermost first.
     pub(super) fn of(axes: [Axis; 3], extents: [u64; 3]) -> Self {
         let mut tile = Extents { m: 1, n: 1, k: 1 };
@@ -80,8 +83,8 @@ impl Cut {
 }
 
 /// An axis as the levels outside have cut it.
-#[derive(Clone, Debug)]
-pub(super) struct Along {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Along<'c> {
     /// The longest tile.
     pub(super) extent: u64,
     /// Tiles, over the whole nest.
@@ -91,15 +94,14 @@ pub(super) struct Along {
     /// Extent of the axis, over the whole nest.
     total: u64,
     /// Extents that tiles have, and how many have each.
-    classes: Classes,
+    classes: &'c [(u64, u64)],
 }
 
-impl Along {
-    /// An axis that is walked along so often.
-    pub(super) fn new(extent: u64, runs: u64) -> Self {
-        let mut classes = Classes::new();
-        classes.push((extent, runs)).ok();
-        Self { extent, count: runs, moved: 1, total: extent.saturating_mul(runs), classes }
+impl<'c> Along<'c> {
+    /// An axis of an extent that is walked along so often.
+    pub(super) fn new(whole: &'c [(u64, u64); 1]) -> Self {
+        let [(extent, runs)] = *whole;
+        Self { extent, count: runs, moved: 1, total: extent.saturating_mul(runs), classes: whole }
     }
 
     /// Tiles of this extent that all the tiles together are cut into.
@@ -113,14 +115,18 @@ impl Along {
         if self.count <= 1 { to_f32(self.extent) } else { to_f32(self.total) / to_f32(self.count) }
     }
 
-    /// The axis cut into tiles of this extent.
-    pub(super) fn cut(&self, tile: u64, moved: u64) -> Option<Self> {
+    /// The axis cut into tiles of this extent, where the operand that does not depend on it is moved so often, or with each of them;
+    /// `classes` is where what they are is kept.
+    pub(super) fn cut<'d>(&self, tile: u64, moved: Option<u64>, classes: &'d mut Classes) -> Option<Along<'d>>
+    where
+        'c: 'd,
+    {
         if tile >= self.extent {
-            return Some(Self { moved, ..self.clone() });
+            return Some(Along { moved: moved.unwrap_or(self.count), ..*self });
         }
-        let classes = divided(&self.classes, tile.max(1))?;
+        divided(self.classes, tile.max(1), classes)?;
         let count = classes.iter().fold(0, |sum: u64, &(_, count)| sum.saturating_add(count));
-        Some(Self { extent: tile, count, moved, total: self.total, classes })
+        Some(Along { extent: tile, count, moved: moved.unwrap_or(count), total: self.total, classes })
     }
 }
 
@@ -128,7 +134,7 @@ impl Along {
 type Settled = heapless::Vec<(usize, u64), { MAX_LEVELS.saturating_add(2) }>;
 
 /// Extents that tiles have, and how many have it.
-type Classes = heapless::Vec<(u64, u64), { MAX_LEVELS.saturating_add(2) }>;
+pub(super) type Classes = heapless::Vec<(u64, u64), { MAX_LEVELS.saturating_add(2) }>;
 
 /// Elements that are moved of the operand along `x` and `y` between the innermost of these levels and the one outside it, over
 /// the whole nest; `cuts` from the outermost level to the one in question.
@@ -154,6 +160,13 @@ pub(super) fn moved<'c>(
     Some(sum)
 }
 
+/// The same for one level, whose tiles all pass alike: once, or in each pass along `z` where a loop inside that one changes the tile.
+pub(super) fn moved_once(extents: Extents, cut: &Cut, [x, y, z]: [Axis; 3]) -> Option<u64> {
+    let changes = |axis: Axis| cut.tile.along(axis) < extents.along(axis) && cut.rank(axis) > cut.rank(z);
+    let passes = if changes(x) || changes(y) { extents.along(z).in_parts_of(cut.tile.along(z)) } else { 1 };
+    extents.along(x).checked_mul(extents.along(y))?.checked_mul(passes)
+}
+
 /// Passes of all loops along an axis outside the loop of this number.
 fn passes<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut>, axis: Axis, inside: usize) -> Option<u64> {
     let mut classes = Classes::new();
@@ -162,14 +175,16 @@ fn passes<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut>, axis: Axis, insi
         if level.saturating_mul(3).saturating_add(cut.rank(axis)) >= inside {
             break;
         }
-        classes = divided(&classes, cut.tile.along(axis).max(1))?;
+        let mut parts = Classes::new();
+        divided(&classes, cut.tile.along(axis).max(1), &mut parts)?;
+        classes = parts;
     }
     classes.iter().try_fold(0_u64, |sum, &(_, count)| sum.checked_add(count))
 }
 
 /// Tiles of tiles: whole ones first, then what is left of each.
-fn divided(classes: &Classes, tile: u64) -> Option<Classes> {
-    let mut parts = Classes::new();
+fn divided(classes: &[(u64, u64)], tile: u64, parts: &mut Classes) -> Option<()> {
+    parts.clear();
     let mut whole = 0_u64;
     parts.push((tile, 0)).ok()?;
     for &(extent, count) in classes {
@@ -182,7 +197,7 @@ fn divided(classes: &Classes, tile: u64) -> Option<Classes> {
     if let Some(first) = parts.first_mut() {
         first.1 = whole;
     }
-    Some(parts)
+    Some(())
 }
 
 /// Lengths along an axis, each with the loop after which it is in one tile of the last level; 0 where it is from the start.
@@ -199,7 +214,9 @@ fn settled<'c>(extent: u64, cuts: impl Iterator<Item = &'c Cut> + Clone, axis: A
         let number = level.saturating_mul(3).saturating_add(cut.rank(axis));
         let mut length = 0_u64;
         let mut still = Classes::new();
-        for &(extent, count) in &divided(&open, cut.tile.along(axis).max(1))? {
+        let mut parts = Classes::new();
+        divided(&open, cut.tile.along(axis).max(1), &mut parts)?;
+        for &(extent, count) in &parts {
             if extent <= tile {
                 length = length.checked_add(extent.checked_mul(count)?)?;
             } else if count > 0 {

@@ -1,24 +1,14 @@
 //! The search for tiles of several levels: from the outermost to the innermost, each level together with the next one inside.
 
-use super::MAX_LEVELS;
 use super::case::{Case, MARGIN};
 use super::gemm::{Product, footprint, left_by};
 use super::inside::Inside;
 use super::pair::Pair;
-use super::reuse::{Axis, Cut, Extents, moved};
+use super::reuse::{Axis, Classes, Cut, Extents, moved};
+use super::{Buffer, MAX_LEVELS};
 use crate::nest::{ElementSizes, Operand};
 use crate::units::Parts as _;
 use crate::units::to_f32;
-
-/// Cuts of all levels, from the innermost to the outermost.
-pub(super) type Cuts = heapless::Vec<Cut, MAX_LEVELS>;
-
-/// Tiles of some levels and the bytes that they move together.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) bytes: u64,
-    pub(super) cuts: Cuts,
-}
 
 /// Room for tiles of a level, or of some levels that have the same.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +20,30 @@ pub(super) struct Room {
     pub(super) times: u64,
 }
 
+impl Room {
+    pub(super) fn of(buffer: &Buffer) -> Self {
+        Self { capacity: buffer.capacity.0, double_buffered: buffer.double_buffered, times: 1 }
+    }
+}
+
 /// The best that is found so far.
 #[derive(Debug)]
-pub(super) struct Best {
+pub(super) struct Best<'b> {
     pub(super) least: u64,
-    pub(super) found: Option<Found>,
-    /// Cuts to be tried later, with the bytes that they and the levels inside move at least.
-    pub(super) list: Option<heapless::Vec<(f32, Cut), 16>>,
-    /// Cuts of the levels inside to try each of these with.
-    pub(super) seed: Option<Cuts>,
+    /// Cuts of all levels, from the innermost to the outermost: those of `least` bytes, where some are found.
+    pub(super) cuts: &'b mut [Cut],
+    pub(super) found: bool,
+    /// Cuts to be tried later.
+    pub(super) list: Option<&'b mut List>,
+}
+
+/// Cuts of a level that are tried later.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Each with the bytes that it and the levels inside move at least.
+    pub(super) cuts: heapless::Vec<(f32, Cut), 16>,
+    /// Cuts of the levels inside to try each of these with, where there are some.
+    pub(super) seed: heapless::Vec<Cut, MAX_LEVELS>,
 }
 
 /// The search for tiles of a product.
@@ -57,13 +62,10 @@ pub(super) struct Search<'s> {
 /// Share of the bytes by which a better tiling may be missed.
 const SLACK: f32 = 1.005;
 
-/// Share of the bytes by which a cut of half as many tiles may be worse by its bound.
-const FEW: f32 = 1.0 / 512.0;
-
 const OPERANDS: [Operand; 3] = [Operand::C, Operand::A, Operand::B];
 
 impl Search<'_> {
-    pub(super) fn case<'i>(&self, inside: &'i Inside, stationary: Operand, room: Room, free: u64) -> Case<'i> {
+    pub(super) fn case<'i>(&self, inside: &'i Inside<'_>, stationary: Operand, room: Room, free: u64) -> Case<'i> {
         let times = if room.double_buffered { free.saturating_mul(2) } else { free };
         let ElementSizes { a, b, partial, .. } = *self.sizes;
         let ([x, y, z], [s, u, v]) = match stationary {
@@ -85,95 +87,111 @@ impl Search<'_> {
     }
 
     /// Bytes of a level whose tile is that of the level outside.
-    pub(super) fn unchanged(&self, inside: &Inside, room: Room) -> u64 {
+    pub(super) fn unchanged(&self, inside: &Inside<'_>, room: Room) -> u64 {
         let bytes = |axis: Axis| self.weights.along(axis).saturating_mul(inside.along(axis).moved);
         bytes(Axis::M).saturating_add(bytes(Axis::N)).saturating_add(bytes(Axis::K)).saturating_mul(room.times)
     }
 
-    pub(super) fn fits_whole(&self, inside: &Inside, room: Room) -> bool {
+    pub(super) fn fits_whole(&self, inside: &Inside<'_>, room: Room) -> bool {
         footprint(inside.extents(), self.sizes, inside.stationary, room.double_buffered)
             .is_some_and(|bytes| bytes <= room.capacity)
     }
 
-    /// Tiles for these levels, the last one the outermost, that move less than `limit`.
-    pub(super) fn levels(&self, inside: &Inside, rooms: &[Room], limit: u64) -> Option<Found> {
-        let Some((&room, inner)) = rooms.split_last() else { return Some(Found { bytes: 0, cuts: Cuts::new() }) };
+    /// Bytes that these levels move, the last one the outermost, with the tiles that are written to `cuts`; `None`, and nothing is
+    /// written, where none moves less than `limit`.
+    pub(super) fn levels(&self, inside: &Inside<'_>, rooms: &[Room], limit: u64, cuts: &mut [Cut]) -> Option<u64> {
+        let (&room, inner) = rooms.split_last()?;
+        let (last, within) = cuts.split_last_mut()?;
+        if inner.is_empty() {
+            let (bytes, cut) = self.one(inside, room, limit)?;
+            *last = cut;
+            return Some(bytes);
+        }
         if self.fits_whole(inside, room) {
             let bytes = self.unchanged(inside, room);
-            let cut = Cut { tile: inside.extents(), order: [Axis::M, Axis::N, Axis::K] };
-            let mut found = self.levels(inside, inner, limit.saturating_sub(bytes))?;
-            found.bytes = found.bytes.saturating_add(bytes);
-            found.cuts.push(cut).ok()?;
-            return (found.bytes < limit).then_some(found);
+            let found = self.levels(inside, inner, limit.saturating_sub(bytes), within)?;
+            *last = inside.whole();
+            return Some(found.saturating_add(bytes));
         }
-        match inner.len() {
-            0 => self.innermost(inside, room, limit),
-            1 => {
-                let mut best = Best { least: limit, found: None, list: None, seed: None };
-                self.outer(inside, (room, inner), None, &mut best);
-                best.found
-            }
-            _ => self.many(inside, rooms, limit),
+        if inner.len() > 1 {
+            return self.many(inside, rooms, limit, cuts);
         }
+        let mut best = Best { least: limit, cuts, found: false, list: None };
+        self.outer(inside, (room, inner), None, &mut best);
+        best.found.then_some(best.least)
     }
 
-    fn innermost(&self, inside: &Inside, room: Room, limit: u64) -> Option<Found> {
-        let cases = OPERANDS.map(|stationary| self.case(inside, stationary, room, 1));
-        // The case with the lowest relaxed cost first: it often rules out the others.
-        let mut order = cases.each_ref().map(|case| {
+    /// Bytes that each stationary operand moves at least without rounding, and the number of tiles along x for it.
+    fn relaxed(&self, inside: &Inside<'_>, room: Room) -> [(f32, f32, Operand); 3] {
+        OPERANDS.map(|stationary| {
+            let case = self.case(inside, stationary, room, 1);
             let relaxed = case.relaxed();
             let centre = relaxed.centre();
-            (relaxed.cost(centre), (centre, relaxed, case))
-        });
-        sort(&mut order);
-        let mut least = limit;
-        let mut best = None;
-        for (bytes, (centre, relaxed, case)) in order {
             // With one pass along the free axis, another case has the same tiles and moves no more.
-            if case.z.extent <= 1 || bytes * MARGIN >= to_f32(self.tolerant(least)) {
-                continue;
-            }
-            case.walk(&relaxed, centre, self.every, 0.0, |tx, ty| {
-                self.see(inside, room, case, [tx, ty], &mut least, &mut best);
-                self.tolerant(least)
-            });
-            if case.stays_whole() {
-                self.see(inside, room, case, [case.x.extent, case.y.extent], &mut least, &mut best);
-            }
-        }
-        let mut cuts = Cuts::new();
-        cuts.push(best?).ok()?;
-        Some(Found { bytes: least, cuts })
+            let bytes = if case.z.extent > 1 { relaxed.cost(centre) } else { f32::INFINITY };
+            (bytes, centre, stationary)
+        })
     }
 
-    /// Keeps these tiles of the innermost level where they move less.
-    fn see(
-        &self,
-        inside: &Inside,
-        room: Room,
-        case: &Case<'_>,
-        [tx, ty]: [u64; 2],
-        least: &mut u64,
-        best: &mut Option<Cut>,
-    ) {
-        let bytes = case.cost(tx, ty);
-        if bytes >= self.tolerant(*least) {
-            return;
+    /// Tiles of the innermost level that move less than `limit`, and their bytes.
+    pub(super) fn one(&self, inside: &Inside<'_>, room: Room, limit: u64) -> Option<(u64, Cut)> {
+        if self.fits_whole(inside, room) {
+            let bytes = self.unchanged(inside, room);
+            return (bytes < limit).then(|| (bytes, inside.whole()));
         }
+        // The case with the lowest relaxed cost first: it often rules out the others.
+        let mut cases = self.relaxed(inside, room);
+        sort(&mut cases, |case| case.0);
+        let (mut least, mut best) = (limit, None);
+        for (bytes, centre, stationary) in cases {
+            if bytes * MARGIN >= to_f32(self.tolerant(least)) {
+                break;
+            }
+            let case = self.case(inside, stationary, room, 1);
+            let order = case.axes;
+            let (case, relaxed, centre) = case.shorter(&case.relaxed(), centre);
+            let mut tile = None;
+            let mut see = |tx, ty| {
+                let bytes = case.cost(tx, ty);
+                if self.every && bytes < self.tolerant(least) {
+                    self.see(inside, room, &case, [tx, ty], (&mut least, &mut best));
+                } else if !self.every && bytes < least {
+                    (least, tile) = (bytes, Some([tx, ty]));
+                }
+                self.tolerant(least)
+            };
+            case.walk(&relaxed, centre, self.every, 0.0, &mut see);
+            if case.stays_whole() {
+                see(case.x.extent, case.y.extent);
+            }
+            let cut = tile.and_then(|tile| self.grown(&case, room, tile));
+            best = cut.map(|cut| Cut { order, ..cut }).or(best);
+        }
+        Some((least, best?))
+    }
+
+    /// Tiles of a level that needs no more passes along y, and as few as there is room for along the free axis.
+    fn grown(&self, case: &Case<'_>, room: Room, [tx, ty]: [u64; 2]) -> Option<Cut> {
         // Balanced, where no edge then needs another tile.
         let even = balanced(case.y.extent, ty);
         let ty = if case.y.tiles(even) == case.y.tiles(ty) { even } else { ty };
-        let Some(tz) = self.free(case, room, tx, ty) else { return };
+        Some(Cut::of(case.axes, [tx, ty, self.free(case, room, tx, ty)?]))
+    }
+
+    /// Keeps these tiles of the innermost level where they move less, their edges counted.
+    fn see(
+        &self,
+        inside: &Inside<'_>,
+        room: Room,
+        case: &Case<'_>,
+        tile: [u64; 2],
+        (least, best): (&mut u64, &mut Option<Cut>),
+    ) {
+        let Some(cut) = self.grown(case, room, tile) else { return };
         let [x, y, z] = case.axes;
-        let cut = Cut::of([x, y, z], [tx, ty, tz]);
-        if !self.every {
-            (*least, *best) = (bytes, Some(cut));
-            return;
-        }
         for order in [[x, y, z], [y, x, z]] {
             let cut = Cut { order, ..cut };
-            let Some(bytes) = self.exact(inside, cut, room) else { continue };
-            if bytes < *least {
+            if let Some(bytes) = self.exact(inside, cut, room).filter(|bytes| bytes < least) {
                 (*least, *best) = (bytes, Some(cut));
             }
         }
@@ -185,7 +203,7 @@ impl Search<'_> {
     }
 
     /// Bytes of a level by walking its edges.
-    fn exact(&self, inside: &Inside, cut: Cut, room: Room) -> Option<u64> {
+    fn exact(&self, inside: &Inside<'_>, cut: Cut, room: Room) -> Option<u64> {
         let Extents { m, n, k } = self.product.extents;
         let extents = Extents { m: m.checked_mul(self.product.repeats)?, n, k };
         let run = Cut { tile: self.product.extents, order: [Axis::N, Axis::K, Axis::M] };
@@ -208,24 +226,26 @@ impl Search<'_> {
     }
 
     /// What the levels inside move at least, without rounding.
-    pub(super) fn below(&self, inside: &Inside, rooms: &[Room]) -> f32 {
+    pub(super) fn below(&self, inside: &Inside<'_>, rooms: &[Room]) -> f32 {
         rooms.iter().fold(0.0, |sum, &room| {
             let least = if self.fits_whole(inside, room) {
                 to_f32(self.unchanged(inside, room))
             } else {
-                OPERANDS.into_iter().fold(f32::INFINITY, |least, stationary| {
-                    let case = self.case(inside, stationary, room, 1);
-                    let relaxed = case.relaxed();
-                    let bytes = relaxed.cost(relaxed.centre());
-                    if case.z.extent > 1 && bytes < least { bytes } else { least }
-                })
+                self.relaxed(inside, room).into_iter().fold(f32::INFINITY, |least, case| least.min(case.0))
             };
             sum + least
         })
     }
 
     /// Tiles for a level and those inside it.
-    pub(super) fn outer(&self, inside: &Inside, (room, inner): (Room, &[Room]), seed: Option<Cut>, best: &mut Best) {
+    #[inline(never)]
+    pub(super) fn outer(
+        &self,
+        inside: &Inside<'_>,
+        (room, inner): (Room, &[Room]),
+        seed: Option<Cut>,
+        best: &mut Best<'_>,
+    ) {
         if self.every {
             // A good tiling first: it rules out most others.
             Search { every: false, ..*self }.outer(inside, (room, inner), seed, best);
@@ -233,15 +253,18 @@ impl Search<'_> {
         }
         let Some((&next, rest)) = inner.split_last() else { return };
         let rest = self.below(inside, rest);
-        let mut pairs: heapless::Vec<(f32, (f32, Pair<'_>)), 24> = heapless::Vec::new();
+        let pair = |operands, unit| Pair::new(self, inside, [room, next], operands, unit);
+        // Bytes, the free extent for them, bytes at least with it, and what makes the pair.
+        let mut pairs: heapless::Vec<(f32, f32, f32, [Operand; 2], Extents), 24> = heapless::Vec::new();
         let mut push = |stays, unit, least: u64| {
             for outside in OPERANDS {
-                let pair = Pair::new(self, inside, [room, next], [outside, stays], unit);
+                let pair = pair([outside, stays], unit);
                 if pair.case.z.extent > 1
                     && (pair.least() + rest) * MARGIN < to_f32(least)
                     && let Some((bytes, free)) = pair.best()
                 {
-                    pairs.push((bytes + rest, (free, pair))).ok();
+                    let least = pair.least_at(&pair.at(free)) + rest;
+                    pairs.push((bytes + rest, free, least, [outside, stays], unit)).ok();
                 }
             }
         };
@@ -249,7 +272,7 @@ impl Search<'_> {
             // The tiles that the next level would have alone, so that one stays where it is.
             let case = self.case(inside, stays, room, 1);
             let [x, y, _] = case.axes;
-            for unit in self.alone(inside, next, stays) {
+            for &unit in &self.alone(inside, next, stays) {
                 if let Some(tz) = self.free(&case, room, unit.along(x), unit.along(y)) {
                     self.consider(inside, &case, [unit.along(x), unit.along(y), tz], (room, inner), best);
                 }
@@ -259,19 +282,20 @@ impl Search<'_> {
         if let Some(Cut { tile, order: [.., z] }) = seed {
             push(left_by(z), tile, best.least);
         }
-        sort(&mut pairs);
-        for (_, (free, pair)) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) {
-                continue;
+        sort(&mut pairs, |pair| pair.0);
+        for near in [true, false] {
+            for &(_, free, least, operands, unit) in &pairs {
+                if least >= self.worth(best.least, (room, inner)) {
+                    continue;
+                }
+                let pair = pair(operands, unit);
+                if near {
+                    self.snapped(inside, &pair, free, (room, inner), best);
+                    self.rounded(inside, &pair, free, (room, inner), best);
+                } else if best.list.is_none() {
+                    self.around(inside, &pair, (free, rest), (room, inner), best);
+                }
             }
-            self.snapped(inside, pair, *free, (room, inner), best);
-            self.rounded(inside, pair, *free, (room, inner), best);
-        }
-        for (_, (free, pair)) in &pairs {
-            if pair.at(*free).least + rest >= self.worth(best.least, (room, inner)) || best.list.is_some() {
-                continue;
-            }
-            self.around(inside, pair, (*free, rest), (room, inner), best);
         }
     }
 
@@ -285,7 +309,7 @@ impl Search<'_> {
     }
 
     /// Every tile of a level.
-    fn all(&self, inside: &Inside, room: Room, inner: &[Room], best: &mut Best) {
+    fn all(&self, inside: &Inside<'_>, room: Room, inner: &[Room], best: &mut Best<'_>) {
         for stationary in OPERANDS {
             let free = self.case(inside, stationary, room, 1).z.extent;
             for tz in 1..free {
@@ -300,34 +324,19 @@ impl Search<'_> {
     }
 
     /// Keeps these tiles and what is best inside them where they move less.
+    #[inline(never)]
     pub(super) fn consider(
         &self,
-        inside: &Inside,
+        inside: &Inside<'_>,
         case: &Case<'_>,
         tile: [u64; 3],
         (room, inner): (Room, &[Room]),
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) {
         let [x, y, z] = case.axes;
         let cut = Cut::of(case.axes, tile);
-        if let Some(list) = &mut best.list {
-            let kept = best.seed.as_ref().and_then(|seed| self.kept(inside, cut, seed, (room, inner)));
-            if let Some(found) = kept.filter(|found| found.bytes < best.least) {
-                best.least = found.bytes;
-                best.found = Some(found);
-            }
-            let Some(within) = inside.cut(&cut) else { return };
-            // Of tiles with much the same bound, few large ones leave the levels inside more freedom.
-            let tiles = within.m.count.saturating_mul(within.n.count).saturating_mul(within.k.count).max(1);
-            let bytes = to_f32(self.unchanged(&within, room)) + self.below(&within, inner);
-            let bytes = bytes * (1.0 + to_f32(u64::from(tiles.checked_ilog2().unwrap_or(0))) * FEW);
-            if list.push((bytes, cut)).is_err()
-                && let Some(worst) = list.iter_mut().max_by(|left, right| left.0.total_cmp(&right.0))
-                && bytes < worst.0
-            {
-                *worst = (bytes, cut);
-            }
-            return;
+        if best.list.is_some() {
+            return self.note(inside, cut, (room, inner), best);
         }
         if self.every {
             self.under(inside, &cut, (room, inner), best);
@@ -338,10 +347,10 @@ impl Search<'_> {
             return;
         }
         // Tiles that hold whole tiles of the level inside leave fewer edges.
-        let Some(next) = best.found.as_ref().and_then(|found| found.cuts.iter().rev().nth(1).copied()) else { return };
+        let Some(next) = best.cuts.iter().rev().nth(1).map(|next| next.tile) else { return };
         let [tx, ty, tz] = tile;
         let snapped = |axis: Axis, extent: u64| {
-            let inner = next.tile.along(axis).max(1);
+            let inner = next.along(axis).max(1);
             extent.in_parts_of(inner).saturating_mul(inner).min(inside.along(axis).extent)
         };
         let (sx, sy, sz) = (snapped(x, tx), snapped(y, ty), snapped(z, tz));
@@ -357,34 +366,38 @@ impl Search<'_> {
     }
 
     /// Keeps this cut and what is best inside it where they move less.
-    pub(super) fn under(&self, inside: &Inside, cut: &Cut, (room, inner): (Room, &[Room]), best: &mut Best) -> bool {
-        let Some(within) = inside.cut(cut) else { return false };
+    #[inline(never)]
+    pub(super) fn under(
+        &self,
+        inside: &Inside<'_>,
+        cut: &Cut,
+        (room, inner): (Room, &[Room]),
+        best: &mut Best<'_>,
+    ) -> bool {
+        let mut classes = [Classes::new(), Classes::new(), Classes::new()];
+        let Some(within) = inside.cut(cut, &mut classes) else { return false };
         let bytes = self.unchanged(&within, room);
-        if (to_f32(bytes) + self.below(&within, inner)) * MARGIN >= to_f32(self.tolerant(best.least)) {
+        // The innermost level sees for itself.
+        let below = if inner.len() > 1 { self.below(&within, inner) } else { 0.0 };
+        if (to_f32(bytes) + below) * MARGIN >= to_f32(self.tolerant(best.least)) {
             return false;
         }
-        let found = self.levels(&within, inner, best.least.saturating_sub(bytes));
-        let Some(mut found) = found.filter(|found| found.bytes.saturating_add(bytes) < best.least) else {
-            return false;
-        };
-        found.bytes = found.bytes.saturating_add(bytes);
-        if found.cuts.push(*cut).is_err() {
-            return false;
-        }
-        best.least = found.bytes;
-        best.found = Some(found);
+        let Some((last, cuts)) = best.cuts.split_last_mut() else { return false };
+        let Some(found) = self.levels(&within, inner, best.least.saturating_sub(bytes), cuts) else { return false };
+        *last = *cut;
+        (best.least, best.found) = (found.saturating_add(bytes), true);
         true
     }
 }
 
-/// Sorts by the first number, lowest first; of equal ones the order stays.
-pub(super) fn sort<T: Copy>(items: &mut [(f32, T)]) {
+/// Sorts by a number, lowest first; of equal ones the order stays.
+pub(super) fn sort<T>(items: &mut [T], by: impl Fn(&T) -> f32) {
     for sorted in 1..items.len() {
         let Some((next, before)) = items.get_mut(..=sorted).and_then(<[_]>::split_last_mut) else { return };
         // What is larger moves up by one place, the last first.
         let mut place = next;
         for item in before.iter_mut().rev() {
-            if item.0.total_cmp(&place.0).is_le() {
+            if by(item).total_cmp(&by(place)).is_le() {
                 break;
             }
             core::mem::swap(item, place);

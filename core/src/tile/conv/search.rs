@@ -1,65 +1,109 @@
-//! Search of one level: few tiles of positions, for each the best channels in closed form.
+//! Search of one level: few tiles of channels, for each the best positions.
 //!
-//! Where all tiles outside are cut, or none is, what moves has a closed form. Where only the larger ones are (not the last, smaller one
-//! of a row), that form with what is surely cut is a lower bound, and the tilings that it leaves in question are counted exactly. In
-//! large nests edges weigh little: there all tiles outside count as cut if the first is, until one tiling is chosen.
+//! With the channels given, what a tile takes and what moves are linear in its input positions x, its output positions p, all input
+//! positions M that tiles move, and the number n of tiles of positions:
+//!
+//! ```text
+//! footprint = ka · x + kc · p + weights        bytes = ca · M + cb · n + fixed
+//! ```
+//! So no tiling with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says
+//! which channels are tried, from the relaxed optimum outwards. Of positions, whole images come first; else for each width the height
+//! has a closed form.
 
-use super::line::{LISTED, Line, Positions, Size, UNEVEN, fitting, most_listed};
-use super::{Candidate, Order, Problem, Sizes, State, Stays};
+use super::line::{Line, Size};
+use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
 use crate::tile::Buffer;
-use crate::tile::cut::balanced;
+use crate::tile::cut::{Cut, balanced};
 use crate::units::Parts as _;
 
-/// Shares of the least traffic, as shifts, by which the best tiling of another order may exceed it and still be followed inwards: of large
-/// nests, and of small ones, where the inner levels gain most by it.
-const SLACK: [u32; 2] = [4, 1];
+/// Most whole images of a tile for which parts of more images are tried too: of more, a part weighs little.
+const FEW: u64 = 3;
 
-/// Rounds of trying neighbours.
-const ROUNDS: usize = 8;
+/// Numbers of tiles of the channels that pass that are tried for the levels inside.
+const PASSING: usize = 2;
 
-/// The best tiling of a level inside that of a state, and where it is not the last level those of the other orders that move little
-/// more; none where nothing fits, or nothing moves less than the limit.
-pub(super) fn search(
-    problem: &Problem,
-    state: &State,
-    buffer: &Buffer,
-    last: bool,
-    limit: u64,
-) -> [Option<Candidate>; 3] {
-    let mut search = Search { limit, ..Search::new(problem, state, buffer, last) };
-    if let Some(whole) = search.whole() {
-        return [Some(whole), None, None];
+/// Share of the least traffic, as a shift, above which a bound ends the walk towards fewer tiles: it rises that way but for whole numbers.
+const ROUNDED: u32 = 4;
+
+/// Numbers of tiles of channels up to about which each is tried; beyond, steps grow with them.
+const DENSE: u64 = 32;
+
+/// What a level is searched for.
+pub(super) struct Goal<'a> {
+    /// The operand that stays, if one has to.
+    pub(super) only: Option<Operand>,
+    /// What the levels inside would do alone: what they move beyond that, because tiles outside are smaller, counts too.
+    pub(super) wants: &'a [Want],
+    /// Bytes from which on nothing is of interest.
+    pub(super) limit: u64,
+}
+
+/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit.
+pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
+    if let Some(whole) = whole(problem, state, buffer) {
+        return Some(whole);
     }
-    let ([a0, a1, a2], [c0, c1, c2], [e0, e1, e2]) = (&problem.axes, &state.axes, state.tile.axes);
-    let [h0, h1, h2] = state.held;
+    let ([a0, a1, a2], [c0, c1, c2]) = (&problem.axes, &state.axes);
+    let ([e0, e1, e2], [h0, h1, h2], [m0, m1, m2]) = (state.tile.axes, state.held, state.moved);
     let mut lines = [
-        Line::new(&state.batch, state.tile.batch, None, problem.small),
-        Line::new(c0, e0, Some((a0, h0)), problem.small),
-        Line::new(c1, e1, Some((a1, h1)), problem.small),
-        Line::new(c2, e2, Some((a2, h2)), problem.small),
+        Line::new(c0, a0, [e0, h0, m0], problem.small),
+        Line::new(c1, a1, [e1, h1, m1], problem.small),
+        Line::new(c2, a2, [e2, h2, m2], problem.small),
     ];
-    let limit = most_listed(lines.iter().filter(|line| line.extent > 1).count(), problem.small);
-    let most = search.room.checked_div(problem.sizes.partial.max(1)).unwrap_or(0);
-    for line in &mut lines {
-        line.list(limit, most);
+    let [depth, height, width] = &mut lines;
+    depth.list();
+    width.list();
+    if height.uneven {
+        height.list();
     }
-    let [batch, depth, height, width] = &lines;
-    for w in &width.listed {
-        for h in &height.listed {
-            let rows = w.with(h);
-            for d in &depth.listed {
-                let image = rows.with(d);
-                for b in &batch.listed {
-                    search.positions(&image.with(b), [b.tile, d.tile, h.tile, w.tile]);
-                }
-            }
+    let mut search = Search::new(problem, state, buffer, goal, &lines);
+    let tried = |operand| goal.only.is_none_or(|only| only == operand);
+    for stationary in [Operand::C, Operand::A] {
+        if tried(stationary) {
+            search.kept(stationary);
         }
     }
-    if lines.iter().any(|line| line.thinned) {
-        search.neighbours(&lines);
+    if tried(Operand::B) {
+        search.weights_kept();
     }
     search.grown()
+}
+
+/// The whole tile outside, or as many of its whole groups as fit; where that is possible.
+fn whole(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
+    let (tile, room) = (state.tile, buffer.capacity.0);
+    let bytes = |group, stays: Stays| {
+        super::footprint(problem, &Sizes { group, ..tile }, state.held, stays.times(buffer.double_buffered))
+    };
+    let order = Order::new(Operand::C);
+    let cost = state.traffic.iter().fold(0_u64, |sum, &bytes| sum.saturating_add(bytes));
+    if bytes(tile.group, state.stays) <= room {
+        return Some(Candidate { tile, order, stays: state.stays, held: state.held, cost });
+    }
+    let most = tile.group.saturating_sub(1);
+    let fit = if most == 0 { 0 } else { room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(most) };
+    let tile = Sizes { group: balanced(tile.group, fit), ..tile };
+    (fit > 0).then_some(Candidate { tile, order, stays: Stays::Nothing, held: state.held, cost })
+}
+
+/// What the channels of a tile leave to its positions.
+struct Terms {
+    stationary: Operand,
+    co: u64,
+    ci: u64,
+    /// Bytes for each input and output position of a tile, and the room for them.
+    ka: u64,
+    kc: u64,
+    room: u64,
+    /// Bytes for each input position moved and each tile of positions, and beside them.
+    ca: u64,
+    cb: u64,
+    /// Bytes for each tile of positions more than a level inside wants.
+    more: u64,
+    fixed: u64,
+    /// What moves if positions are not cut, but for `cb` of each tile outside.
+    uncut: u64,
 }
 
 struct Search<'a> {
@@ -67,434 +111,390 @@ struct Search<'a> {
     state: &'a State,
     room: u64,
     double: bool,
+    goal: &'a Goal<'a>,
+    /// Depth, height, width.
+    lines: &'a [Line<'a>; 3],
     /// Bytes of B for each input and output channel.
     beta: u64,
     /// Numbers of tiles outside: of positions, output and input channels.
     outer: [u64; 3],
-    /// Sizes of the smallest tiles outside: of output and input channels.
-    smallest: [u64; 2],
-    /// Least bytes of C where input channels are cut and step outside of positions.
-    spilled: u64,
-    /// Whether tiles outside are of more than one size.
-    ragged: bool,
-    /// Sizes of tiles of output channels, and how many tiles each gives.
-    c_out: heapless::Vec<(u64, u64), LISTED>,
+    /// Input and output positions of the whole nest, and of the smallest tile.
+    all: [u64; 2],
+    one: [u64; 2],
+    /// Input positions that the tiles outside move, images counted once.
+    moved: u64,
     /// Traffic from which on nothing is of interest.
-    limit: u64,
-    /// Whether there is no level further in.
-    last: bool,
-    /// The best of each stationary operand, A, B, C.
-    best: [Option<Candidate>; 3],
+    least: u64,
+    best: Option<Candidate>,
 }
 
 impl<'a> Search<'a> {
-    fn new(problem: &'a Problem, state: &'a State, buffer: &Buffer, last: bool) -> Self {
-        let mut c_out = heapless::Vec::new();
-        let extent = state.tile.c_out;
-        let mut tile = extent;
-        while tile > 0 && c_out.push((tile, state.c_out.count_at(tile))).is_ok() {
-            let next = tile.saturating_sub(1);
-            let uneven = problem.small && extent <= UNEVEN && state.c_out.smallest() < extent;
-            // All of the few largest; then steps of a quarter.
-            let wanted = if c_out.len() < 6 { next } else { next.min(tile.saturating_mul(3).in_parts_of(4)) };
-            tile = if uneven { next } else { balanced(extent, wanted.max(1)).min(next) };
-        }
-        let positions = state.axes.iter().fold(state.batch.count(), |n, cut| n.saturating_mul(cut.count()));
+    fn new(
+        problem: &'a Problem,
+        state: &'a State,
+        buffer: &Buffer,
+        goal: &'a Goal<'a>,
+        lines: &'a [Line<'a>; 3],
+    ) -> Self {
+        let times =
+            |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
+        let moved = times(|line| line.whole.moved);
+        let one = lines
+            .iter()
+            .map(Line::smallest)
+            .fold([1_u64; 2], |[x, p], size| [x.saturating_mul(size.held), p.saturating_mul(size.tile)]);
         Self {
             problem,
             state,
             room: buffer.capacity.0,
             double: buffer.double_buffered,
+            goal,
             beta: problem.sizes.b.saturating_mul(problem.taps),
-            outer: [positions, state.c_out.count(), state.c_in.count()],
-            smallest: if problem.small {
-                [state.c_out.smallest(), state.c_in.smallest()]
-            } else {
-                [extent, state.tile.c_in]
-            },
-            spilled: problem.c_bytes(
-                problem.elements,
-                problem.elements.saturating_mul(state.c_in.count().saturating_mul(2).saturating_sub(1)),
-            ),
-            ragged: problem.small && state.ragged(),
-            c_out,
-            limit: u64::MAX,
-            last,
-            best: [None; 3],
-        }
-    }
-
-    /// Takes the whole tile outside, or as many of its whole groups as fit; where that is possible.
-    fn whole(&self) -> Option<Candidate> {
-        let (tile, stays) = (self.state.tile, self.state.stays);
-        let bytes = |group, stays: Stays| {
-            let tile = Sizes { group, ..tile };
-            super::footprint(self.problem, &tile, self.state.held, stays.times(self.double))
-        };
-        let (tile, stays) = if bytes(tile.group, stays) <= self.room {
-            (tile, stays)
-        } else {
-            let fit = self.room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
-            if fit == 0 {
-                return None;
-            }
-            (Sizes { group: balanced(tile.group, fit), ..tile }, Stays::Nothing)
-        };
-        let order = Order::new(Operand::C);
-        Some(Candidate { tile, order, stays, cost: 0, units: [0; 2] })
-    }
-
-    /// The best so far.
-    fn least(&self) -> Option<Candidate> {
-        self.best.iter().flatten().copied().min_by_key(|candidate| candidate.cost)
-    }
-
-    /// Traffic from which on a tiling is of no interest.
-    fn threshold(&self) -> u64 {
-        let least = self.best.iter().flatten().fold(u64::MAX, |least, candidate| least.min(candidate.cost));
-        let [large, small] = SLACK;
-        let shift = if self.problem.small { small } else { large };
-        let slack = if self.last { 0 } else { least.checked_shr(shift).unwrap_or(0) };
-        least.saturating_add(slack).min(self.limit)
-    }
-
-    fn offer(&mut self, candidate: Candidate) {
-        let [a, b, c] = &mut self.best;
-        let own = match candidate.order.stationary {
-            Operand::A => a,
-            Operand::B => b,
-            Operand::C => c,
-        };
-        if own.as_ref().is_none_or(|own| candidate.cost < own.cost) {
-            *own = Some(candidate);
-        }
-    }
-
-    /// Tries tiles of these positions with the best channels in each order.
-    fn positions(&mut self, size: &Size, [batch, depth, height, width]: [u64; 4]) {
-        let alpha = self.problem.sizes.a.saturating_mul(size.held);
-        let gamma = self.problem.sizes.partial.saturating_mul(size.tile);
-        if alpha.saturating_add(gamma) > self.room {
-            return;
-        }
-        let at = Positions {
-            tile: Sizes { group: 1, batch, c_out: 1, c_in: 1, axes: [depth, height, width] },
-            a: self.problem.a_unit.saturating_mul(size.moved),
-            alpha,
-            gamma,
-            count: size.count,
-            cut: size.cut,
-            all: size.all,
-        };
-        let (c_out, c_in) = (self.state.tile.c_out, self.state.tile.c_in);
-        let (beta, twice) = (self.beta, u64::from(self.double).saturating_add(1));
-        let [t_a, t_b, t_c] = self.state.traffic;
-        let others = t_b.saturating_add(t_c);
-        let least = if at.all { at.a.saturating_mul(self.outer[1]) } else { t_a.min(at.a) };
-        if least.saturating_add(others) >= self.threshold() {
-            return;
-        }
-        // In both orders in which B comes with each tile of positions, it may come too often as it is.
-        let often = at.a.saturating_mul(self.outer[1]).saturating_add(self.problem.b.saturating_mul(at.count));
-        let often = at.all && !self.ragged && often.saturating_add(t_c) >= self.threshold();
-        // C stays; one input channel at a time leaves most room for output channels.
-        if c_in > 1
-            && !often
-            && let Some(room) = self.room.checked_sub(alpha.saturating_mul(twice))
-        {
-            let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(gamma)).unwrap_or(0).min(c_out);
-            if fit > 0 {
-                for co in fitting(&self.state.c_out, c_out, fit, self.ragged).into_iter().flatten() {
-                    for ci in self.stepping(&at, Operand::C, co) {
-                        self.channels(&at, Operand::C, co, ci);
-                    }
-                }
-            }
-        }
-        // A stays; one output channel at a time leaves most room for input channels.
-        if c_out > 1
-            && !often
-            && let Some(room) = self.room.checked_sub(gamma.saturating_mul(twice))
-        {
-            let fit = room.checked_div(beta.saturating_mul(twice).saturating_add(alpha)).unwrap_or(0).min(c_in);
-            if fit > 0 {
-                for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
-                    for co in self.stepping(&at, Operand::A, ci) {
-                        self.channels(&at, Operand::A, co, ci);
-                    }
-                }
-            }
-        }
-        if !at.cut {
-            return;
-        }
-        // B stays: all input channels at once with the most output channels, or fewer of these for more of those.
-        let (kept, stream) = (alpha.saturating_mul(twice), gamma.saturating_mul(twice));
-        let fit = |ci: u64| {
-            let room = self.room.saturating_sub(kept.saturating_mul(ci));
-            room.checked_div(beta.saturating_mul(ci).saturating_add(stream)).unwrap_or(0).min(c_out)
-        };
-        let (full, most) = (fit(c_in), fit(1));
-        if full > 0 {
-            for co in fitting(&self.state.c_out, c_out, full, self.ragged).into_iter().flatten() {
-                self.channels(&at, Operand::B, co, c_in);
-            }
-        }
-        let spilled = |search: &Self, n_co: u64| {
-            search.spilled.saturating_add(at.a.saturating_mul(n_co)).saturating_add(t_b) >= search.threshold()
-        };
-        let least = self.outer[1].saturating_mul(c_out.in_parts_of(most.max(1)));
-        if most == 0 || at.all && !self.ragged && (full == c_out || spilled(self, least)) {
-            return;
-        }
-        for index in 0..self.c_out.len() {
-            let Some(&(co, n_co)) = self.c_out.get(index) else { break };
-            if co <= full && !self.ragged
-                || at.all && at.a.saturating_mul(n_co).saturating_add(others) >= self.threshold()
-            {
-                break;
-            }
-            let Some(room) = self.room.checked_sub(stream.saturating_mul(co)) else { continue };
-            let unit = kept.saturating_add(beta.saturating_mul(co));
-            let fit = room.checked_div(unit).unwrap_or(0).min(c_in);
-            if fit == 0 || at.all && !self.ragged && spilled(self, n_co) {
-                continue;
-            }
-            for ci in fitting(&self.state.c_in, c_in, fit, self.ragged).into_iter().flatten() {
-                self.channels(&at, Operand::B, co, ci);
-            }
-            if fit == c_in {
-                break;
-            }
-        }
-    }
-
-    /// Tries these channels: counts what moves, and offers the tiling.
-    fn channels(&mut self, at: &Positions, stationary: Operand, co: u64, ci: u64) {
-        let (problem, state) = (self.problem, self.state);
-        let [n_p_outer, n_co_outer, n_ci_outer] = self.outer;
-        let [t_a, t_b, t_c] = state.traffic;
-        let (n_co, n_ci) = (state.c_out.count_at(co), state.c_in.count_at(ci));
-        let groups = state.tile.group > 1;
-        let (p, co_all, ci_all) = (at.all, co < self.smallest[0], ci < self.smallest[1]);
-        // The innermost loop of an operand that is surely cut says which loops around it bring its tiles again.
-        let a = |n: u64| at.a.saturating_mul(n);
-        let b = |n: u64| problem.b.saturating_mul(n);
-        let c = |n: u64| problem.c_bytes(problem.elements, problem.elements.saturating_mul(n.saturating_sub(1)));
-        let [a, b, c] = match stationary {
-            Operand::C => [
-                if ci_all {
-                    a(n_co)
-                } else if p || groups {
-                    a(n_co_outer)
-                } else {
-                    t_a
-                },
-                if ci_all || co_all {
-                    b(at.count)
-                } else if groups {
-                    b(n_p_outer)
-                } else {
-                    t_b
-                },
-                if p || co_all || groups { c(n_ci_outer) } else { t_c },
+            outer: [
+                times(|line| line.whole.count).saturating_mul(state.batch.count()),
+                state.c_out.count(),
+                state.c_in.count(),
             ],
-            Operand::A => [
-                if p || ci_all || groups { a(n_co_outer) } else { t_a },
-                if co_all || ci_all {
-                    b(at.count)
-                } else if groups {
-                    b(n_p_outer)
-                } else {
-                    t_b
-                },
-                if co_all {
-                    c(n_ci)
-                } else if p || groups {
-                    c(n_ci_outer)
-                } else {
-                    t_c
-                },
-            ],
-            Operand::B => [
-                if p || ci_all {
-                    a(n_co)
-                } else if groups {
-                    a(n_co_outer)
-                } else {
-                    t_a
-                },
-                if co_all || ci_all || groups { b(n_p_outer) } else { t_b },
-                if p {
-                    c(n_ci)
-                } else if co_all || groups {
-                    c(n_ci_outer)
-                } else {
-                    t_c
-                },
-            ],
-        };
-        let tile = Sizes { c_out: co, c_in: ci, ..at.tile };
-        let cost = a.saturating_add(b).saturating_add(c);
-        let order = Order::new(stationary);
-        let candidate = Candidate { tile, order, stays: Stays::One(stationary), cost, units: [at.alpha, at.gamma] };
-        let Sizes { c_out, c_in, .. } = state.tile;
-        if at.cut == p && (co < c_out) == co_all && (ci < c_in) == ci_all {
-            self.offer(candidate);
-        } else if cost < self.threshold() {
-            for order in [order, Order { swapped: true, ..order }] {
-                let candidate = Candidate { order, ..candidate };
-                self.offer(Candidate { cost: state.traffic_of(problem, &candidate), ..candidate });
-            }
+            all: [moved.saturating_mul(problem.images), problem.positions],
+            one,
+            moved,
+            least: goal.limit,
+            best: None,
+            lines,
         }
     }
 
-    /// Tries positions around the best ones: one size larger or smaller along each line, and one larger with one smaller.
-    fn neighbours(&mut self, lines: &[Line<'_>; 4]) {
-        for _ in 0..ROUNDS {
-            let Some(best) = self.least() else { return };
-            let cost = best.cost;
-            let [d, h, w] = best.tile.axes;
-            let tiles = [best.tile.batch, d, h, w];
-            let moved = |step: fn(&Line<'_>, u64) -> Option<u64>| {
-                let mut moved = [None; 4];
-                for ((moved, line), tile) in moved.iter_mut().zip(lines).zip(tiles) {
-                    *moved = step(line, tile).map(|tile| line.size(tile));
-                }
-                moved
-            };
-            let (larger, smaller) =
-                (moved(|line, tile| line.larger(tile)), moved(|line, tile| line.smaller(tile, line.uneven)));
-            let mut here = [Size { tile: 1, held: 1, count: 1, moved: 1, cut: false, all: false }; 4];
-            for ((here, line), tile) in here.iter_mut().zip(lines).zip(tiles) {
-                *here = line.size(tile);
-            }
-            let mut tried = |sizes: [Size; 4]| {
-                let [b, d, h, w] = &sizes;
-                self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
-            };
-            let with = |base: [Size; 4], at: usize, size: Size| {
-                let mut sizes = base;
-                if let Some(place) = sizes.get_mut(at) {
-                    *place = size;
-                }
-                sizes
-            };
-            for (at, size) in larger.iter().enumerate() {
-                let Some(size) = *size else { continue };
-                let sizes = with(here, at, size);
-                tried(sizes);
-                for (other, size) in smaller.iter().enumerate() {
-                    if let Some(size) = size.filter(|_| other != at) {
-                        tried(with(sizes, other, size));
-                    }
-                }
-            }
-            for (at, size) in smaller.iter().enumerate() {
-                if let Some(size) = *size {
-                    tried(with(here, at, size));
-                }
-            }
-            let better = |search: &Self| search.least().is_some_and(|best| best.cost < cost);
-            if !better(self) {
-                self.refit(lines, here);
-            }
-            if !better(self) {
-                return;
-            }
-        }
-    }
-
-    /// Tries the best tiling with channels of one tile more or fewer, and as large a tile along one line as then fits.
-    fn refit(&mut self, lines: &[Line<'_>; 4], here: [Size; 4]) {
-        let Some(best) = self.least() else { return };
-        let Stays::One(stationary) = best.stays else { return };
-        let around = |extent: u64, tile: u64| {
-            let trips = extent.in_parts_of(tile.max(1));
-            [trips.saturating_sub(1), trips, trips.saturating_add(1)]
-                .map(|trips| extent.in_parts_of(trips.max(1)).max(1))
-        };
-        let Sizes { c_out, c_in, .. } = self.state.tile;
-        let (co, ci) = (around(c_out, best.tile.c_out), around(c_in, best.tile.c_in));
-        let [a, b, c] = best.stays.times(self.double);
-        for at in 0..lines.len() {
-            let (Some(line), Some(own)) = (lines.get(at), here.get(at)) else { continue };
-            let others = here.iter().enumerate().filter(|&(other, _)| other != at);
-            let Some(others) = others.map(|(_, size)| *size).reduce(|product, size| product.with(&size)) else {
-                continue;
-            };
-            for index in 0..3 {
-                let channels = |of: [u64; 3]| of.get(index).copied().unwrap_or(1);
-                let (co, ci) = match stationary {
-                    Operand::C => (channels(co), 1),
-                    Operand::A => (1, channels(ci)),
-                    Operand::B => (channels(co), best.tile.c_in),
-                };
-                let room = self.room.checked_sub(self.beta.saturating_mul(b).saturating_mul(co).saturating_mul(ci));
-                let fits = |tile: u64, held: u64| {
-                    let x = a.saturating_mul(self.problem.sizes.a).saturating_mul(held).saturating_mul(others.held);
-                    let p =
-                        c.saturating_mul(self.problem.sizes.partial).saturating_mul(tile).saturating_mul(others.tile);
-                    room.is_some_and(|room| x.saturating_mul(ci).saturating_add(p.saturating_mul(co)) <= room)
-                };
-                let tile = line.largest(fits);
-                if let Some(tile) = tile.filter(|&tile| tile != own.tile) {
-                    let mut sizes = here;
-                    if let Some(place) = sizes.get_mut(at) {
-                        *place = line.size(tile);
-                    }
-                    let [b, d, h, w] = &sizes;
-                    self.positions(&w.with(h).with(d).with(b), sizes.map(|size| size.tile));
-                }
-            }
-        }
-    }
-
-    /// Most channels that step innermost, beside so many of the others.
-    fn most_stepping(&self, [alpha, gamma]: [u64; 2], stationary: Operand, others: u64) -> u64 {
+    /// A or C stays while weights pass: as many of its channels as leave the best room for positions, one of the others at a time.
+    fn kept(&mut self, stationary: Operand) {
+        let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.state.tile);
+        let [[x, p], [x_all, p_all]] = [self.one, self.all];
+        let [_, n_co, n_ci] = self.outer;
         let twice = u64::from(self.double).saturating_add(1);
-        let (kept, passing, extent) = match stationary {
-            Operand::C | Operand::B => (gamma, alpha, self.state.tile.c_in),
-            Operand::A => (alpha, gamma, self.state.tile.c_out),
-        };
-        let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
-        let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
-        fit.max(1).min(extent.saturating_sub(1).max(1))
-    }
-
-    /// Channels that step innermost: one at a time moves as little as more do, but where they leave some tile outside whole.
-    fn stepping(&self, at: &Positions, stationary: Operand, others: u64) -> impl Iterator<Item = u64> + use<> {
-        let more = if self.ragged {
-            let (cut, extent) = match stationary {
-                Operand::C | Operand::B => (&self.state.c_in, self.state.tile.c_in),
-                Operand::A => (&self.state.c_out, self.state.tile.c_out),
-            };
-            fitting(cut, extent, self.most_stepping([at.alpha, at.gamma], stationary, others), true)
-        } else {
-            [None; 3]
-        };
-        core::iter::once(1).chain(more.into_iter().flatten())
-    }
-
-    /// The best, with the channels that step innermost made as large as fits: as much moves in fewer steps.
-    fn grown(&self) -> [Option<Candidate>; 3] {
-        let least = self.least().map_or(0, |best| best.cost);
-        let (worst, outer) = (self.threshold(), &self.state.tile);
-        self.best.map(|best| {
-            // Of equals the last level takes one.
-            let mut best = best.filter(|best| best.cost == least || !self.last && best.cost <= worst)?;
-            let tile = &mut best.tile;
-            match best.order.stationary {
-                _ if self.ragged => {}
-                Operand::C => {
-                    tile.c_in = balanced(outer.c_in, self.most_stepping(best.units, Operand::C, tile.c_out));
-                }
-                Operand::A => {
-                    tile.c_out = balanced(outer.c_out, self.most_stepping(best.units, Operand::A, tile.c_in));
-                }
-                Operand::B => {}
+        let (a, partial) = (problem.sizes.a, problem.sizes.partial);
+        // Bytes of a channel that stays, of one that passes, of all positions; and what one more tile of channels moves.
+        let (extent, passing, kept, pass, all, slope) = match stationary {
+            Operand::A => {
+                let spill = problem.spill(2).saturating_mul(n_ci);
+                (c_in, c_out, a.saturating_mul(x), partial.saturating_mul(p), a.saturating_mul(x_all), spill)
             }
-            Some(best)
+            Operand::B | Operand::C => {
+                let again = problem.a_unit.saturating_mul(self.moved).saturating_mul(n_co);
+                (c_out, c_in, partial.saturating_mul(p), a.saturating_mul(x), partial.saturating_mul(p_all), again)
+            }
+        };
+        let left = self.room.saturating_sub(pass.saturating_mul(twice));
+        let fit = left.checked_div(self.beta.saturating_mul(twice).saturating_add(kept)).unwrap_or(0).min(extent);
+        if fit == 0 || passing < 2 {
+            return;
+        }
+        let fewest = extent.in_parts_of(fit);
+        // slope · q + B · all · extent / (q · room) is least where its parts are equal.
+        let tiles = all.saturating_mul(extent).checked_div(self.room).unwrap_or(0);
+        let relaxed = problem.b.saturating_mul(tiles).checked_div(slope).unwrap_or(0).isqrt();
+        let start = relaxed.max(fewest).min(extent);
+        let tried = |search: &mut Self, trips: u64| {
+            let channels = extent.in_parts_of(trips);
+            let pair = |passing| if stationary == Operand::A { [passing, channels] } else { [channels, passing] };
+            let [co, ci] = pair(1);
+            let least = search.channels(stationary, co, ci);
+            // More of those that pass leave the levels inside more to keep.
+            if let Some(most) = search.passing(stationary) {
+                let mut trips = most;
+                for _ in 0..PASSING {
+                    let [co, ci] = pair(passing.in_parts_of(trips));
+                    if trips >= passing {
+                        break;
+                    }
+                    search.channels(stationary, co, ci);
+                    trips = trips.saturating_mul(2);
+                }
+            }
+            least
+        };
+        let mut trips = start;
+        while trips <= extent {
+            let [floor, _] = tried(self, trips);
+            if floor >= self.least {
+                break;
+            }
+            trips = next(extent, trips);
+        }
+        let mut trips = start;
+        while trips > fewest {
+            trips = trips.saturating_sub(trips.checked_div(DENSE).unwrap_or(0).max(1)).max(fewest);
+            let [_, bound] = tried(self, trips);
+            if bound >= self.least.saturating_add(self.least >> ROUNDED) {
+                break;
+            }
+        }
+    }
+
+    /// Fewest tiles of the channels that pass that suit all levels inside.
+    fn passing(&self, stationary: Operand) -> Option<u64> {
+        let wants = self.goal.wants.iter();
+        wants.map(|Want { counts: [_, c_out, c_in], .. }| if stationary == Operand::A { *c_out } else { *c_in }).min()
+    }
+
+    /// Weights stay while positions pass: as many of both channels as fit.
+    fn weights_kept(&mut self) {
+        let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.state.tile);
+        let [x, p] = self.one;
+        let twice = u64::from(self.double).saturating_add(1);
+        let (pass, drop) = (
+            problem.sizes.a.saturating_mul(x).saturating_mul(twice),
+            problem.sizes.partial.saturating_mul(p).saturating_mul(twice),
+        );
+        let most = |of: u64, beside: u64, channels: u64, extent: u64| {
+            let room = self.room.saturating_sub(beside.saturating_mul(channels));
+            room.checked_div(self.beta.saturating_mul(channels).saturating_add(of)).unwrap_or(0).min(extent)
+        };
+        let fit = most(drop, pass, 1, c_out);
+        if fit == 0 {
+            return;
+        }
+        let mut outer = c_out.in_parts_of(fit);
+        while outer <= c_out {
+            let co = c_out.in_parts_of(outer);
+            if self.floor(&self.terms(Operand::B, co, c_in)) >= self.least {
+                break;
+            }
+            let room = self.room.saturating_sub(drop.saturating_mul(co));
+            let fit = room.checked_div(self.beta.saturating_mul(co).saturating_add(pass)).unwrap_or(0).min(c_in);
+            let mut inner = if fit > 0 { c_in.in_parts_of(fit) } else { u64::MAX };
+            while inner <= c_in {
+                let [floor, _] = self.channels(Operand::B, co, c_in.in_parts_of(inner));
+                if floor >= self.least {
+                    break;
+                }
+                inner = next(c_in, inner);
+            }
+            outer = next(c_out, outer);
+        }
+    }
+
+    /// What moves at least, with tiles of any size.
+    fn floor(&self, terms: &Terms) -> u64 {
+        let [positions, ..] = self.outer;
+        self.bytes(terms, self.moved, positions).saturating_add(terms.fixed.min(terms.uncut))
+    }
+
+    /// What moves of so many input positions in so many tiles.
+    fn bytes(&self, terms: &Terms, moved: u64, count: u64) -> u64 {
+        let bytes = terms.ca.saturating_mul(moved).saturating_add(terms.cb.saturating_mul(count));
+        if terms.more == 0 {
+            return bytes;
+        }
+        self.goal.wants.iter().fold(bytes, |bytes, want| {
+            let [most, ..] = want.counts;
+            bytes.saturating_add(terms.more.saturating_mul(count.saturating_sub(most)))
         })
+    }
+
+    /// The terms of these channels.
+    fn terms(&self, stationary: Operand, co: u64, ci: u64) -> Terms {
+        let (problem, state) = (self.problem, self.state);
+        let [n_p, n_co_outer, n_ci_outer] = self.outer;
+        let [t_a, t_b, t_c] = state.traffic;
+        let count =
+            |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
+        let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
+        let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
+        let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
+        let (a, b, c) = (problem.a_unit, problem.b, |n: u64| problem.c_bytes(n));
+        let [x, y, z] = Stays::One(stationary).times(self.double);
+        let weights = y.saturating_mul(self.beta).saturating_mul(co).saturating_mul(ci);
+        // The innermost loop of an operand that is cut says which loops around it bring its tiles again.
+        let (mut ca, cb, mut fixed, mut uncut) = match stationary {
+            Operand::C => {
+                let fixed = c(n_ci_outer);
+                (a.saturating_mul(n_co), b, fixed, if co_cut || groups { fixed } else { t_c })
+            }
+            Operand::A => (a.saturating_mul(n_co_outer), b, c(n_ci), c(n_ci)),
+            Operand::B => {
+                let weights = if co_cut || ci_cut || groups { b.saturating_mul(n_p) } else { t_b };
+                (a.saturating_mul(n_co), 0, weights.saturating_add(c(n_ci)), u64::MAX)
+            }
+        };
+        if stationary == Operand::A && !ci_cut && !groups {
+            uncut = uncut.saturating_add(t_a).saturating_sub(ca.saturating_mul(self.moved));
+        }
+        let mut more = 0_u64;
+        for want in self.goal.wants.iter() {
+            let [_, most_co, most_ci] = want.counts;
+            ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
+            let spilled = problem.spilled(problem.elements.saturating_mul(n_ci.saturating_sub(most_ci)));
+            (fixed, uncut) = (fixed.saturating_add(spilled), uncut.saturating_add(spilled));
+            more = b;
+        }
+        Terms {
+            stationary,
+            co,
+            ci,
+            ka: x.saturating_mul(problem.sizes.a).saturating_mul(ci),
+            kc: z.saturating_mul(problem.sizes.partial).saturating_mul(co),
+            room: self.room.saturating_sub(weights),
+            ca,
+            cb,
+            more,
+            fixed,
+            uncut,
+        }
+    }
+
+    /// Tries the best positions with these channels, unless they move too much whatever the positions. Returns what moves at least, with
+    /// tiles of any size and with those that fit.
+    fn channels(&mut self, stationary: Operand, co: u64, ci: u64) -> [u64; 2] {
+        let terms = self.terms(stationary, co, ci);
+        let floor = self.floor(&terms);
+        if floor >= self.least {
+            return [floor, floor];
+        }
+        let [x, p] = self.all;
+        let bytes = terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p));
+        if terms.room == 0 {
+            return [floor, u64::MAX];
+        }
+        let fewest = bytes.in_parts_of(terms.room);
+        let [positions, ..] = self.outer;
+        let bound = self.bytes(&terms, self.moved, fewest.max(positions));
+        let bound = bound.saturating_add(terms.fixed.min(terms.uncut));
+        if bound < self.least {
+            self.positions(&terms, fewest);
+        }
+        [floor, bound]
+    }
+
+    /// Tries tiles of positions: whole images, or parts of as many as may fill the room better.
+    fn positions(&mut self, terms: &Terms, fewest: u64) {
+        let images = self.state.tile.batch;
+        let [x, p] = self.lines.iter().fold([terms.ka, terms.kc], |[x, p], line| {
+            [x.saturating_mul(line.whole.held), p.saturating_mul(line.whole.tile)]
+        });
+        let image = x.saturating_add(p);
+        // Weights stay only while positions step.
+        let most = if terms.stationary == Operand::B { images.saturating_sub(1) } else { images };
+        let fit = terms.room.checked_div(image).unwrap_or(0).min(most);
+        let [depth, height, width] = self.lines;
+        let axes = [depth.whole, height.whole, width.whole];
+        if fit == images && terms.stationary != Operand::B {
+            let [n_p, ..] = self.outer;
+            let cost = self.bytes(terms, self.moved, n_p);
+            return self.offer(terms, cost.saturating_add(terms.uncut), images, axes);
+        }
+        if fit > 0 {
+            let batch = balanced(images, fit);
+            self.tile(terms, batch, self.state.batch.count_at(batch), axes);
+        } else {
+            self.parts(terms, 1, fewest);
+        }
+        // Parts of several images may leave less room unused, where whole ones or parts of one leave much.
+        if terms.cb.max(terms.more) > 0 && fit <= FEW && terms.room.saturating_mul(FEW) >= image {
+            let most = if fit == 0 { FEW } else { fit.saturating_mul(2).saturating_add(1) };
+            let mut batch = fit.saturating_add(1).max(2);
+            while batch <= most.min(images) {
+                self.parts(terms, batch, fewest);
+                batch = batch.saturating_add(1);
+            }
+        }
+    }
+
+    /// Tries parts of so many images: for each depth and width as many rows as fit.
+    fn parts(&mut self, terms: &Terms, batch: u64, fewest: u64) {
+        let images = self.state.batch.count_at(batch);
+        let (ka, kc) = (terms.ka.saturating_mul(batch), terms.kc.saturating_mul(batch));
+        let lines = self.lines;
+        let [depths, height, widths] = lines;
+        let step = batch < self.state.tile.batch || terms.stationary != Operand::B;
+        let cut = |sizes: [Size; 3]| step || sizes.iter().zip(lines).any(|(size, line)| size.tile < line.whole.tile);
+        for &depth in &depths.listed {
+            for &width in &widths.listed {
+                let x = ka.saturating_mul(depth.held).saturating_mul(width.held);
+                let p = kc.saturating_mul(depth.tile).saturating_mul(width.tile);
+                let whole = height.whole;
+                let moved = depth.moved.saturating_mul(width.moved).saturating_mul(whole.moved);
+                let count = images.saturating_mul(depth.count).saturating_mul(width.count).saturating_mul(whole.count);
+                let bytes = self.bytes(terms, moved, count.max(fewest));
+                if bytes.saturating_add(terms.fixed) >= self.least {
+                    if widths.uneven {
+                        continue;
+                    }
+                    break;
+                }
+                if height.uneven {
+                    let fits = |size: &&Size| {
+                        x.saturating_mul(size.held).saturating_add(p.saturating_mul(size.tile)) <= terms.room
+                    };
+                    for rows in height.listed.iter().filter(fits).filter(|&&rows| cut([depth, rows, width])) {
+                        self.tile(terms, batch, images, [depth, *rows, width]);
+                    }
+                } else if let Some(rows) = height.largest(terms.room, x, p) {
+                    let rows = if cut([depth, rows, width]) { rows } else { height.halved() };
+                    if !cut([depth, rows, width]) {
+                        continue;
+                    }
+                    self.tile(terms, batch, images, [depth, rows, width]);
+                    if rows.tile == whole.tile && !widths.uneven {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts what moves with tiles of so many images, of which there are so many, and these axes.
+    fn tile(&mut self, terms: &Terms, batch: u64, images: u64, [depth, height, width]: [Size; 3]) {
+        let moved = depth.moved.saturating_mul(height.moved).saturating_mul(width.moved);
+        let count = images.saturating_mul(depth.count).saturating_mul(height.count).saturating_mul(width.count);
+        let bytes = self.bytes(terms, moved, count);
+        self.offer(terms, bytes.saturating_add(terms.fixed), batch, [depth, height, width]);
+    }
+
+    fn offer(&mut self, terms: &Terms, cost: u64, batch: u64, axes: [Size; 3]) {
+        if cost < self.least {
+            self.least = cost;
+            let axes = axes.map(|size| size.tile);
+            self.best = Some(Candidate {
+                tile: Sizes { group: 1, batch, c_out: terms.co, c_in: terms.ci, axes },
+                order: Order::new(terms.stationary),
+                stays: Stays::One(terms.stationary),
+                held: [0; 3],
+                cost,
+            });
+        }
+    }
+
+    /// The best, with the channels that pass made as many as fit: as much moves in fewer steps.
+    fn grown(&self) -> Option<Candidate> {
+        let mut best = self.best?;
+        let twice = u64::from(self.double).saturating_add(1);
+        best.held = self.state.held_by(self.problem, &best.tile);
+        let tile = &mut best.tile;
+        let [x, p] = best
+            .held
+            .iter()
+            .zip(tile.axes)
+            .fold([tile.batch; 2], |[x, p], (&held, tile)| [x.saturating_mul(held), p.saturating_mul(tile)]);
+        let (x, p) = (x.saturating_mul(self.problem.sizes.a), p.saturating_mul(self.problem.sizes.partial));
+        let most = |kept: u64, passing: u64, others: u64, extent: u64| {
+            let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
+            let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
+            balanced(extent, fit.max(1).min(extent.saturating_sub(1).max(1)))
+        };
+        match best.order.stationary {
+            Operand::C => tile.c_in = most(p, x, tile.c_out, self.state.tile.c_in),
+            Operand::A => tile.c_out = most(x, p, tile.c_in, self.state.tile.c_out),
+            Operand::B => {}
+        }
+        Some(best)
+    }
+}
+
+/// The next number of tiles of a loop: each that is the fewest for its size, beyond the first few in steps that grow.
+fn next(extent: u64, trips: u64) -> u64 {
+    let smaller = extent.in_parts_of(trips).saturating_sub(1);
+    let wanted = trips.saturating_add(trips.checked_div(DENSE).unwrap_or(0).max(1));
+    match smaller.min(extent.in_parts_of(wanted)) {
+        0 => u64::MAX,
+        tile => extent.in_parts_of(tile),
     }
 }
