@@ -134,7 +134,7 @@ pub struct Mapping {
     pub traffic: [Bytes; MAX_LEVELS],
     /// Bytes that tiles take in one instance of each level.
     pub footprint: [Bytes; MAX_LEVELS],
-    /// The tiles, where there are some.
+    /// The tiles, where there are some: an entry for each level from the innermost on, whose loops each cut the whole nest.
     pub tiling: Option<Tiling>,
     /// Time before the arithmetic starts, beside the runtime's dispatch and the launch of the kernel.
     pub setup: Seconds,

@@ -187,10 +187,13 @@ impl Mapper for Gpu {
         }
         let peak = to_f32(u64::from(machine.unit.count)) * machine.macs_per_cycle.get();
         let compute_cycles = whole(plan.cycles)?;
+        // Single elements on the lanes are not padded.
+        let padded = plan.padded / peak;
+        let scalar = plan.emulated > padded * 1.0001;
+        let (padding, padded) = if scalar { (Loss::Emulation, plan.emulated) } else { (Loss::Padding, padded) };
         let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
             .then(Loss::EdgeTiles, plan.edge / peak)
-            .then(Loss::Padding, plan.padded / peak)
-            .then(Loss::Emulation, plan.emulated)
+            .then(padding, padded)
             .then(Loss::Waves, plan.waves)
             .then(Loss::Latency, plan.idle)
             .then(Loss::Issue, plan.loaded)
