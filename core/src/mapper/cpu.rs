@@ -3,7 +3,7 @@
 //! A product is cut into register tiles of rows × vectors, as BLIS does: sums stay in registers, and each step along k loads one
 //! element of A a row and one vector of B a column of the tile. Three things bound the steps of a tile: its multiply-adds over
 //! the ports, its loads over as many load ports, and the latency of an instruction where the tile has fewer independent sums
-//! than cover it. Of all tiles that the registers hold, with vectors along columns, rows or the sum, the one of least cycles
+//! than cover it. Of all tiles that the registers hold, with vectors along columns, rows or the sum, the one of least time
 //! is taken, as libraries that generate kernels for a shape do; the shape of the paper's tile follows where the product is
 //! large. Tiles are dealt to the cores.
 //!
@@ -201,7 +201,7 @@ impl Mapper for Cpu {
     ///
     /// ```text
     /// step(r, v)   = max(r · v, r + v, latency · ports)                multiply-adds, loads, sums waited for, in slots of a port
-    /// tile(r, v)   = steps along k · step                              the last tile of a row or column clipped to what is left
+    /// tile(r, v)   = steps along k · step                              tiles of a row or column as even as can be
     /// core         = tiles dealt to the cores, the busiest of them     at least Σ tiles / cores, at least one tile
     /// cycles       = core · lanes · products a lane / macs_per_cycle
     /// bytes(0)     = A · ⌈n / n_r⌉ + B · ⌈m / m_r⌉ + C                 registers; outer levels by tilings

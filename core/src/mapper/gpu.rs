@@ -4,12 +4,12 @@
 //! along k in slices that it loads into shared memory, the next slice while it multiplies this one. Blocks compute whole tiles
 //! of whole instructions, whatever part of them lies in C. Several blocks share a multiprocessor where its shared memory,
 //! registers and threads allow. Where tiles are few and k is long, blocks take parts of k, whose sums are added at the end.
-//! Of the large tiles, and of smaller ones and of parts where blocks are few, those of least cycles are taken, then of least
-//! traffic.
+//! Of all tiles, in all numbers of parts, with matrix instructions and without, the plan of least time is taken: arithmetic and
+//! bytes of every level together. Matrix–vector products also run on the vector lanes, where nothing is padded to instructions.
 //!
 //! Convolutions are implicit matrix products. An attention is one kernel: a block has the rows of some queries and goes along
-//! keys and values, the scores in registers; where heads are too deep for that, two products with the scores in the cache
-//! between them. Depthwise convolutions and streams run on the vector lanes, one thread an output, and are bound by bandwidth
+//! keys and values, the scores in registers; where heads are too deep for that, or it is faster, two kernels with the scores in the
+//! cache between them. Depthwise convolutions and streams run on the vector lanes, one thread an output, and are bound by bandwidth
 //! or, where there are fewer outputs than threads, by the latency that those threads would cover.
 //!
 //! Leaves out clusters of multiprocessors, sparsity, and instructions beside multiplies.
@@ -162,7 +162,7 @@ impl Mapper for Gpu {
     /// ```text
     /// blocks  = ⌈m / b_m⌉ · ⌈n / b_n⌉ · groups · parts of k          waves = ⌈blocks / multiprocessors⌉
     /// slice   = b_m · b_n · b_k / macs_per_cycle                    loads = fragments of a slice / 128 bytes
-    /// cycles  = ⌈k / parts / b_k⌉ · waves · max(slice · idle, loads) + ⌈waves / resident⌉ · max(slice, loads) + parts added
+    /// cycles  = k / parts / b_k · waves · max(slice · idle, loads) + (first slices of all blocks + parts added) / bytes a cycle
     /// idle    = max(1, 4 / (warps of the resident blocks))
     /// bytes(0) = A · ⌈n / b_n⌉ · warps along n + B · ⌈m / b_m⌉ · warps along m + C
     /// bytes(1) = A · ⌈n / b_n⌉ + B · ⌈m / b_m⌉ + C + 2 · parts added          outer levels by tilings
