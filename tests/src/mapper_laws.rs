@@ -167,7 +167,7 @@ fn estimate<M: Mapper>(
 /// - traffic is at least the lower bound at each level of a mapper that tiles, and what each operand takes at least;
 /// - tiles fit their levels, and their loops cover the nest;
 /// - latency is at least each roof, finite, and energy at least that of the MACs;
-/// - more bandwidth, clock or units are never slower; more capacity never by more than 2 %, nor does it move more but to be faster;
+/// - more bandwidth, clock or units are never slower; more capacity never by more than 2 %, nor does it move more but for fewer cycles;
 /// - twice the batch is never faster, and on cold operands at most 2 % above twice the time;
 /// - two halves never take less time than the whole by more than 2 %, where bytes cost no time;
 /// - a narrower precision at the same rate is never slower.
@@ -355,8 +355,8 @@ fn changes<M: Mapper>(
     let larger = after(&|device| device.levels[level].0 = grown)?;
     hold("more capacity is never slower", larger.op.latency.0 <= one * NEAR, (one, larger.op.latency.0))?;
     let total = |estimate: &KernelEstimate| estimate.traffic.iter().map(|bytes| bytes.0 as f64).sum::<f64>();
-    // More may be moved where that is faster: units that hold larger tiles of their own may use fewer of the bytes.
-    let moves = total(&larger) <= total(here) * f64::from(NEAR) || larger.op.latency.0 * ROUNDED < one;
+    // More may be moved where that takes fewer cycles: units that hold larger tiles of their own may use fewer of the bytes.
+    let moves = total(&larger) <= total(here) * f64::from(NEAR) || larger.compute_cycles < here.compute_cycles;
     hold("more capacity never moves more", moves, (total(here), total(&larger)))
 }
 
