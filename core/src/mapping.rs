@@ -134,9 +134,9 @@ pub struct Mapping {
     pub traffic: [Bytes; MAX_LEVELS],
     /// Bytes that tiles take in one instance of each level.
     pub footprint: [Bytes; MAX_LEVELS],
-    /// The tiles, where there are some.
+    /// The tiles, where there are some: an entry for each level from the innermost on, whose loops each cut the whole nest.
     pub tiling: Option<Tiling>,
-    /// Time before the arithmetic starts, beside the runtime's dispatch.
+    /// Time before the arithmetic starts, beside the runtime's dispatch and the launch of the kernel.
     pub setup: Seconds,
     /// Whether moves hide behind arithmetic; else the times add up.
     pub overlapped: bool,
@@ -198,6 +198,11 @@ pub trait Mapper {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 cycles or bytes.
     fn stream(&self, stream: &Stream, machine: &Machine<'_>) -> Result<Mapping, Error>;
+
+    /// Time to start a kernel, beside the runtime's dispatch: once for a task, however many products it has.
+    fn launch(&self) -> Seconds {
+        Seconds::ZERO
+    }
 }
 
 #[cfg(test)]

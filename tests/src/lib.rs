@@ -4,6 +4,7 @@
 
 pub mod device;
 pub mod mapper_laws;
+pub mod mappers;
 pub mod network;
 pub mod oracle;
 pub mod source;

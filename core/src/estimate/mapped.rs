@@ -3,8 +3,8 @@
 //! ```text
 //! compute  = cycles / (clock · efficiency_factor)
 //! memory   = max over levels of traffic(level) / (bandwidth(level) · memory_bottleneck_factor)
-//! latency  = dispatch + setup + smooth_max(compute, memory)            where moves hide behind arithmetic
-//!          = dispatch + setup + compute + memory                       where they do not
+//! latency  = dispatch + launch + setup + smooth_max(compute, memory)   where moves hide behind arithmetic
+//!          = dispatch + launch + setup + compute + memory              where they do not
 //! energy   = MACs · pJ/MAC + other FLOPs · pJ/MAC / 2 + Σ traffic(level) · pJ/byte(level) + static power · latency
 //! latency ≥ dynamic energy / (tdp − static power)                      at the sustained clock: more power is not cooled away
 //! ```
@@ -289,8 +289,8 @@ fn placed<M: Mapper>(
     }
     let compute = Seconds((cost.cycles / machine.clock).0 / roofs.factors.efficiency_factor.get());
     let (level, memory) = place.slowest(&cost.traffic);
-    let dispatch =
-        if task.stream.is_empty() && task.nests.is_empty() { Seconds::ZERO } else { target.hardware.dispatch() };
+    let empty = task.stream.is_empty() && task.nests.is_empty();
+    let dispatch = if empty { Seconds::ZERO } else { target.hardware.dispatch() + mapper.launch() };
     let overhead = dispatch + cost.setup;
     let busy = if cost.overlapped { smooth_max(compute, memory) } else { compute + memory };
     let mut latency = overhead + busy;

@@ -12,6 +12,7 @@ use super::tile_fabric::TileFabric;
 use crate::error::Error;
 use crate::mapping::{Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream};
+use crate::units::Seconds;
 
 /// One of the mappers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +64,13 @@ impl Mapper for Any {
             Self::Cgra(mapper) => mapper.stream(stream, machine),
             Self::Mcu(mapper) => mapper.stream(stream, machine),
             Self::Roofline(mapper) => mapper.stream(stream, machine),
+        }
+    }
+
+    fn launch(&self) -> Seconds {
+        match self {
+            Self::Gpu(mapper) => mapper.launch(),
+            _ => Seconds::ZERO,
         }
     }
 }

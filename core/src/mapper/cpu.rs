@@ -3,7 +3,7 @@
 //! A product is cut into register tiles of rows × vectors, as BLIS does: sums stay in registers, and each step along k loads one
 //! element of A a row and one vector of B a column of the tile. Three things bound the steps of a tile: its multiply-adds over
 //! the ports, its loads over as many load ports, and the latency of an instruction where the tile has fewer independent sums
-//! than cover it. Of all tiles that the registers hold, with vectors along columns, rows or the sum, the one of least cycles
+//! than cover it. Of all tiles that the registers hold, with vectors along columns, rows or the sum, the one of least time
 //! is taken, as libraries that generate kernels for a shape do; the shape of the paper's tile follows where the product is
 //! large. Tiles are dealt to the cores.
 //!
@@ -86,14 +86,15 @@ impl Cpu {
         let mut best: Option<Way> = None;
         // Time of the best way if no core read anything for itself: it is no less with fewer cores.
         let mut least = f32::INFINITY;
+        // Least bytes of each level then.
+        let mut fewest_bytes = [Bytes(u64::MAX); MAX_LEVELS];
         for workers in (1..=cores).rev() {
             let core = Core::of(self, nest.sizes.partial, workers, machine);
             let (first, second) = self.ways(nest, &core)?;
             let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
             let fewest = fewest(&first).saturating_add(second.as_ref().map_or(0, fewest));
             let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
-            let done = |best: &Way| busy(machine, cycles(fewest), &[Bytes::ZERO; MAX_LEVELS]) >= best.cost.0;
-            if best.as_ref().is_some_and(done) {
+            if best.as_ref().is_some_and(|best| busy(machine, cycles(fewest), &fewest_bytes) >= best.cost.0) {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
@@ -108,7 +109,11 @@ impl Cpu {
                 };
                 let (time_here, crossing, traffic) = time(&shares)?;
                 if workers == cores {
-                    least = least.min(time(&[Traffic::default(); MAX_LEVELS])?.0);
+                    let (time, _, traffic) = time(&[Traffic::default(); MAX_LEVELS])?;
+                    least = least.min(time);
+                    for (fewest, bytes) in fewest_bytes.iter_mut().zip(traffic) {
+                        *fewest = bytes.min(*fewest);
+                    }
                 }
                 let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
                 let cost = (time_here, cycles(tiled.slots.busiest), bytes);
@@ -196,7 +201,7 @@ impl Mapper for Cpu {
     ///
     /// ```text
     /// step(r, v)   = max(r · v, r + v, latency · ports)                multiply-adds, loads, sums waited for, in slots of a port
-    /// tile(r, v)   = steps along k · step                              the last tile of a row or column clipped to what is left
+    /// tile(r, v)   = steps along k · step                              tiles of a row or column as even as can be
     /// core         = tiles dealt to the cores, the busiest of them     at least Σ tiles / cores, at least one tile
     /// cycles       = core · lanes · products a lane / macs_per_cycle
     /// bytes(0)     = A · ⌈n / n_r⌉ + B · ⌈m / m_r⌉ + C                 registers; outer levels by tilings

@@ -4,12 +4,12 @@
 //! along k in slices that it loads into shared memory, the next slice while it multiplies this one. Blocks compute whole tiles
 //! of whole instructions, whatever part of them lies in C. Several blocks share a multiprocessor where its shared memory,
 //! registers and threads allow. Where tiles are few and k is long, blocks take parts of k, whose sums are added at the end.
-//! Of the large tiles, and of smaller ones and of parts where blocks are few, those of least cycles are taken, then of least
-//! traffic.
+//! Of all tiles, in all numbers of parts, with matrix instructions and without, the plan of least time is taken: arithmetic and
+//! bytes of every level together. Matrix–vector products also run on the vector lanes, where nothing is padded to instructions.
 //!
 //! Convolutions are implicit matrix products. An attention is one kernel: a block has the rows of some queries and goes along
-//! keys and values, the scores in registers; where heads are too deep for that, two products with the scores in the cache
-//! between them. Depthwise convolutions and streams run on the vector lanes, one thread an output, and are bound by bandwidth
+//! keys and values, the scores in registers; where heads are too deep for that, or it is faster, two kernels with the scores in the
+//! cache between them. Depthwise convolutions and streams run on the vector lanes, one thread an output, and are bound by bandwidth
 //! or, where there are fewer outputs than threads, by the latency that those threads would cover.
 //!
 //! Leaves out clusters of multiprocessors, sparsity, and instructions beside multiplies.
@@ -19,6 +19,8 @@
 //! (blocks of queries, also parts of the keys).
 
 mod blocks;
+mod fastest;
+mod vector;
 
 use crate::error::Error;
 use crate::mapper::cpu::implicit;
@@ -30,7 +32,8 @@ use crate::shape::{Precision, product};
 use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, Seconds, to_f32};
 use crate::work::Gemm;
-use blocks::{Multiprocessor, Plan};
+use blocks::Multiprocessor;
+use fastest::{Chosen, Fastest, Front, Sink as _};
 
 /// Threads that execute an instruction together.
 ///
@@ -57,27 +60,34 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// The best plan of a nest by thread blocks; `None` where no tile fits.
-    fn planned(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Option<Plan>, Error> {
-        let unit = Multiprocessor::of(self, machine);
+    /// The fastest plan of a nest by thread blocks; none where no tile fits.
+    fn planned<'a>(&self, nest: &'a LoopNest, machine: &'a Machine<'a>) -> Result<Fastest<'a>, Error> {
         let sizes = nest.sizes;
-        match nest.loops {
-            Loops::Gemm(gemm) => unit.product(gemm, sizes),
-            Loops::Conv(conv) => unit.product(implicit(&conv)?, sizes),
-            Loops::Attention(attention) => {
-                if let Some(plan) = unit.attention(attention, sizes)? {
-                    return Ok(Some(plan));
-                }
-                // Two products, the scores between them in the cache outside the multiprocessors.
-                let AttentionLoops { groups, m, n, d, d_v } = attention;
-                let scores = unit.product(Gemm { m, n, k: d, groups }, sizes)?;
-                let values = unit.product(Gemm { m, n: d_v, k: n, groups }, sizes)?;
-                match (scores, values) {
-                    (Some(scores), Some(values)) => Ok(Some(scores.then(&values)?)),
-                    _ => Ok(None),
-                }
+        let unit = Multiprocessor::of(self, machine);
+        let mut best = Fastest::of(nest, self, machine)?;
+        for unit in unit.kinds() {
+            match nest.loops {
+                Loops::Gemm(gemm) => unit.product(gemm, sizes, &mut best)?,
+                Loops::Conv(conv) => unit.product(implicit(&conv)?, sizes, &mut best)?,
+                Loops::Attention(attention) => unit.attention(attention, sizes, &mut best)?,
             }
         }
+        match nest.loops {
+            Loops::Gemm(gemm) => unit.vectors(gemm, sizes, &mut best)?,
+            Loops::Attention(AttentionLoops { groups, m, n, d, d_v }) => {
+                // Two kernels, the scores between them in the cache outside the multiprocessors.
+                let [mut scores, mut values] = [Front::default(), Front::default()];
+                for unit in unit.kinds() {
+                    unit.product(Gemm { m, n, k: d, groups }, sizes, &mut scores)?;
+                    unit.product(Gemm { m, n: d_v, k: n, groups }, sizes, &mut values)?;
+                }
+                for first in &scores.plans {
+                    values.plans.iter().try_for_each(|second| best.see(first.then(second)?))?;
+                }
+            }
+            Loops::Conv(_) => {}
+        }
+        Ok(best)
     }
 
     /// A convolution of one input channel a group, on the vector lanes.
@@ -112,7 +122,7 @@ impl Gpu {
             traffic: moved.traffic,
             footprint: moved.footprint,
             tiling: moved.tiling,
-            setup: self.launch,
+            setup: Seconds::ZERO,
             overlapped: true,
         })
     }
@@ -143,12 +153,16 @@ impl Gpu {
 }
 
 impl Mapper for Gpu {
+    fn launch(&self) -> Seconds {
+        self.launch
+    }
+
     /// Cycles of the multiprocessor with the most blocks, and bytes at each level.
     ///
     /// ```text
     /// blocks  = ⌈m / b_m⌉ · ⌈n / b_n⌉ · groups · parts of k          waves = ⌈blocks / multiprocessors⌉
     /// slice   = b_m · b_n · b_k / macs_per_cycle                    loads = fragments of a slice / 128 bytes
-    /// cycles  = ⌈k / parts / b_k⌉ · waves · max(slice · idle, loads) + ⌈waves / resident⌉ · max(slice, loads) + parts added
+    /// cycles  = k / parts / b_k · waves · max(slice · idle, loads) + (first slices of all blocks + parts added) / bytes a cycle
     /// idle    = max(1, 4 / (warps of the resident blocks))
     /// bytes(0) = A · ⌈n / b_n⌉ · warps along n + B · ⌈m / b_m⌉ · warps along m + C
     /// bytes(1) = A · ⌈n / b_n⌉ + B · ⌈m / b_m⌉ + C + 2 · parts added          outer levels by tilings
@@ -164,23 +178,22 @@ impl Mapper for Gpu {
         {
             return self.depthwise(nest, conv, machine);
         }
-        let mut plan = self.planned(nest, machine)?.ok_or(Error::Infeasible { level: 0 })?;
-        plan.repeat(nest.repeats)?;
-        let levels = Levels::of(nest, machine, 1)?;
-        let crossing = levels.crossing(&[plan.fragments, plan.tiles])?;
-        let mut moved = levels.moved(&crossing, 1.0)?;
-        let outside = of(machine).len().saturating_sub(1).min(1);
-        if let Some(bytes) = moved.traffic.get_mut(outside) {
-            *bytes = bytes.checked_add(plan.local)?;
-        }
-        if let Some(shared) = moved.footprint.first_mut().filter(|_| outside > 0) {
+        let best = self.planned(nest, machine)?;
+        let Chosen { plan, crossing, traffic, .. } = best.chosen.ok_or(Error::Infeasible { level: 0 })?;
+        let mut moved = best.levels.moved(&crossing, 1.0)?;
+        let inner = of(machine).len() > 1;
+        if let Some(shared) = moved.footprint.first_mut().filter(|_| inner) {
             *shared = plan.shared;
         }
         let peak = to_f32(u64::from(machine.unit.count)) * machine.macs_per_cycle.get();
         let compute_cycles = whole(plan.cycles)?;
+        // Single elements on the lanes are not padded.
+        let padded = plan.padded / peak;
+        let scalar = plan.emulated > padded * 1.0001;
+        let (padding, padded) = if scalar { (Loss::Emulation, plan.emulated) } else { (Loss::Padding, padded) };
         let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
             .then(Loss::EdgeTiles, plan.edge / peak)
-            .then(Loss::Padding, plan.padded / peak)
+            .then(padding, padded)
             .then(Loss::Waves, plan.waves)
             .then(Loss::Latency, plan.idle)
             .then(Loss::Issue, plan.loaded)
@@ -190,10 +203,11 @@ impl Mapper for Gpu {
             compute_cycles,
             utilization,
             losses,
-            traffic: moved.traffic,
+            traffic,
             footprint: moved.footprint,
             tiling: moved.tiling,
-            setup: self.launch,
+            // The first kernel is that of the task.
+            setup: self.launch * to_f32(plan.kernels.saturating_sub(1)),
             overlapped: true,
         })
     }
@@ -218,7 +232,7 @@ impl Mapper for Gpu {
             traffic: streamed(stream, machine)?,
             footprint: [Bytes::ZERO; MAX_LEVELS],
             tiling: None,
-            setup: if stream.is_empty() { Seconds::ZERO } else { self.launch },
+            setup: Seconds::ZERO,
             overlapped: true,
         })
     }

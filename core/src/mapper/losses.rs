@@ -2,11 +2,11 @@
 
 use crate::error::Error;
 use crate::mapping::{Loss, Lost, MAX_LOSSES};
-use crate::units::{Cycles, to_f32};
+use crate::units::{Cycles, Parts as _, to_f32};
 
 /// Number of parts of a size that hold a count, the last one partly filled; a size of 0 counts as 1.
 pub(super) fn parts(count: u64, size: u64) -> u64 {
-    count.div_ceil(size.max(1))
+    count.in_parts_of(size.max(1))
 }
 
 /// The largest whole number that is not above this one; 0 for what is no number, 2^64 − 1 above that.

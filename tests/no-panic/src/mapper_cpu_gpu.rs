@@ -42,5 +42,6 @@ pub(crate) fn processors(hardware: &Hardware<'_>) -> Result<(), Error> {
         keep((cpu.product(nest, &machine), gpu.product(nest, &machine)));
     }
     keep((cpu.stream(stream, &machine), gpu.stream(stream, &machine)));
+    keep((cpu.launch(), gpu.launch()));
     Ok(())
 }

@@ -15,9 +15,6 @@ use crate::work::Gemm;
 /// Most registers that are tried: each number of rows is a tile.
 const MOST_REGISTERS: u64 = 256;
 
-/// Tiles for each core from which on it does not matter whether they can be dealt evenly: one more is less than 2 %.
-const MANY: u64 = 64;
-
 /// An axis of a tile.
 #[derive(Clone, Copy, Debug)]
 enum Axis {
@@ -316,7 +313,7 @@ impl Core {
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
         mut found: impl FnMut(Tiled),
     ) -> Result<(), Error> {
-        let [rows, vectors, groups] = extents;
+        let [rows, vectors, _] = extents;
         for kernel in kernels {
             let mut tiles = [parts(rows, kernel.rows), parts(vectors, kernel.vectors)];
             let (extent, tile) = match even {
@@ -336,10 +333,10 @@ impl Core {
                     tried = along;
                     let slots = self.dealt(extents, tiles, &kernel)?;
                     found(Tiled { slots, traffic: traffic(tiles)?, local: Bytes::ZERO });
-                }
-                // Of many tiles for each core, the last weighs little.
-                if product([product(tiles)?, groups])? >= self.cores.saturating_mul(MANY) {
-                    break;
+                    // Dealt evenly but for 2 %.
+                    if slots.busiest.saturating_mul(self.cores).saturating_mul(50) <= slots.wait.saturating_mul(51) {
+                        break;
+                    }
                 }
                 pieces = pieces.saturating_mul(2);
             }

@@ -1,13 +1,14 @@
 //! Thread blocks: the tile of C that each has, what of a multiprocessor it takes, and when all of them are done.
 
+use super::fastest::Sink;
 use super::{Gpu, PARTITIONS, WARP};
 use crate::error::Error;
+use crate::hardware::ComputeUnit;
 use crate::mapper::levels::of;
-use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{AttentionLoops, ElementSizes, Traffic};
-use crate::shape::product;
-use crate::units::{Bytes, to_f32};
+use crate::shape::{Precision, product};
+use crate::units::{Bytes, Parts as _, to_f32};
 use crate::work::Gemm;
 
 /// Rows and columns of a tile, and the warps along each.
@@ -50,13 +51,7 @@ const BLOCKS: [Block; 15] = [
     block(16, 16, [1, 1]),
 ];
 
-/// Elements of C from which a tile is taken for its reuse, however many blocks there are: of a product, of an attention.
-///
-/// Smaller tiles are for narrow results, which leave most of a large one empty, and with parts of k for few blocks, where they
-/// fill multiprocessors that would have none.
-const LARGE: (u64, u64) = (128 * 128, 128 * 64);
-
-/// Blocks for each multiprocessor up to which blocks are few: with more, the last wave weighs less than a fourth.
+/// Blocks for each multiprocessor up to which sums are cut in parts: with more, the last wave weighs less than a fourth.
 const FEW: u64 = 4;
 
 /// Bytes of a row of a slice along k: 32 elements of two bytes, 64 of one.
@@ -64,10 +59,13 @@ const FEW: u64 = 4;
 /// **Source**: CUTLASS, `generator.py`, the same tiles: k of 32 for fp16, of 64 for int8.
 const SLICE: u64 = 64;
 
+/// Least elements of a part of k: a slice of four bytes each.
+const PART: u64 = SLICE / 4;
+
 /// Bytes a cycle from shared memory to the registers of a multiprocessor: 32 banks of 4 bytes.
 ///
 /// **Source**: CUDA C++ Programming Guide, shared memory of compute capabilities 5.x to 9.0.
-const PORT: f32 = 128.0;
+pub(super) const PORT: f32 = 128.0;
 
 /// Slices that shared memory holds: one that is multiplied, one that is loaded.
 ///
@@ -83,10 +81,12 @@ pub(super) struct Multiprocessor {
     /// Bytes of shared memory.
     shared: u64,
     /// Multiprocessors.
-    count: u64,
-    macs_per_cycle: f32,
+    pub(super) count: u64,
+    pub(super) macs_per_cycle: f32,
+    /// MACs that the vector lanes of one do in a cycle.
+    pub(super) lanes: f32,
     /// Bytes a cycle between all of them and the level outside.
-    outside: f32,
+    pub(super) outside: f32,
 }
 
 /// A nest by thread blocks.
@@ -95,8 +95,10 @@ pub(super) struct Plan {
     /// MACs of all tiles, without padding of the sums; and with it.
     pub(super) edge: f32,
     pub(super) padded: f32,
+    /// Cycles of these on the units that the plan uses, all of them full.
+    pub(super) emulated: f32,
     /// Cycles of the busiest multiprocessor: of its blocks; with idle partitions; with loads of fragments; with the first slices
-    /// and the added parts.
+    /// of all blocks and the added parts from outside.
     pub(super) waves: f32,
     pub(super) idle: f32,
     pub(super) loaded: f32,
@@ -108,6 +110,8 @@ pub(super) struct Plan {
     pub(super) local: Bytes,
     /// Bytes of shared memory of the blocks that a multiprocessor has at once.
     pub(super) shared: Bytes,
+    /// Kernels, one after the other.
+    pub(super) kernels: u64,
 }
 
 /// What a block takes of a multiprocessor: bytes of shared memory and of registers, warps.
@@ -121,30 +125,22 @@ struct Takes {
 /// The work of all blocks of one kind.
 #[derive(Clone, Copy, Debug)]
 struct Grid {
-    /// Blocks, and slices that each goes through.
+    /// Blocks, and slices that each goes through, the last one perhaps less deep.
     blocks: u64,
-    slices: u64,
+    slices: f32,
     /// MACs of a slice.
     slice: u64,
     /// Bytes that a slice loads from shared memory to registers.
     loads: u64,
     /// MACs of all tiles, their sums as long as those of the product.
     edge: u64,
+    /// Bytes of the first slice of a block, which no multiplies hide.
+    first: u64,
     /// Bytes of parts that are added at the end: written, then read.
     parts: u64,
 }
 
 impl Plan {
-    /// The one of fewer cycles, then of fewer bytes from outside, then this one.
-    fn or_less(self, other: Self) -> Self {
-        let bytes = |plan: &Self| {
-            let Traffic { a, b, c } = plan.tiles;
-            u128::from(a.0).saturating_add(b.0.into()).saturating_add(c.0.into()).saturating_add(plan.local.0.into())
-        };
-        let less = other.cycles < self.cycles || other.cycles <= self.cycles && bytes(&other) < bytes(&self);
-        if less { other } else { self }
-    }
-
     /// Two products, the second with the result of the first as its A, which lies outside the multiprocessors.
     pub(super) fn then(&self, next: &Self) -> Result<Self, Error> {
         let joined = |first: &Traffic, second: &Traffic| -> Result<Traffic, Error> {
@@ -153,6 +149,7 @@ impl Plan {
         Ok(Self {
             edge: self.edge + next.edge,
             padded: self.padded + next.padded,
+            emulated: self.emulated + next.emulated,
             waves: self.waves + next.waves,
             idle: self.idle + next.idle,
             loaded: self.loaded + next.loaded,
@@ -161,15 +158,15 @@ impl Plan {
             tiles: joined(&self.tiles, &next.tiles)?,
             local: self.local.checked_add(next.local)?.checked_add(self.tiles.c)?.checked_add(next.tiles.a)?,
             shared: self.shared.max(next.shared),
+            kernels: self.kernels.saturating_add(next.kernels),
         })
     }
 
     /// The same so many times, one after the other.
     pub(super) fn repeat(&mut self, times: u64) -> Result<(), Error> {
         let factor = to_f32(times);
-        for cost in
-            [&mut self.edge, &mut self.padded, &mut self.waves, &mut self.idle, &mut self.loaded, &mut self.cycles]
-        {
+        let Self { edge, padded, emulated, waves, idle, loaded, cycles, .. } = self;
+        for cost in [edge, padded, emulated, waves, idle, loaded, cycles] {
             *cost *= factor;
         }
         let (fragments, tiles) = (&mut self.fragments, &mut self.tiles);
@@ -188,12 +185,6 @@ impl Plan {
     }
 }
 
-/// These sizes, those below four bytes as four.
-fn four(sizes: ElementSizes) -> ElementSizes {
-    let ElementSizes { a, b, partial, c } = sizes;
-    ElementSizes { a: a.max(4), b: b.max(4), partial: partial.max(4), c }
-}
-
 /// The smallest multiple of a number that is not below another.
 fn round_up(number: u64, multiple: u64) -> Result<u64, Error> {
     number.checked_next_multiple_of(multiple.max(1)).ok_or(Error::CountOverflow)
@@ -203,15 +194,24 @@ impl Multiprocessor {
     pub(super) fn of(gpu: &Gpu, machine: &Machine<'_>) -> Self {
         let levels = of(machine);
         let outside = levels.get(1).or(levels.first()).map_or(f32::INFINITY, |level| level.bandwidth.get());
+        let rate = machine.macs_per_cycle.get();
+        let [rows, columns, depth] = if has_matrices(machine) { gpu.matrix } else { [1; 3] };
         Self {
-            matrix: gpu.matrix.map(|extent| u64::from(extent).max(1)),
+            matrix: [rows, columns, depth].map(|extent| u64::from(extent).max(1)),
             threads: u64::from(gpu.threads),
             registers: gpu.registers.0,
             shared: levels.first().map_or(0, |level| level.instance_capacity().0),
             count: u64::from(machine.unit.count).max(1),
-            macs_per_cycle: machine.macs_per_cycle.get(),
+            macs_per_cycle: rate,
+            lanes: to_f32(gpu.lanes(machine)).min(rate),
             outside: outside / machine.clock.get(),
         }
+    }
+
+    /// The same, and what it is without its matrix instructions where it has some.
+    pub(super) fn kinds(self) -> impl Iterator<Item = Self> {
+        let scalar = Self { matrix: [1; 3], macs_per_cycle: self.lanes, ..self };
+        [Some(self), (self.matrix != [1; 3]).then_some(scalar)].into_iter().flatten()
     }
 
     /// Tiles in whole instructions.
@@ -220,20 +220,6 @@ impl Multiprocessor {
         BLOCKS.into_iter().map(move |block| {
             Ok(Block { rows: round_up(block.rows, rows)?, columns: round_up(block.columns, columns)?, ..block })
         })
-    }
-
-    /// Area from which tiles count as large: this one, or that of the largest tile that a multiprocessor holds.
-    ///
-    /// Told by what elements of at least four bytes take: which tiles are tried does not depend on narrower ones.
-    fn large(&self, area: u64, takes: impl Fn(&Block) -> Result<Takes, Error>) -> Result<u64, Error> {
-        let mut largest = 0;
-        for block in self.blocks() {
-            let block = block?;
-            if self.resident(&takes(&block)?) > 0 {
-                largest = largest.max(block.area());
-            }
-        }
-        Ok(largest.min(area))
     }
 
     /// Blocks that a multiprocessor holds at once.
@@ -251,115 +237,104 @@ impl Multiprocessor {
         Ok([round_up(SLICE.checked_div(widest).unwrap_or(1).max(1), depth)?, widest])
     }
 
-    /// The best plan of a product; `None` where no tile fits a multiprocessor.
-    pub(super) fn product(&self, gemm: Gemm, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
+    /// The plans of a product that fit a multiprocessor.
+    ///
+    /// Sums are padded to whole instructions, not to whole slices: there are kernels with slices of less depth for short sums.
+    pub(super) fn product(&self, gemm: Gemm, sizes: ElementSizes, best: &mut impl Sink) -> Result<(), Error> {
         let Gemm { m, n, k, groups } = gemm;
         let [_, _, depth] = self.matrix;
         let [slice, widest] = self.slice(sizes)?;
-        // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
-        let fragments = |block: &Block, bytes: u64| {
-            let Block { rows, columns, warps: [down, across] } = *block;
-            product([rows.saturating_mul(across).saturating_add(columns.saturating_mul(down)), bytes])
-        };
-        // Slices of A and B; sums, and two fragments of each warp.
-        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
-            let Block { rows, columns, warps: [down, across] } = *block;
-            let [slice, widest] = self.slice(sizes)?;
-            let sums = product([rows, columns, sizes.partial])?;
-            Ok(Takes {
-                shared: product([BUFFERS, rows.saturating_add(columns), slice, widest])?,
-                registers: product([BUFFERS, fragments(block, product([depth, widest])?)?])?.saturating_add(sums),
-                warps: down.saturating_mul(across),
-            })
-        };
-        let large = self.large(LARGE.0, |block| takes(block, four(sizes)))?;
-        let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let takes = takes(&block, sizes)?;
-            let tiles = [parts(m, block.rows), parts(n, block.columns)];
+            let Block { rows, columns, warps: [down, across] } = block;
+            // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
+            let fragments = rows.saturating_mul(across).saturating_add(columns.saturating_mul(down));
+            // Slices of A and B; sums, and two fragments of each warp.
+            let sums = product([rows, columns, sizes.partial])?;
+            let takes = Takes {
+                shared: product([BUFFERS, rows.saturating_add(columns), slice, widest])?,
+                registers: product([BUFFERS, fragments, depth, widest])?.saturating_add(sums),
+                warps: down.saturating_mul(across),
+            };
+            let tiles = [m.in_parts_of(rows), n.in_parts_of(columns)];
             let all = product([product(tiles)?, groups])?;
             let traffic = tiled(gemm, sizes, tiles, block.warps)?;
-            let reuses = block.area() >= large || m <= block.rows || n <= block.columns;
-            // Parts of k of one slice or more.
             let mut split = 1_u64;
-            while split == 1 || split.saturating_mul(slice) <= k {
+            while split == 1 || split.saturating_mul(PART.max(depth)) <= k {
+                let steps = k.in_parts_of(split).in_parts_of(depth);
                 let grid = Grid {
                     blocks: product([all, split])?,
-                    slices: parts(parts(k, split), slice),
+                    slices: to_f32(product([steps, depth])?) / to_f32(slice),
                     slice: product([block.area(), slice])?,
-                    loads: fragments(&block, product([slice, widest])?)?,
+                    loads: product([fragments, slice, widest])?,
                     edge: product([all, block.area(), k])?,
+                    first: product([rows.saturating_add(columns), slice.min(k), widest])?,
                     parts: if split > 1 { product([2, split, groups, m, n, sizes.partial])? } else { 0 },
                 };
-                best = self.better(best, reuses, &takes, &grid, traffic);
+                if !self.see(best, &takes, &grid, traffic)? {
+                    break;
+                }
                 split = split.saturating_mul(2);
             }
         }
-        Ok(best)
+        Ok(())
     }
 
-    /// The best plan of an attention as one kernel; `None` where its rows and columns fit no multiprocessor.
-    pub(super) fn attention(&self, loops: AttentionLoops, sizes: ElementSizes) -> Result<Option<Plan>, Error> {
+    /// The plans of an attention as one kernel whose rows and columns fit a multiprocessor.
+    pub(super) fn attention(
+        &self,
+        loops: AttentionLoops,
+        sizes: ElementSizes,
+        best: &mut impl Sink,
+    ) -> Result<(), Error> {
         let AttentionLoops { groups, m, n, d, d_v } = loops;
         let [_, wide, depth] = self.matrix;
         let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
         let depths = sum(d, d_v)?;
         let padded = sum(round_up(d, depth)?, round_up(d_v, wide)?)?;
-        // Queries, and slices of keys and values; scores and sums.
-        let takes = |block: &Block, sizes: ElementSizes| -> Result<Takes, Error> {
-            let Block { rows, columns, warps: [down, across] } = *block;
-            Ok(Takes {
-                shared: sum(product([rows, d, sizes.a])?, product([BUFFERS, columns, depths, sizes.b])?)?,
-                registers: product([rows, sum(columns, d_v)?, sizes.partial])?,
-                warps: down.saturating_mul(across),
-            })
-        };
-        let large = self.large(LARGE.1, |block| takes(block, four(sizes)))?;
-        let mut best: Option<Plan> = None;
         for block in self.blocks() {
             let block = block?;
-            let takes = takes(&block, sizes)?;
-            let (down, across) = (parts(m, block.rows), parts(n, block.columns));
-            let reuses = block.area() >= large || m <= block.rows;
+            let Block { rows, columns, warps: [warps_down, warps_across] } = block;
+            // Queries, and slices of keys and values; scores and sums.
+            let takes = Takes {
+                shared: sum(product([rows, d, sizes.a])?, product([BUFFERS, columns, depths, sizes.b])?)?,
+                registers: product([rows, sum(columns, d_v)?, sizes.partial])?,
+                warps: warps_down.saturating_mul(warps_across),
+            };
+            let (down, across) = (m.in_parts_of(rows), n.in_parts_of(columns));
             let b = product([groups, n, depths, sizes.b, down])?;
             let c = Bytes(product([groups, m, d_v, sizes.c])?);
             let mut split = 1_u64;
-            while split == 1 || split.saturating_mul(block.columns) <= n {
+            while split == 1 || split.saturating_mul(columns) <= n {
                 let grid = Grid {
                     blocks: product([down, groups, split])?,
-                    slices: parts(parts(n, split), block.columns),
+                    slices: to_f32(n.in_parts_of(split).in_parts_of(columns)),
                     slice: product([block.area(), padded])?,
-                    loads: product([block.columns, depths, sizes.b, takes.warps])?,
+                    loads: product([columns, depths, sizes.b, takes.warps])?,
                     edge: product([down, across, groups, block.area(), depths])?,
+                    first: sum(product([rows, d, sizes.a])?, product([columns, depths, sizes.b])?)?,
                     parts: if split > 1 { product([2, split, groups, m, d_v, sizes.partial])? } else { 0 },
                 };
                 // Warps divide the queries: each reads all keys and values of the block.
                 let a = Bytes(product([groups, m, d, sizes.a, split])?);
                 let traffic = [Traffic { a, b: Bytes(product([b, takes.warps])?), c }, Traffic { a, b: Bytes(b), c }];
-                best = self.better(best, reuses, &takes, &grid, traffic);
+                if !self.see(best, &takes, &grid, traffic)? {
+                    break;
+                }
                 split = split.saturating_mul(2);
             }
         }
-        Ok(best)
+        Ok(())
     }
 
-    /// The better of the best plan so far and one more, where that is tried.
-    ///
-    /// A tile is tried that is large, or has all rows or all columns, whose blocks are few; parts are tried of few blocks.
-    fn better(
-        &self,
-        best: Option<Plan>,
-        reuses: bool,
-        takes: &Takes,
-        grid: &Grid,
-        traffic: [Traffic; 2],
-    ) -> Option<Plan> {
-        let tried = grid.parts == 0 && reuses || grid.blocks <= self.count.saturating_mul(FEW);
-        match (best, self.plan(grid, takes, traffic).filter(|_| tried)) {
-            (Some(best), Some(plan)) => Some(best.or_less(plan)),
-            (best, plan) => best.or(plan),
+    /// One plan more; whether sums in more parts may be better.
+    fn see(&self, best: &mut impl Sink, takes: &Takes, grid: &Grid, traffic: [Traffic; 2]) -> Result<bool, Error> {
+        let few = grid.blocks <= self.count.saturating_mul(FEW);
+        match self.plan(grid, takes, traffic) {
+            Some(plan) if few || grid.parts == 0 => best.see(plan)?,
+            _ => {}
         }
+        Ok(few)
     }
 
     /// When all blocks are done; `None` where a multiprocessor does not hold one.
@@ -368,31 +343,43 @@ impl Multiprocessor {
         if resident == 0 {
             return None;
         }
-        let waves = parts(grid.blocks, self.count);
+        let waves = grid.blocks.in_parts_of(self.count);
         let at_once = waves.min(resident);
         let slice = to_f32(grid.slice) / self.macs_per_cycle;
         let loads = to_f32(grid.loads) / PORT;
-        let slices = to_f32(grid.slices);
         // Blocks of fewer warps than partitions leave some idle.
         let share = to_f32(PARTITIONS) / to_f32(at_once.saturating_mul(takes.warps).max(1));
         let slowed = to_f32(waves) * if share > 1.0 { share } else { 1.0 };
-        let rounds = to_f32(parts(waves, resident));
-        let idle = slice * slices * slowed;
-        let loaded = idle.max(loads * slices * to_f32(waves));
-        let first = slice.max(loads) * rounds;
+        let idle = slice * grid.slices * slowed;
+        let loaded = idle.max(loads * grid.slices * to_f32(waves));
+        let first = to_f32(grid.first) * to_f32(grid.blocks);
+        let padded = to_f32(grid.blocks) * grid.slices * to_f32(grid.slice);
         Some(Plan {
             edge: to_f32(grid.edge),
-            padded: to_f32(grid.blocks) * slices * to_f32(grid.slice),
-            waves: slice * slices * to_f32(waves),
+            padded,
+            emulated: padded / (self.macs_per_cycle * to_f32(self.count)),
+            waves: slice * grid.slices * to_f32(waves),
             idle,
             loaded,
-            cycles: loaded + first + to_f32(grid.parts) / self.outside,
+            cycles: loaded + (first + to_f32(grid.parts)) / self.outside,
             fragments,
             tiles,
             local: Bytes(grid.parts),
             shared: Bytes(takes.shared.saturating_mul(at_once)),
+            kernels: 1,
         })
     }
+}
+
+/// Whether the units of a machine are those with matrix instructions: of the units of a device the ones that do most in a cycle, in
+/// whatever precision. Others, as CUDA cores beside tensor cores, work on single elements.
+fn has_matrices(machine: &Machine<'_>) -> bool {
+    let most = |unit: &ComputeUnit<'_>| {
+        let rates = Precision::ALL.into_iter().filter_map(|precision| unit.macs_per_cycle.at(precision));
+        rates.map(|rate| rate.get()).fold(0.0, f32::max)
+    };
+    let most_of_all = machine.hardware.compute().iter().map(most).fold(0.0, f32::max);
+    most(machine.unit) >= most_of_all
 }
 
 /// Bytes of a product from shared memory to registers, and from outside to shared memory.
