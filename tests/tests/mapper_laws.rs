@@ -4,7 +4,7 @@ use derate_tests::mappers::MAPPERS;
 
 /// Random kernels on random devices, for each mapper; `DERATE_CASES` sets another number.
 fn cases() -> u32 {
-    std::env::var("DERATE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500)
+    std::env::var("DERATE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
 }
 
 fn obeys(name: &str) {
