@@ -321,6 +321,9 @@ pub struct TileSaid {
     pub traffic_bytes: u64,
     /// Bytes that must pass, whatever the tiling.
     pub lower_bound_bytes: u64,
+    /// Bytes that must pass in whatever order the MACs are done, tiled or not; only where tilings are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub any_order_bound_bytes: Option<u64>,
     /// Bytes that the tiles take.
     pub footprint_bytes: u64,
 }
@@ -338,6 +341,7 @@ impl TileSaid {
             stationary: tiling.stationary.name(),
             traffic_bytes: tiling.traffic.total()?.0,
             lower_bound_bytes: tiling.lower_bound.0,
+            any_order_bound_bytes: None,
             footprint_bytes: tiling.footprint.0,
         })
     }

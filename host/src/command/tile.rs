@@ -7,7 +7,7 @@ use derate_core::Error;
 use derate_core::graph::Tables;
 use derate_core::nest::{LoopNest, Task};
 use derate_core::shape::Precision;
-use derate_core::tile::{Buffer, MAX_LEVELS, tile};
+use derate_core::tile::{Buffer, MAX_LEVELS, any_order_bound, tile};
 use derate_core::units::Bytes;
 use serde::Serialize;
 
@@ -61,8 +61,11 @@ pub(super) fn run(args: &Tile, format: Format) -> Result<Outcome> {
                 Err(Error::Infeasible { level }) => bail!(too_small(name, nest, &buffers, level)),
                 Err(error) => return Err(error).with_context(|| format!("{name} of {}", graph.name())),
             };
-            let names = args.capacities.iter().map(|bytes| format!("{bytes} B"));
-            let levels = names.zip(&tiling.levels).map(|(name, level)| TileSaid::new(name, level));
+            let levels = buffers.iter().zip(&tiling.levels).map(|(buffer, level)| -> Result<_, Error> {
+                let said = TileSaid::new(format!("{} B", buffer.capacity.0), level)?;
+                let any_order_bound_bytes = Some(any_order_bound(nest, buffer.capacity)?.0);
+                Ok(TileSaid { any_order_bound_bytes, ..said })
+            });
             let levels: Vec<TileSaid> = levels.collect::<Result<_, _>>()?;
             let outermost = levels.last().cloned().context("a tiling has a level")?;
             all.push(Said { name: name.clone(), macs: nest.macs()?.0, outermost, levels });
@@ -106,6 +109,7 @@ fn table(all: &[Said]) -> Table<'static> {
         Right("traffic"),
         Right("lower bound"),
         Right("ratio"),
+        Right("in any order"),
     ]);
     for said in all {
         for level in said.levels.iter().rev() {
@@ -120,6 +124,7 @@ fn table(all: &[Said]) -> Table<'static> {
                 level.traffic_bytes.to_string(),
                 level.lower_bound_bytes.to_string(),
                 format!("{:.3}", level.traffic_bytes as f64 / level.lower_bound_bytes.max(1) as f64),
+                level.any_order_bound_bytes.map_or_else(String::new, |bytes| bytes.to_string()),
             ]);
         }
     }

@@ -71,6 +71,9 @@ fn traffic_of_a_product_is_that_of_a_walk_over_its_tiles() {
             let once = FP32 * (m * k + k * n + m * n);
             let bound = integer(&said, "lower_bound_bytes");
             assert!((once..=bytes).contains(&bound), "{line}: {once} {bound} {bytes}");
+            // Tilings are some of all orders.
+            let any = integer(&said, "any_order_bound_bytes");
+            assert!((once..=bound).contains(&any), "{line}: {once} {any} {bound}");
             assert_eq!(integer(&said, "macs"), m * n * k);
         }
     }
@@ -83,6 +86,9 @@ fn traffic_by_hand_and_the_keys_that_are_documented() {
     // Tiles of 103 x 128: A moves 4 times, B 5 times, C once.
     assert_eq!(integer(&json, "traffic_bytes"), (5 + 4 + 1) * 512 * 512 * 4);
     has_keys_of(&json, "`tile[]` of a kernel, and `tile`", &[]);
+    // 2 m n k / √S elements, with room for 128² of them.
+    let any_order = 2 * 512 * 512 * 512 / 128 * 4;
+    assert!((any_order - any_order / 1000..=any_order).contains(&integer(&json, "any_order_bound_bytes")), "{json}");
     assert_eq!((json["name"].as_str(), integer(&json, "macs")), (Some("mat_mul"), 512 * 512 * 512));
     let text = folder.derate("tile gemm:512x512x512 --capacity 64KiB").exits(0).stdout;
     for said in ["mat_mul", "65536 B", "10485760", &json["lower_bound_bytes"].to_string()] {
