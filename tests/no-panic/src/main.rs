@@ -27,8 +27,8 @@ use derate_core::Error;
 use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
 use derate_core::estimate::{
-    Confidence, Estimate, KernelWork, Target, estimate, estimate_kernels, estimate_works, kernel_estimates, op_estimates,
-    works,
+    Confidence, Estimate, KernelWork, Target, estimate, estimate_kernels, estimate_works, kernel_estimates,
+    op_estimates, works,
 };
 use derate_core::fusion::{EAGER, Fused, INFERENCE, Link, MCU, Part, Policy, Readers, Step, fuse};
 use derate_core::graph::{Build, Graph, GraphView, Node, Tables};
