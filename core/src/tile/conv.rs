@@ -208,6 +208,7 @@ struct Want {
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let problem = Problem::new(loops, sizes)?;
     let whole = State::whole(loops, &problem)?;
+    let mut lines = None;
     let mut descent = Descent {
         problem: &problem,
         alone: heapless::Vec::new(),
@@ -219,18 +220,18 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     };
     if let Some((_, inner)) = buffers.split_last() {
         for buffer in inner {
-            let wants = descent.alone(&whole, buffer);
+            let wants = descent.alone(&whole, &mut lines, buffer);
             if let [None, ..] = wants {
                 return Err(Error::Infeasible { level: u8::try_from(descent.alone.len()).unwrap_or(u8::MAX) });
             }
             descent.alone.push(wants).ok();
         }
     }
-    descent.inwards(&whole, buffers, 0);
+    descent.inwards(&whole, &mut lines, buffers, 0);
     if descent.best.is_empty() && buffers.len() > 1 {
         // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
         descent.tight = true;
-        descent.inwards(&whole, buffers, 0);
+        descent.inwards(&whole, &mut lines, buffers, 0);
     }
     if descent.best.len() < buffers.len() {
         return match u8::try_from(descent.failed) {

@@ -1,5 +1,6 @@
 //! Descent through the levels, from the outermost inwards: what each is searched for, and the best of all levels together.
 
+use super::line::Line;
 use super::search::{Goal, search};
 use super::{Candidate, Choice, Order, Problem, Sizes, State, Stays, Want, footprint};
 use crate::nest::Operand;
@@ -29,12 +30,12 @@ pub(super) struct Descent<'a> {
     pub(super) failed: usize,
 }
 
-impl Descent<'_> {
+impl<'a> Descent<'a> {
     /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
-    pub(super) fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
+    pub(super) fn alone<'b>(&self, whole: &'b State, lines: &mut Option<[Line<'b>; 3]>, buffer: &Buffer) -> [Option<Want>; 3] where 'a: 'b {
         let mut wants = [None; 3];
         let mut goal = Goal { only: None, wants: &[], limit: u64::MAX };
-        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
+        let Some(best) = search(self.problem, whole, lines, buffer, &goal) else { return wants };
         let want = |candidate: Candidate| {
             let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
             let counts = match candidate.stays {
@@ -53,19 +54,19 @@ impl Descent<'_> {
             goal.limit = best.cost.saturating_add(best.cost >> SLACK);
             for (place, operand) in others_wants.iter_mut().zip(others) {
                 goal.only = Some(operand);
-                *place = search(self.problem, whole, buffer, &goal).map(want);
+                *place = search(self.problem, whole, lines, buffer, &goal).map(want);
             }
         }
         wants
     }
 
     /// Tiles the levels inside a state, of which those outside move so many bytes.
-    pub(super) fn inwards(&mut self, state: &State, buffers: &[Buffer], outside: u64) {
+    pub(super) fn inwards<'b>(&mut self, state: &'b State, lines: &mut Option<[Line<'b>; 3]>, buffers: &[Buffer], outside: u64) where 'a: 'b {
         let Some((buffer, inner)) = buffers.split_last() else { return };
         let level = inner.len();
         let Some((next, further)) = inner.split_last() else {
             let goal = Goal { only: None, wants: &[], limit: self.least.saturating_sub(outside) };
-            match search(self.problem, state, buffer, &goal) {
+            match search(self.problem, state, lines, buffer, &goal) {
                 Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
                 None => self.failed = self.failed.min(level),
             }
@@ -77,7 +78,7 @@ impl Descent<'_> {
         if self.tight {
             let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
             let goal = Goal { only: None, wants: &[], limit: u64::MAX };
-            match search(self.problem, state, &buffer, &goal) {
+            match search(self.problem, state, lines, &buffer, &goal) {
                 Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
                 None => self.failed = level,
             }
@@ -97,12 +98,12 @@ impl Descent<'_> {
                 (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
                     // Both levels may have the same tile.
                     let goal = Goal { only: None, wants: &wants, limit: limit >> 1 };
-                    search(self.problem, state, &buffer.both(*next), &goal)
+                    search(self.problem, state, lines, &buffer.both(*next), &goal)
                 }
                 (_, Some(want)) => {
                     wants.push(want).ok();
                     let goal = Goal { only: None, wants: &wants, limit: limit.saturating_sub(want.cost) };
-                    let found = search(self.problem, state, buffer, &goal);
+                    let found = search(self.problem, state, lines, buffer, &goal);
                     wants.pop();
                     found
                 }
@@ -159,7 +160,7 @@ impl Descent<'_> {
             return;
         }
         if !inner.is_empty() {
-            self.inwards(&state.cut(self.problem, candidate, traffic), inner, total);
+            self.inwards(&state.cut(self.problem, candidate, traffic), &mut None, inner, total);
         } else if total < self.least {
             self.least = total;
             self.best.clone_from(&self.path);

@@ -9,7 +9,7 @@
 //! So none with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says which
 //! are tried, from the relaxed optimum outwards. Whole images come first; else for each width the height has a closed form.
 
-use super::line::{Line, Size};
+use super::line::{LISTED, Line, Size};
 use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
 use crate::tile::Buffer;
@@ -41,25 +41,20 @@ pub(super) struct Goal<'a> {
     pub(super) limit: u64,
 }
 
-/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
+/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit. `lines` are those of the
+/// state, once they are needed.
+pub(super) fn search<'a>(
+    problem: &'a Problem,
+    state: &'a State,
+    lines: &mut Option<[Line<'a>; 3]>,
+    buffer: &Buffer,
+    goal: &Goal<'_>,
+) -> Option<Candidate> {
     if let Some(whole) = whole(problem, state, buffer) {
         return Some(whole);
     }
-    let ([a0, a1, a2], [c0, c1, c2]) = (&problem.axes, &state.axes);
-    let ([e0, e1, e2], [h0, h1, h2], [m0, m1, m2]) = (state.tile.axes, state.held, state.moved);
-    let mut lines = [
-        Line::new(c0, a0, [e0, h0, m0], problem.small),
-        Line::new(c1, a1, [e1, h1, m1], problem.small),
-        Line::new(c2, a2, [e2, h2, m2], problem.small),
-    ];
-    let [depth, height, width] = &mut lines;
-    depth.list();
-    width.list();
-    if height.uneven {
-        height.list();
-    }
-    let mut search = Search::new(problem, state, buffer, goal, &lines);
+    let lines = lines.get_or_insert_with(|| super::line::lines(problem, state));
+    let mut search = Search::new(problem, state, buffer, goal, lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
     for stationary in [Operand::C, Operand::A, Operand::B].into_iter().filter(|&operand| tried(operand)) {
         search.kept(stationary);
@@ -102,14 +97,14 @@ struct Terms {
     uncut: u64,
 }
 
-struct Search<'a> {
+struct Search<'a, 'b> {
     problem: &'a Problem,
     state: &'a State,
     room: u64,
     double: bool,
     goal: &'a Goal<'a>,
     /// Depth, height, width.
-    lines: &'a [Line<'a>; 3],
+    lines: &'a mut [Line<'b>; 3],
     /// Bytes of B for each input and output channel.
     beta: u64,
     /// Numbers of tiles outside: of positions, output and input channels.
@@ -124,13 +119,13 @@ struct Search<'a> {
     best: Option<Candidate>,
 }
 
-impl<'a> Search<'a> {
+impl<'a, 'b> Search<'a, 'b> {
     fn new(
         problem: &'a Problem,
         state: &'a State,
         buffer: &Buffer,
         goal: &'a Goal<'a>,
-        lines: &'a [Line<'a>; 3],
+        lines: &'a mut [Line<'b>; 3],
     ) -> Self {
         let times =
             |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
@@ -372,7 +367,7 @@ impl<'a> Search<'a> {
         // Weights stay only while positions step.
         let most = if terms.stationary == Operand::B { images.saturating_sub(1) } else { images };
         let fit = terms.room.checked_div(image).unwrap_or(0).min(most);
-        let [depth, height, width] = self.lines;
+        let [depth, height, width] = &*self.lines;
         let axes = [depth.whole, height.whole, width.whole];
         if fit == images && terms.stationary != Operand::B {
             let [n_p, ..] = self.outer;
@@ -400,38 +395,47 @@ impl<'a> Search<'a> {
     fn parts(&mut self, terms: &Terms, batch: u64, fewest: u64) {
         let images = self.state.batch.count_at(batch);
         let (ka, kc) = (terms.ka.saturating_mul(batch), terms.kc.saturating_mul(batch));
-        let lines = self.lines;
-        let [depths, height, widths] = lines;
         let step = batch < self.state.tile.batch || terms.stationary != Operand::B;
-        let cut = |sizes: [Size; 3]| step || sizes.iter().zip(lines).any(|(size, line)| size.tile < line.whole.tile);
-        for &depth in &depths.listed {
-            for &width in &widths.listed {
+        let [outer_depth, outer_height, outer_width] = &*self.lines;
+        let (whole, uneven, rows_uneven) = (outer_height.whole, outer_width.uneven, outer_height.uneven);
+        let [tile_depth, tile_width] = [outer_depth.whole.tile, outer_width.whole.tile];
+        for depth_place in 0..LISTED {
+            let [depths, ..] = &mut *self.lines;
+            let Some(depth) = depths.listed(depth_place) else { break };
+            for width_place in 0..LISTED {
+                let [_, _, widths] = &mut *self.lines;
+                let Some(width) = widths.listed(width_place) else { break };
                 let x = ka.saturating_mul(depth.held).saturating_mul(width.held);
                 let p = kc.saturating_mul(depth.tile).saturating_mul(width.tile);
-                let whole = height.whole;
                 let moved = depth.moved.saturating_mul(width.moved).saturating_mul(whole.moved);
                 let count = images.saturating_mul(depth.count).saturating_mul(width.count).saturating_mul(whole.count);
                 let bytes = self.bytes(terms, moved, count.max(fewest));
                 if bytes.saturating_add(terms.fixed) >= self.least {
-                    if !widths.uneven {
+                    if !uneven {
                         break;
                     }
                     continue;
                 }
-                if height.uneven {
-                    let fits = |size: &&Size| {
-                        x.saturating_mul(size.held).saturating_add(p.saturating_mul(size.tile)) <= terms.room
-                    };
-                    for rows in height.listed.iter().filter(fits).filter(|&&rows| cut([depth, rows, width])) {
-                        self.tile(terms, batch, images, [depth, *rows, width]);
+                let step = step || depth.tile < tile_depth || width.tile < tile_width;
+                if rows_uneven {
+                    for place in 0..LISTED {
+                        let [_, heights, _] = &mut *self.lines;
+                        let Some(rows) = heights.listed(place) else { break };
+                        let taken = x.saturating_mul(rows.held).saturating_add(p.saturating_mul(rows.tile));
+                        if taken <= terms.room && (step || rows.tile < whole.tile) {
+                            self.tile(terms, batch, images, [depth, rows, width]);
+                        }
                     }
-                } else if let Some(rows) = height.largest(terms.room, x, p) {
-                    let rows = if cut([depth, rows, width]) { rows } else { height.halved() };
-                    if !cut([depth, rows, width]) {
+                    continue;
+                }
+                let [_, height, _] = &*self.lines;
+                if let Some(rows) = height.largest(terms.room, x, p) {
+                    let rows = if step || rows.tile < whole.tile { rows } else { height.halved() };
+                    if !step && rows.tile >= whole.tile {
                         continue;
                     }
                     self.tile(terms, batch, images, [depth, rows, width]);
-                    if rows.tile == whole.tile && !widths.uneven {
+                    if rows.tile == whole.tile && !uneven {
                         break;
                     }
                 }
