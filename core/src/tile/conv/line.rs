@@ -111,6 +111,12 @@ impl<'a> Line<'a> {
         if self.uneven { next } else { balanced(self.whole.tile, next) }.max(self.least)
     }
 
+    /// Input positions that all tiles move: the first of these and, for each tile, the second. None where it is not as simple.
+    pub(super) fn linear(&self) -> Option<[u64; 2]> {
+        let once = self.whole.moved.checked_sub(self.whole.count.saturating_mul(self.halo))?;
+        (!self.clipped).then_some([once, self.halo])
+    }
+
     /// A size.
     fn size(&self, tile: u64) -> Size {
         let count = self.cut.count_at(tile);

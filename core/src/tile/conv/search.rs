@@ -114,6 +114,8 @@ struct Search<'a, 'b> {
     one: [u64; 2],
     /// Input positions that the tiles outside move, images counted once.
     moved: u64,
+    /// Input positions that tiles of the two axes move, the halo not counted, and those of the halo of both; where there are two.
+    halo: Option<[u64; 2]>,
     /// Traffic from which on nothing is of interest.
     least: u64,
     best: Option<Candidate>,
@@ -149,6 +151,7 @@ impl<'a, 'b> Search<'a, 'b> {
             all: [moved.saturating_mul(problem.images), problem.positions],
             one,
             moved,
+            halo: halo(lines),
             least: goal.limit,
             best: None,
             lines,
@@ -343,18 +346,35 @@ impl<'a, 'b> Search<'a, 'b> {
             return [floor, floor];
         }
         let [x, p] = self.all;
-        let bytes = terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p));
         if terms.room == 0 {
             return [floor, u64::MAX];
         }
-        let fewest = bytes.in_parts_of(terms.room);
+        let fewest =
+            |x: u64| terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p)).in_parts_of(terms.room);
+        let (mut least, mut moved) = (fewest(x), self.moved);
+        if least > self.problem.images {
+            moved = self.moved_by(least);
+            least = fewest(moved.saturating_mul(self.problem.images));
+        }
+        let fewest = least;
         let [positions, ..] = self.outer;
-        let bound = self.bytes(&terms, self.moved, fewest.max(positions));
+        let bound = self.bytes(&terms, moved, fewest.max(positions));
         let bound = bound.saturating_add(terms.fixed.min(terms.uncut));
         if bound < self.least {
             self.positions(&terms, fewest);
         }
         [floor, bound]
+    }
+
+    /// Input positions that so many tiles of positions move at the least, images counted once.
+    fn moved_by(&self, tiles: u64) -> u64 {
+        let (Some([once, halo]), [depth, ..]) = (self.halo, &*self.lines) else { return self.moved };
+        // (a + g · s) · (b + h · t) with s · t = n is least where a · h · t = b · g · s.
+        let tiles = tiles.checked_div(self.problem.images).unwrap_or(0);
+        let both = halo.saturating_mul(tiles);
+        let Some(square) = once.checked_mul(both) else { return self.moved };
+        let moved = once.saturating_add(square.isqrt().saturating_mul(2)).saturating_add(both);
+        moved.saturating_mul(depth.whole.moved).max(self.moved)
     }
 
     /// Tries tiles of positions: whole images, or parts of as many as may fill the room better.
@@ -489,6 +509,13 @@ impl<'a, 'b> Search<'a, 'b> {
         }
         Some(best)
     }
+}
+
+/// What tiles of height and width move but for their halo, and the halo of both; none where depth is cut too.
+fn halo([depth, height, width]: &[Line<'_>; 3]) -> Option<[u64; 2]> {
+    let ([a, g], [b, h]) = (height.linear()?, width.linear()?);
+    let halo = g.saturating_mul(h);
+    (depth.whole.tile == 1 && halo > 0).then_some([a.saturating_mul(b), halo])
 }
 
 /// The next number of tiles of a loop: each that is the fewest for its size, beyond the first few in steps that grow.
