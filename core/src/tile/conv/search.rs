@@ -422,14 +422,15 @@ impl<'a, 'b> Search<'a, 'b> {
         for depth_place in 0..LISTED {
             let [depths, ..] = &mut *self.lines;
             let Some(depth) = depths.listed(depth_place) else { break };
+            let (x_depth, p_depth) = (ka.saturating_mul(depth.held), kc.saturating_mul(depth.tile));
+            let moved_depth = depth.moved.saturating_mul(whole.moved);
+            let count_depth = images.saturating_mul(depth.count).saturating_mul(whole.count);
             for width_place in 0..LISTED {
                 let [_, _, widths] = &mut *self.lines;
                 let Some(width) = widths.listed(width_place) else { break };
-                let x = ka.saturating_mul(depth.held).saturating_mul(width.held);
-                let p = kc.saturating_mul(depth.tile).saturating_mul(width.tile);
-                let moved = depth.moved.saturating_mul(width.moved).saturating_mul(whole.moved);
-                let count = images.saturating_mul(depth.count).saturating_mul(width.count).saturating_mul(whole.count);
-                let bytes = self.bytes(terms, moved, count.max(fewest));
+                let (x, p) = (x_depth.saturating_mul(width.held), p_depth.saturating_mul(width.tile));
+                let count = count_depth.saturating_mul(width.count);
+                let bytes = self.bytes(terms, moved_depth.saturating_mul(width.moved), count.max(fewest));
                 if bytes.saturating_add(terms.fixed) >= self.least {
                     if !uneven {
                         break;
