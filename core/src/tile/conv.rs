@@ -140,8 +140,9 @@ struct Problem {
     a_unit: u64,
     /// Bytes of B.
     b: u64,
-    /// Elements of C.
-    elements: u64,
+    /// Bytes of C that come once, and that leave and come again.
+    c_once: u64,
+    c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
 }
@@ -252,6 +253,7 @@ impl Problem {
         let elements = product([loops.groups, loops.c_out, positions])?;
         // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
         product([elements, sizes.c.max(sizes.partial)])?;
+        let c_again = elements.saturating_mul(2).saturating_mul(sizes.partial);
         Ok(Self {
             axes,
             sizes: *sizes,
@@ -260,19 +262,20 @@ impl Problem {
             positions,
             a_unit: product([images, loops.c_in, sizes.a])?,
             b: product([weights, sizes.b])?,
-            elements,
+            c_once: elements.saturating_mul(sizes.c),
+            c_again,
             small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
         })
     }
 
     /// Bytes of C if each element comes so often.
     fn c_bytes(&self, visits: u64) -> u64 {
-        self.elements.saturating_mul(self.sizes.c).saturating_add(self.spill(visits))
+        self.c_once.saturating_add(self.spill(visits))
     }
 
     /// Bytes of C beyond the first of so many visits.
     fn spill(&self, visits: u64) -> u64 {
-        self.spilled(self.elements.saturating_mul(visits.saturating_sub(1)))
+        self.c_again.saturating_mul(visits.saturating_sub(1))
     }
 
     /// Bytes of so many elements of C that leave and come again.
@@ -302,11 +305,7 @@ impl State {
             axes: loops.output.map(Cut::whole),
             counts: [[1; MAX_LEVELS + 1]; CLASSES],
             stays: Stays::All,
-            traffic: [
-                product([problem.a_unit, product(held)?])?,
-                problem.b,
-                product([problem.elements, problem.sizes.c])?,
-            ],
+            traffic: [product([problem.a_unit, product(held)?])?, problem.b, problem.c_once],
         })
     }
 

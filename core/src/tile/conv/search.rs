@@ -318,7 +318,7 @@ impl<'a, 'b> Search<'a, 'b> {
         for want in self.goal.wants.iter() {
             let [_, most_co, most_ci] = want.counts;
             ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
-            let spilled = problem.spilled(problem.elements.saturating_mul(n_ci.saturating_sub(most_ci)));
+            let spilled = problem.c_again.saturating_mul(n_ci.saturating_sub(most_ci));
             (fixed, uncut) = (fixed.saturating_add(spilled), uncut.saturating_add(spilled));
             more = b;
         }
