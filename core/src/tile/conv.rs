@@ -140,8 +140,9 @@ struct Problem {
     a_unit: u64,
     /// Bytes of B.
     b: u64,
-    /// Elements of C.
-    elements: u64,
+    /// Bytes of C that come once, and that leave and come again.
+    c_once: u64,
+    c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
 }
@@ -208,6 +209,7 @@ struct Want {
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let problem = Problem::new(loops, sizes)?;
     let whole = State::whole(loops, &problem)?;
+    let mut lines = None;
     let mut descent = Descent {
         problem: &problem,
         alone: heapless::Vec::new(),
@@ -219,18 +221,18 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     };
     if let Some((_, inner)) = buffers.split_last() {
         for buffer in inner {
-            let wants = descent.alone(&whole, buffer);
+            let wants = descent.alone(&whole, &mut lines, buffer);
             if let [None, ..] = wants {
                 return Err(Error::Infeasible { level: u8::try_from(descent.alone.len()).unwrap_or(u8::MAX) });
             }
             descent.alone.push(wants).ok();
         }
     }
-    descent.inwards(&whole, buffers, 0);
+    descent.inwards(&whole, &mut lines, buffers, 0);
     if descent.best.is_empty() && buffers.len() > 1 {
         // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
         descent.tight = true;
-        descent.inwards(&whole, buffers, 0);
+        descent.inwards(&whole, &mut lines, buffers, 0);
     }
     if descent.best.len() < buffers.len() {
         return match u8::try_from(descent.failed) {
@@ -251,6 +253,7 @@ impl Problem {
         let elements = product([loops.groups, loops.c_out, positions])?;
         // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
         product([elements, sizes.c.max(sizes.partial)])?;
+        let c_again = elements.saturating_mul(2).saturating_mul(sizes.partial);
         Ok(Self {
             axes,
             sizes: *sizes,
@@ -259,19 +262,20 @@ impl Problem {
             positions,
             a_unit: product([images, loops.c_in, sizes.a])?,
             b: product([weights, sizes.b])?,
-            elements,
+            c_once: elements.saturating_mul(sizes.c),
+            c_again,
             small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
         })
     }
 
     /// Bytes of C if each element comes so often.
     fn c_bytes(&self, visits: u64) -> u64 {
-        self.elements.saturating_mul(self.sizes.c).saturating_add(self.spill(visits))
+        self.c_once.saturating_add(self.spill(visits))
     }
 
     /// Bytes of C beyond the first of so many visits.
     fn spill(&self, visits: u64) -> u64 {
-        self.spilled(self.elements.saturating_mul(visits.saturating_sub(1)))
+        self.c_again.saturating_mul(visits.saturating_sub(1))
     }
 
     /// Bytes of so many elements of C that leave and come again.
@@ -301,11 +305,7 @@ impl State {
             axes: loops.output.map(Cut::whole),
             counts: [[1; MAX_LEVELS + 1]; CLASSES],
             stays: Stays::All,
-            traffic: [
-                product([problem.a_unit, product(held)?])?,
-                problem.b,
-                product([problem.elements, problem.sizes.c])?,
-            ],
+            traffic: [product([problem.a_unit, product(held)?])?, problem.b, problem.c_once],
         })
     }
 

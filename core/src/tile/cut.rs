@@ -108,6 +108,11 @@ impl Cut {
     }
 
     fn by_depth(&self, tile: u64, of: impl Fn(u64) -> u64) -> ByDepth {
+        if let [Kind { size, count, depth: 0 }] = *self.kinds.as_slice()
+            && size <= tile
+        {
+            return [count.saturating_mul(of(size)); MAX_LEVELS + 1];
+        }
         let mut by = [0_u64; MAX_LEVELS + 1];
         let mut add = |depth: usize, sum: u64| {
             for entry in by.iter_mut().skip(depth) {

@@ -44,6 +44,12 @@ pub(super) fn visits(ranks: &[Ranks], sizes: &[Option<ByDepth>; CLASSES], counts
     let (mut reached, mut again) = (whole, 0_u64);
     for (level, ranks) in (1..=MAX_LEVELS).zip(ranks) {
         for rank in 0..=LAST {
+            // Without a cut here, nothing new is reached.
+            let cuts = |by: &ByDepth| at(by, level, true) != at(by, level, false);
+            let mut here = sizes.iter().zip(ranks).filter(|&(_, &class)| class == rank);
+            if !here.any(|(by, _)| by.as_ref().is_some_and(cuts)) {
+                continue;
+            }
             let mut size = 1_u64;
             let mut trips = 1_u64;
             for ((by, count), &class) in sizes.iter().zip(counts).zip(ranks) {

@@ -1,5 +1,6 @@
 //! Descent through the levels, from the outermost inwards: what each is searched for, and the best of all levels together.
 
+use super::line::Line;
 use super::search::{Goal, search};
 use super::{Candidate, Choice, Order, Problem, Sizes, State, Stays, Want, footprint};
 use crate::nest::Operand;
@@ -29,13 +30,18 @@ pub(super) struct Descent<'a> {
     pub(super) failed: usize,
 }
 
-impl Descent<'_> {
+impl<'a> Descent<'a> {
     /// What a level would do if there were no level outside: the best, and what moves little more with another operand that stays.
-    pub(super) fn alone(&self, whole: &State, buffer: &Buffer) -> [Option<Want>; 3] {
-        let mut wants = [None; 3];
-        let mut goal = Goal { only: None, wants: &[], limit: u64::MAX };
-        let Some(best) = search(self.problem, whole, buffer, &goal) else { return wants };
-        let want = |candidate: Candidate| {
+    pub(super) fn alone<'b>(
+        &self,
+        whole: &'b State,
+        lines: &mut Option<[Line<'b>; 3]>,
+        buffer: &Buffer,
+    ) -> [Option<Want>; 3]
+    where
+        'a: 'b,
+    {
+        let want = |candidate: &Candidate| {
             let [_, positions, c_out, c_in] = whole.numbers(&candidate.tile);
             let counts = match candidate.stays {
                 Stays::One(Operand::A) => [positions, 1, c_in],
@@ -45,29 +51,50 @@ impl Descent<'_> {
             };
             Want { counts, cost: candidate.cost }
         };
-        let others =
-            [Operand::A, Operand::B, Operand::C].into_iter().filter(|&operand| operand != best.order.stationary);
-        let [first, others_wants @ ..] = &mut wants;
-        *first = Some(want(best));
-        if let Stays::One(_) = best.stays {
-            goal.limit = best.cost.saturating_add(best.cost >> SLACK);
-            for (place, operand) in others_wants.iter_mut().zip(others) {
-                goal.only = Some(operand);
-                *place = search(self.problem, whole, buffer, &goal).map(want);
+        let mut found: [Option<Candidate>; 3] = [None; 3];
+        let mut least = u64::MAX;
+        // C first, as where several move the same.
+        let [of_a, of_b, of_c] = &mut found;
+        for (operand, place) in [(Operand::C, of_c), (Operand::A, of_a), (Operand::B, of_b)] {
+            let limit = least.saturating_add(least >> SLACK);
+            let goal = Goal { only: Some(operand), wants: &[], limit };
+            let Some(candidate) = search(self.problem, whole, lines, buffer, &goal) else { continue };
+            if matches!(candidate.stays, Stays::All | Stays::Nothing) {
+                return [Some(want(&candidate)), None, None];
             }
+            least = least.min(candidate.cost);
+            *place = Some(candidate);
         }
-        wants
+        let [of_a, of_b, of_c] = &found;
+        let best = |candidate: &&Candidate| candidate.cost == least;
+        let Some(best) = [of_c, of_a, of_b].into_iter().flatten().find(best) else { return [None; 3] };
+        let limit = least.saturating_add(least >> SLACK);
+        let mut others = found
+            .iter()
+            .filter(|found| found.is_none_or(|other| other.order.stationary != best.order.stationary))
+            .map(|found| found.as_ref().filter(|other| other.cost < limit).map(want));
+        [Some(want(best)), others.next().flatten(), others.next().flatten()]
     }
 
     /// Tiles the levels inside a state, of which those outside move so many bytes.
-    pub(super) fn inwards(&mut self, state: &State, buffers: &[Buffer], outside: u64) {
+    pub(super) fn inwards<'b>(
+        &mut self,
+        state: &'b State,
+        lines: &mut Option<[Line<'b>; 3]>,
+        buffers: &[Buffer],
+        outside: u64,
+    ) where
+        'a: 'b,
+    {
         let Some((buffer, inner)) = buffers.split_last() else { return };
         let level = inner.len();
         let Some((next, further)) = inner.split_last() else {
             let goal = Goal { only: None, wants: &[], limit: self.least.saturating_sub(outside) };
-            match search(self.problem, state, buffer, &goal) {
-                Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
-                None => self.failed = self.failed.min(level),
+            if self.alone_least(level) < goal.limit {
+                match search(self.problem, state, lines, buffer, &goal) {
+                    Some(candidate) => self.take(state, &candidate, (buffer, inner), outside),
+                    None => self.failed = self.failed.min(level),
+                }
             }
             if !self.path.is_empty() && state.tile.steps() <= FEW {
                 self.walk(state, buffer, outside);
@@ -77,7 +104,7 @@ impl Descent<'_> {
         if self.tight {
             let buffer = inner.iter().fold(*buffer, |all, inner| all.both(*inner));
             let goal = Goal { only: None, wants: &[], limit: u64::MAX };
-            match search(self.problem, state, &buffer, &goal) {
+            match search(self.problem, state, lines, &buffer, &goal) {
                 Some(candidate) => self.take(state, &candidate, (&buffer, inner), outside),
                 None => self.failed = level,
             }
@@ -94,15 +121,20 @@ impl Descent<'_> {
             let want = self.alone.get(further.len()).and_then(|wants| wants.get(index)).copied().flatten();
             let limit = self.least.saturating_sub(outside).saturating_sub(rest);
             let found = match (index, want) {
+                _ if self.alone_least(level) >= limit => None,
                 (3, _) if next.capacity.0.saturating_mul(ALIKE) >= buffer.capacity.0 => {
                     // Both levels may have the same tile.
                     let goal = Goal { only: None, wants: &wants, limit: limit >> 1 };
-                    search(self.problem, state, &buffer.both(*next), &goal)
+                    search(self.problem, state, lines, &buffer.both(*next), &goal)
                 }
                 (_, Some(want)) => {
+                    let limit = limit.saturating_sub(want.cost);
+                    if self.alone_least(level) >= limit {
+                        continue;
+                    }
                     wants.push(want).ok();
-                    let goal = Goal { only: None, wants: &wants, limit: limit.saturating_sub(want.cost) };
-                    let found = search(self.problem, state, buffer, &goal);
+                    let goal = Goal { only: None, wants: &wants, limit };
+                    let found = search(self.problem, state, lines, buffer, &goal);
                     wants.pop();
                     found
                 }
@@ -123,6 +155,11 @@ impl Descent<'_> {
         if tried.iter().flatten().next().is_none() && self.best.is_empty() {
             self.failed = level;
         }
+    }
+
+    /// Bytes that a level moves at the least alone, and inside others no less; 0 for the outermost.
+    fn alone_least(&self, level: usize) -> u64 {
+        self.alone.get(level).and_then(|[want, ..]| want.as_ref()).map_or(0, |want| want.cost)
     }
 
     /// Takes what is best of all tiles of the innermost level: in a few steps tiles outside of two sizes matter most.
@@ -155,11 +192,16 @@ impl Descent<'_> {
         let traffic = state.traffic_of(self.problem, &self.path, candidate);
         let footprint = footprint(self.problem, &tile, held, stays.times(buffer.double_buffered));
         let total = traffic.iter().fold(outside, |sum, &bytes| sum.saturating_add(bytes));
+        // What the levels inside move at least.
+        let rest = (0..inner.len()).fold(total, |sum, level| sum.saturating_add(self.alone_least(level)));
+        if rest >= self.least {
+            return;
+        }
         if self.path.push(Choice { tile, order, stays, footprint, traffic }).is_err() {
             return;
         }
         if !inner.is_empty() {
-            self.inwards(&state.cut(self.problem, candidate, traffic), inner, total);
+            self.inwards(&state.cut(self.problem, candidate, traffic), &mut None, inner, total);
         } else if total < self.least {
             self.least = total;
             self.best.clone_from(&self.path);

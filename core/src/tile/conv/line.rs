@@ -1,11 +1,12 @@
 //! Sizes of tiles along one axis of positions: what each holds and moves, and which few are tried.
 
+use super::{Problem, State};
 use crate::nest::Axis;
 use crate::tile::cut::{Cut, balanced};
 use crate::units::Parts as _;
 
 /// Most sizes of one axis that are listed.
-const LISTED: usize = 20;
+pub(super) const LISTED: usize = 20;
 
 /// Number of largest sizes that are all listed.
 const DENSE: usize = 8;
@@ -44,11 +45,23 @@ pub(super) struct Line<'a> {
     ragged: bool,
     /// Whether tiles that cut unevenly are tried too: where either matters, of few windows.
     pub(super) uneven: bool,
-    pub(super) listed: heapless::Vec<Size, LISTED>,
+    /// The first sizes that are tried.
+    listed: heapless::Vec<Size, LISTED>,
+}
+
+/// Depth, height and width of the tiles of a state.
+pub(super) fn lines<'a>(problem: &'a Problem, state: &'a State) -> [Line<'a>; 3] {
+    let ([a0, a1, a2], [c0, c1, c2]) = (&problem.axes, &state.axes);
+    let ([e0, e1, e2], [h0, h1, h2], [m0, m1, m2]) = (state.tile.axes, state.held, state.moved);
+    [
+        Line::new(c0, a0, [e0, h0, m0], problem.small),
+        Line::new(c1, a1, [e1, h1, m1], problem.small),
+        Line::new(c2, a2, [e2, h2, m2], problem.small),
+    ]
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(cut: &'a Cut, axis: &'a Axis, [extent, held, moved]: [u64; 3], small: bool) -> Self {
+    fn new(cut: &'a Cut, axis: &'a Axis, [extent, held, moved]: [u64; 3], small: bool) -> Self {
         let mut line = Self {
             cut,
             axis,
@@ -74,20 +87,34 @@ impl<'a> Line<'a> {
         line
     }
 
-    /// Lists sizes from the largest on: the first few of all that cut evenly, then ever coarser.
-    pub(super) fn list(&mut self) {
-        self.listed.push(self.whole).ok();
-        let mut tile = self.whole.tile;
-        while tile > self.least {
-            let next = tile.saturating_sub(1);
-            let coarse = self.listed.len() >= DENSE;
-            let next = if coarse { next.min(tile.saturating_mul(3).checked_div(4).unwrap_or(0)) } else { next };
-            tile = if self.uneven { next } else { balanced(self.whole.tile, next) }.max(self.least);
-            if self.listed.len().saturating_add(1) >= LISTED {
-                tile = self.least;
-            }
-            self.listed.push(self.size(tile)).ok();
+    /// The sizes that are tried, by their place in a list from the largest on: the first few of all that cut evenly, then ever coarser.
+    pub(super) fn listed(&mut self, place: usize) -> Option<Size> {
+        while self.listed.len() <= place {
+            let size = match self.listed.last() {
+                None => self.whole,
+                Some(last) if last.tile > self.least => self.size(self.after(last.tile)),
+                Some(_) => return None,
+            };
+            self.listed.push(size).ok()?;
         }
+        self.listed.get(place).copied()
+    }
+
+    /// The next smaller tile that is tried.
+    fn after(&self, tile: u64) -> u64 {
+        if self.listed.len().saturating_add(1) >= LISTED {
+            return self.least;
+        }
+        let next = tile.saturating_sub(1);
+        let coarse = self.listed.len() >= DENSE;
+        let next = if coarse { next.min(tile.saturating_mul(3).checked_div(4).unwrap_or(0)) } else { next };
+        if self.uneven { next } else { balanced(self.whole.tile, next) }.max(self.least)
+    }
+
+    /// Input positions that all tiles move: the first of these and, for each tile, the second. None where it is not as simple.
+    pub(super) fn linear(&self) -> Option<[u64; 2]> {
+        let once = self.whole.moved.checked_sub(self.whole.count.saturating_mul(self.halo))?;
+        (!self.clipped).then_some([once, self.halo])
     }
 
     /// A size.

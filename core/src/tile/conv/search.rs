@@ -9,12 +9,16 @@
 //! So none with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says which
 //! are tried, from the relaxed optimum outwards. Whole images come first; else for each width the height has a closed form.
 
-use super::line::{Line, Size};
+use super::line::{LISTED, Line, Size};
 use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
 use crate::nest::Operand;
 use crate::tile::Buffer;
-use crate::tile::cut::{Cut, balanced};
+use crate::tile::cut::balanced;
 use crate::units::Parts as _;
+
+mod terms;
+
+use terms::{Terms, halo};
 
 /// Most whole images of a tile for which parts of more images are tried too: of more, a part weighs little.
 const FEW: u64 = 3;
@@ -41,25 +45,20 @@ pub(super) struct Goal<'a> {
     pub(super) limit: u64,
 }
 
-/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit.
-pub(super) fn search(problem: &Problem, state: &State, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
+/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit. `lines` are those of the
+/// state, once they are needed.
+pub(super) fn search<'a>(
+    problem: &'a Problem,
+    state: &'a State,
+    lines: &mut Option<[Line<'a>; 3]>,
+    buffer: &Buffer,
+    goal: &Goal<'_>,
+) -> Option<Candidate> {
     if let Some(whole) = whole(problem, state, buffer) {
         return Some(whole);
     }
-    let ([a0, a1, a2], [c0, c1, c2]) = (&problem.axes, &state.axes);
-    let ([e0, e1, e2], [h0, h1, h2], [m0, m1, m2]) = (state.tile.axes, state.held, state.moved);
-    let mut lines = [
-        Line::new(c0, a0, [e0, h0, m0], problem.small),
-        Line::new(c1, a1, [e1, h1, m1], problem.small),
-        Line::new(c2, a2, [e2, h2, m2], problem.small),
-    ];
-    let [depth, height, width] = &mut lines;
-    depth.list();
-    width.list();
-    if height.uneven {
-        height.list();
-    }
-    let mut search = Search::new(problem, state, buffer, goal, &lines);
+    let lines = lines.get_or_insert_with(|| super::line::lines(problem, state));
+    let mut search = Search::new(problem, state, buffer, goal, lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
     for stationary in [Operand::C, Operand::A, Operand::B].into_iter().filter(|&operand| tried(operand)) {
         search.kept(stationary);
@@ -84,32 +83,14 @@ fn whole(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate>
     (fit > 0).then_some(Candidate { tile, order, stays: Stays::Nothing, held: state.held, cost })
 }
 
-/// What the channels of a tile leave to its positions.
-struct Terms {
-    stationary: Operand,
-    co: u64,
-    ci: u64,
-    /// Bytes for each input and output position of a tile, and the room for them.
-    ka: u64,
-    kc: u64,
-    room: u64,
-    /// Bytes for each input position moved, each tile of positions, each more than a level inside wants, and beside them.
-    ca: u64,
-    cb: u64,
-    more: u64,
-    fixed: u64,
-    /// What moves if positions are not cut, but for `cb` of each tile outside.
-    uncut: u64,
-}
-
-struct Search<'a> {
+struct Search<'a, 'b> {
     problem: &'a Problem,
     state: &'a State,
     room: u64,
     double: bool,
     goal: &'a Goal<'a>,
     /// Depth, height, width.
-    lines: &'a [Line<'a>; 3],
+    lines: &'a mut [Line<'b>; 3],
     /// Bytes of B for each input and output channel.
     beta: u64,
     /// Numbers of tiles outside: of positions, output and input channels.
@@ -119,18 +100,20 @@ struct Search<'a> {
     one: [u64; 2],
     /// Input positions that the tiles outside move, images counted once.
     moved: u64,
+    /// Input positions that tiles of the two axes move, the halo not counted, and those of the halo of both; where there are two.
+    halo: Option<[u64; 2]>,
     /// Traffic from which on nothing is of interest.
     least: u64,
     best: Option<Candidate>,
 }
 
-impl<'a> Search<'a> {
+impl<'a, 'b> Search<'a, 'b> {
     fn new(
         problem: &'a Problem,
         state: &'a State,
         buffer: &Buffer,
         goal: &'a Goal<'a>,
-        lines: &'a [Line<'a>; 3],
+        lines: &'a mut [Line<'b>; 3],
     ) -> Self {
         let times =
             |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
@@ -154,6 +137,7 @@ impl<'a> Search<'a> {
             all: [moved.saturating_mul(problem.images), problem.positions],
             one,
             moved,
+            halo: halo(lines),
             least: goal.limit,
             best: None,
             lines,
@@ -273,72 +257,6 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What moves at least, with tiles of any size.
-    fn floor(&self, terms: &Terms) -> u64 {
-        let [positions, ..] = self.outer;
-        self.bytes(terms, self.moved, positions).saturating_add(terms.fixed.min(terms.uncut))
-    }
-
-    /// What moves of so many input positions in so many tiles.
-    fn bytes(&self, terms: &Terms, moved: u64, count: u64) -> u64 {
-        let bytes = terms.ca.saturating_mul(moved).saturating_add(terms.cb.saturating_mul(count));
-        self.goal.wants.iter().fold(bytes, |bytes, want| {
-            let [most, ..] = want.counts;
-            bytes.saturating_add(terms.more.saturating_mul(count.saturating_sub(most)))
-        })
-    }
-
-    /// The terms of these channels.
-    fn terms(&self, stationary: Operand, co: u64, ci: u64) -> Terms {
-        let (problem, state) = (self.problem, self.state);
-        let [n_p, n_co_outer, n_ci_outer] = self.outer;
-        let [t_a, t_b, t_c] = state.traffic;
-        let count =
-            |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
-        let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
-        let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
-        let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
-        let (a, b, c) = (problem.a_unit, problem.b, |n: u64| problem.c_bytes(n));
-        let [x, y, z] = Stays::One(stationary).times(self.double);
-        let weights = y.saturating_mul(self.beta).saturating_mul(co).saturating_mul(ci);
-        // The innermost loop of an operand that is cut says which loops around it bring its tiles again.
-        let (mut ca, cb, mut fixed, mut uncut) = match stationary {
-            Operand::C => {
-                let fixed = c(n_ci_outer);
-                (a.saturating_mul(n_co), b, fixed, if co_cut || groups { fixed } else { t_c })
-            }
-            Operand::A => (a.saturating_mul(n_co_outer), b, c(n_ci), c(n_ci)),
-            Operand::B => {
-                let weights = if co_cut || ci_cut || groups { b.saturating_mul(n_p) } else { t_b };
-                (a.saturating_mul(n_co), 0, weights.saturating_add(c(n_ci)), u64::MAX)
-            }
-        };
-        if stationary == Operand::A && !ci_cut && !groups {
-            uncut = uncut.saturating_add(t_a).saturating_sub(ca.saturating_mul(self.moved));
-        }
-        let mut more = 0_u64;
-        for want in self.goal.wants.iter() {
-            let [_, most_co, most_ci] = want.counts;
-            ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
-            let spilled = problem.spilled(problem.elements.saturating_mul(n_ci.saturating_sub(most_ci)));
-            (fixed, uncut) = (fixed.saturating_add(spilled), uncut.saturating_add(spilled));
-            more = b;
-        }
-        Terms {
-            stationary,
-            co,
-            ci,
-            ka: x.saturating_mul(problem.sizes.a).saturating_mul(ci),
-            kc: z.saturating_mul(problem.sizes.partial).saturating_mul(co),
-            room: self.room.saturating_sub(weights),
-            ca,
-            cb,
-            more,
-            fixed,
-            uncut,
-        }
-    }
-
     /// Tries the best positions with these channels, unless they move too much whatever the positions. Returns what moves at least, with
     /// tiles of any size and with those that fit.
     fn channels(&mut self, stationary: Operand, co: u64, ci: u64) -> [u64; 2] {
@@ -348,13 +266,19 @@ impl<'a> Search<'a> {
             return [floor, floor];
         }
         let [x, p] = self.all;
-        let bytes = terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p));
         if terms.room == 0 {
             return [floor, u64::MAX];
         }
-        let fewest = bytes.in_parts_of(terms.room);
+        let fewest =
+            |x: u64| terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p)).in_parts_of(terms.room);
+        let (mut least, mut moved) = (fewest(x), self.moved);
+        if least > self.problem.images {
+            moved = self.moved_by(least);
+            least = fewest(moved.saturating_mul(self.problem.images));
+        }
+        let fewest = least;
         let [positions, ..] = self.outer;
-        let bound = self.bytes(&terms, self.moved, fewest.max(positions));
+        let bound = self.bytes(&terms, moved, fewest.max(positions));
         let bound = bound.saturating_add(terms.fixed.min(terms.uncut));
         if bound < self.least {
             self.positions(&terms, fewest);
@@ -372,7 +296,7 @@ impl<'a> Search<'a> {
         // Weights stay only while positions step.
         let most = if terms.stationary == Operand::B { images.saturating_sub(1) } else { images };
         let fit = terms.room.checked_div(image).unwrap_or(0).min(most);
-        let [depth, height, width] = self.lines;
+        let [depth, height, width] = &*self.lines;
         let axes = [depth.whole, height.whole, width.whole];
         if fit == images && terms.stationary != Operand::B {
             let [n_p, ..] = self.outer;
@@ -400,38 +324,48 @@ impl<'a> Search<'a> {
     fn parts(&mut self, terms: &Terms, batch: u64, fewest: u64) {
         let images = self.state.batch.count_at(batch);
         let (ka, kc) = (terms.ka.saturating_mul(batch), terms.kc.saturating_mul(batch));
-        let lines = self.lines;
-        let [depths, height, widths] = lines;
         let step = batch < self.state.tile.batch || terms.stationary != Operand::B;
-        let cut = |sizes: [Size; 3]| step || sizes.iter().zip(lines).any(|(size, line)| size.tile < line.whole.tile);
-        for &depth in &depths.listed {
-            for &width in &widths.listed {
-                let x = ka.saturating_mul(depth.held).saturating_mul(width.held);
-                let p = kc.saturating_mul(depth.tile).saturating_mul(width.tile);
-                let whole = height.whole;
-                let moved = depth.moved.saturating_mul(width.moved).saturating_mul(whole.moved);
-                let count = images.saturating_mul(depth.count).saturating_mul(width.count).saturating_mul(whole.count);
-                let bytes = self.bytes(terms, moved, count.max(fewest));
+        let [outer_depth, outer_height, outer_width] = &*self.lines;
+        let (whole, uneven, rows_uneven) = (outer_height.whole, outer_width.uneven, outer_height.uneven);
+        let [tile_depth, tile_width] = [outer_depth.whole.tile, outer_width.whole.tile];
+        for depth_place in 0..LISTED {
+            let [depths, ..] = &mut *self.lines;
+            let Some(depth) = depths.listed(depth_place) else { break };
+            let (x_depth, p_depth) = (ka.saturating_mul(depth.held), kc.saturating_mul(depth.tile));
+            let moved_depth = depth.moved.saturating_mul(whole.moved);
+            let count_depth = images.saturating_mul(depth.count).saturating_mul(whole.count);
+            for width_place in 0..LISTED {
+                let [_, _, widths] = &mut *self.lines;
+                let Some(width) = widths.listed(width_place) else { break };
+                let (x, p) = (x_depth.saturating_mul(width.held), p_depth.saturating_mul(width.tile));
+                let count = count_depth.saturating_mul(width.count);
+                let bytes = self.bytes(terms, moved_depth.saturating_mul(width.moved), count.max(fewest));
                 if bytes.saturating_add(terms.fixed) >= self.least {
-                    if !widths.uneven {
+                    if !uneven {
                         break;
                     }
                     continue;
                 }
-                if height.uneven {
-                    let fits = |size: &&Size| {
-                        x.saturating_mul(size.held).saturating_add(p.saturating_mul(size.tile)) <= terms.room
-                    };
-                    for rows in height.listed.iter().filter(fits).filter(|&&rows| cut([depth, rows, width])) {
-                        self.tile(terms, batch, images, [depth, *rows, width]);
+                let step = step || depth.tile < tile_depth || width.tile < tile_width;
+                if rows_uneven {
+                    for place in 0..LISTED {
+                        let [_, heights, _] = &mut *self.lines;
+                        let Some(rows) = heights.listed(place) else { break };
+                        let taken = x.saturating_mul(rows.held).saturating_add(p.saturating_mul(rows.tile));
+                        if taken <= terms.room && (step || rows.tile < whole.tile) {
+                            self.tile(terms, batch, images, [depth, rows, width]);
+                        }
                     }
-                } else if let Some(rows) = height.largest(terms.room, x, p) {
-                    let rows = if cut([depth, rows, width]) { rows } else { height.halved() };
-                    if !cut([depth, rows, width]) {
+                    continue;
+                }
+                let [_, height, _] = &*self.lines;
+                if let Some(rows) = height.largest(terms.room, x, p) {
+                    let rows = if step || rows.tile < whole.tile { rows } else { height.halved() };
+                    if !step && rows.tile >= whole.tile {
                         continue;
                     }
                     self.tile(terms, batch, images, [depth, rows, width]);
-                    if rows.tile == whole.tile && !widths.uneven {
+                    if rows.tile == whole.tile && !uneven {
                         break;
                     }
                 }
