@@ -20,6 +20,7 @@
 //! 2016: a register tile hides the latency where its rows × columns ≥ lanes · latency · ports. As many loads as
 //! multiply-adds a cycle: Intel 64 and IA-32 Architectures Optimization Reference Manual, ports of Haswell and later.
 
+mod kernel;
 mod registers;
 
 use crate::error::Error;
@@ -48,33 +49,35 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second.
-    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<(Ways, Option<Ways>), Error> {
+    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second; and
+    /// slots that all of them take at least, on one core.
+    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<(Ways, Option<Ways>, u64), Error> {
         let sizes = nest.sizes;
         let (mut first, mut second) = (Ways::new(), None);
-        match nest.loops {
+        let least = match nest.loops {
             Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), &mut first)?,
             Loops::Conv(conv) => {
-                core.ways(&Product::of(implicit(&conv)?, sizes), &mut first)?;
-                if conv.c_in == 1 {
-                    core.depthwise(&conv, sizes, &mut first)?;
-                }
+                let least = core.ways(&Product::of(implicit(&conv)?, sizes), &mut first)?;
+                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, &mut first)?) } else { least }
             }
             Loops::Attention(attention) => {
                 let (groups, m, n) = (attention.groups, attention.m, attention.n);
                 let partial = sizes.partial;
                 let scores = Gemm { m, n, k: attention.d, groups };
-                core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, &mut first)?;
+                let least = core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, &mut first)?;
                 let mut ways = Ways::new();
                 let values = Gemm { m, n: attention.d_v, k: n, groups };
-                core.ways(&Product { a: partial, ..Product::of(values, sizes) }, &mut ways)?;
+                let values = core.ways(&Product { a: partial, ..Product::of(values, sizes) }, &mut ways)?;
                 second = Some(ways);
+                least.saturating_add(values)
+            }
+        };
+        if nest.repeats != 1 {
+            for way in first.iter_mut().chain(second.iter_mut().flatten()) {
+                way.repeat(nest.repeats)?;
             }
         }
-        for way in first.iter_mut().chain(second.iter_mut().flatten()) {
-            way.repeat(nest.repeats)?;
-        }
-        Ok((first, second))
+        Ok((first, second, least.saturating_mul(nest.repeats)))
     }
 
     /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
@@ -88,9 +91,16 @@ impl Cpu {
         let mut least = f32::INFINITY;
         // Least bytes of each level then.
         let mut fewest_bytes = [Bytes(u64::MAX); MAX_LEVELS];
+        // Slots of one core at least.
+        let mut alone = 0_u64;
         for workers in (1..=cores).rev() {
             let core = Core::of(self, nest.sizes.partial, workers, machine);
-            let (first, second) = self.ways(nest, &core)?;
+            let at_least = to_f32(alone.in_parts_of(workers)) * core.cycles_a_slot;
+            if best.as_ref().is_some_and(|best| busy(machine, at_least, &fewest_bytes) >= best.cost.0) {
+                break;
+            }
+            let (first, second, least_alone) = self.ways(nest, &core)?;
+            alone = least_alone;
             let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
             let fewest = fewest(&first).saturating_add(second.as_ref().map_or(0, fewest));
             let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
