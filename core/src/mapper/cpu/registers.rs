@@ -116,12 +116,17 @@ impl Tiled {
         if ways.iter().any(|way| no_worse(way.cost(), cost)) {
             return;
         }
-        if ways.iter().any(|way| no_worse(cost, way.cost())) {
-            let mut kept = Ways::new();
-            for way in ways.iter().filter(|way| !no_worse(cost, way.cost())) {
-                kept.push(*way).ok();
+        let mut kept = 0_usize;
+        for number in 0..ways.len() {
+            if let Some(way) = ways.get(number).copied().filter(|way| !no_worse(cost, way.cost())) {
+                if let Some(place) = ways.get_mut(kept) {
+                    *place = way;
+                }
+                kept = kept.saturating_add(1);
             }
-            *ways = kept;
+        }
+        while ways.len() > kept {
+            ways.pop();
         }
         ways.push(self).ok();
     }
