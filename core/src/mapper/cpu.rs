@@ -20,6 +20,7 @@
 //! 2016: a register tile hides the latency where its rows × columns ≥ lanes · latency · ports. As many loads as
 //! multiply-adds a cycle: Intel 64 and IA-32 Architectures Optimization Reference Manual, ports of Haswell and later.
 
+mod kernel;
 mod registers;
 
 use crate::error::Error;
@@ -48,33 +49,33 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second.
-    fn ways(&self, nest: &LoopNest, core: &Core) -> Result<(Ways, Option<Ways>), Error> {
+    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second. The
+    /// result is the slots that all of them take at least, on one core.
+    fn ways(&self, nest: &LoopNest, core: &Core, [first, second]: &mut [Ways; 2]) -> Result<u64, Error> {
+        first.clear();
+        second.clear();
         let sizes = nest.sizes;
-        let (mut first, mut second) = (Ways::new(), None);
-        match nest.loops {
-            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), &mut first)?,
+        let least = match nest.loops {
+            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), first)?,
             Loops::Conv(conv) => {
-                core.ways(&Product::of(implicit(&conv)?, sizes), &mut first)?;
-                if conv.c_in == 1 {
-                    core.depthwise(&conv, sizes, &mut first)?;
-                }
+                let least = core.ways(&Product::of(implicit(&conv)?, sizes), first)?;
+                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, first)?) } else { least }
             }
             Loops::Attention(attention) => {
                 let (groups, m, n) = (attention.groups, attention.m, attention.n);
                 let partial = sizes.partial;
                 let scores = Gemm { m, n, k: attention.d, groups };
-                core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, &mut first)?;
-                let mut ways = Ways::new();
+                let least = core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, first)?;
                 let values = Gemm { m, n: attention.d_v, k: n, groups };
-                core.ways(&Product { a: partial, ..Product::of(values, sizes) }, &mut ways)?;
-                second = Some(ways);
+                least.saturating_add(core.ways(&Product { a: partial, ..Product::of(values, sizes) }, second)?)
+            }
+        };
+        if nest.repeats != 1 {
+            for way in first.iter_mut().chain(second.iter_mut()) {
+                way.repeat(nest.repeats)?;
             }
         }
-        for way in first.iter_mut().chain(second.iter_mut().flatten()) {
-            way.repeat(nest.repeats)?;
-        }
-        Ok((first, second))
+        Ok(least.saturating_mul(nest.repeats))
     }
 
     /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
@@ -88,28 +89,38 @@ impl Cpu {
         let mut least = f32::INFINITY;
         // Least bytes of each level then.
         let mut fewest_bytes = [Bytes(u64::MAX); MAX_LEVELS];
+        // Slots of one core at least.
+        let mut alone = 0_u64;
+        let mut ways = [Ways::new(), Ways::new()];
+        let twice = matches!(nest.loops, Loops::Attention(_));
         for workers in (1..=cores).rev() {
             let core = Core::of(self, nest.sizes.partial, workers, machine);
-            let (first, second) = self.ways(nest, &core)?;
+            let at_least = to_f32(alone.in_parts_of(workers)) * core.cycles_a_slot;
+            if best.as_ref().is_some_and(|best| busy(machine, at_least, &fewest_bytes) >= best.cost.0) {
+                break;
+            }
+            alone = self.ways(nest, &core, &mut ways)?;
+            let [first, second] = &ways;
             let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
-            let fewest = fewest(&first).saturating_add(second.as_ref().map_or(0, fewest));
+            let fewest = fewest(first).saturating_add(fewest(second));
             let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
             if best.as_ref().is_some_and(|best| busy(machine, cycles(fewest), &fewest_bytes) >= best.cost.0) {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
             let mut see = |tiled: Tiled| -> Result<(), Error> {
-                let time = |at_least: &Crossing| -> Result<_, Error> {
-                    let crossing = levels.crossing_at_least(&[tiled.traffic], at_least)?;
-                    let mut traffic = levels.served(&crossing, 1.0)?;
+                let crossing = levels.crossing_at_least(&[tiled.traffic], &shares)?;
+                let time = |crossing: &Crossing| -> Result<_, Error> {
+                    let mut traffic = levels.served(crossing, 1.0)?;
                     if let Some(innermost) = traffic.first_mut() {
                         *innermost = innermost.checked_add(tiled.local)?;
                     }
-                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), crossing, traffic))
+                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), traffic))
                 };
-                let (time_here, crossing, traffic) = time(&shares)?;
+                let (time_here, traffic) = time(&crossing)?;
                 if workers == cores {
-                    let (time, _, traffic) = time(&[Traffic::default(); MAX_LEVELS])?;
+                    let apart = levels.crossing(&[tiled.traffic])?;
+                    let (time, traffic) = if apart == crossing { (time_here, traffic) } else { time(&apart)? };
                     least = least.min(time);
                     for (fewest, bytes) in fewest_bytes.iter_mut().zip(traffic) {
                         *fewest = bytes.min(*fewest);
@@ -122,10 +133,11 @@ impl Cpu {
                 }
                 Ok(())
             };
-            for one in &first {
-                match &second {
-                    Some(second) => second.iter().try_for_each(|other| see(one.then(other)?))?,
-                    None => see(*one)?,
+            for one in first {
+                if twice {
+                    second.iter().try_for_each(|other| see(one.then(other)?))?;
+                } else {
+                    see(*one)?;
                 }
             }
             if best.as_ref().is_some_and(|best| best.cost.0 <= least) {

@@ -4,6 +4,7 @@
 //! cycle say, so that a measured rate below the ports' makes all slots longer.
 
 use super::Cpu;
+use super::kernel::{Kernel, log2_up, sum};
 use crate::error::Error;
 use crate::mapper::losses::parts;
 use crate::mapping::Machine;
@@ -75,7 +76,6 @@ pub(super) struct Slots {
 impl Slots {
     /// Of two products one after the other.
     pub(super) fn and(&self, other: &Self) -> Result<Self, Error> {
-        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
         Ok(Self {
             multiply: sum(self.multiply, other.multiply)?,
             issue: sum(self.issue, other.issue)?,
@@ -95,6 +95,11 @@ pub(super) struct Tiled {
     pub(super) local: Bytes,
 }
 
+/// Whether the first is no worse than the second in both slots and bytes.
+const fn no_worse((slots, bytes): (u64, u64), (more_slots, more_bytes): (u64, u64)) -> bool {
+    slots <= more_slots && bytes <= more_bytes
+}
+
 /// Ways to tile a product of which none is worse than another in both slots and bytes.
 pub(super) type Ways = heapless::Vec<Tiled, 40>;
 
@@ -106,20 +111,24 @@ impl Tiled {
     }
 
     /// One way more, where none is as good in both; those that it beats in both go.
-    pub(super) fn join(self, ways: &mut Ways) {
-        let no_worse = |one: &Self, other: &Self| {
-            let ((slots, bytes), (more_slots, more_bytes)) = (one.cost(), other.cost());
-            slots <= more_slots && bytes <= more_bytes
-        };
-        if ways.iter().any(|way| no_worse(way, &self)) {
+    fn join(self, ways: &mut Ways) {
+        let cost = self.cost();
+        if ways.iter().any(|way| no_worse(way.cost(), cost)) {
             return;
         }
-        let mut kept = Ways::new();
-        for way in ways.iter().filter(|way| !no_worse(&self, way)) {
-            kept.push(*way).ok();
+        let mut kept = 0_usize;
+        for number in 0..ways.len() {
+            if let Some(way) = ways.get(number).copied().filter(|way| !no_worse(cost, way.cost())) {
+                if let Some(place) = ways.get_mut(kept) {
+                    *place = way;
+                }
+                kept = kept.saturating_add(1);
+            }
         }
-        kept.push(self).ok();
-        *ways = kept;
+        while ways.len() > kept {
+            ways.pop();
+        }
+        ways.push(self).ok();
     }
 
     /// This product and then another one, whose A is the C of this one and stays in the innermost level.
@@ -140,51 +149,6 @@ impl Tiled {
         }
         Ok(())
     }
-}
-
-/// What a tile does at each step along its sums, and after the last one.
-#[derive(Clone, Copy, Debug)]
-struct Kernel {
-    /// Largest rows and vectors of a tile.
-    rows: u64,
-    vectors: u64,
-    /// Steps along the sums.
-    steps: u64,
-    /// Whether every multiply-add loads a vector of its own, beside those of the columns: nothing is shared along rows.
-    own_loads: bool,
-    /// Parts of each sum that are added at the end, so that there are enough independent ones.
-    parts: u64,
-    /// Times that a vector is folded in half at the end: log2 of the lanes that a sum has, 0 where each lane is a sum.
-    folds: u64,
-}
-
-impl Kernel {
-    /// Slots of a tile of so many rows and vectors: multiply-adds, with loads and folds, with waits.
-    ///
-    /// ```text
-    /// multiply = r · v · steps
-    /// issue    = max(r · v, loads) · steps + r · v · (folds + parts − 1)                  loads = r + v
-    /// wait     = max(r · v, loads, cover / parts) · steps + …                             the same chain for folds
-    /// ```
-    fn slots(&self, rows: u64, vectors: u64, cover: u64) -> Result<[u64; 3], Error> {
-        let sums = product([rows, vectors])?;
-        let shared = if self.own_loads { sums } else { rows };
-        let loads = shared.checked_add(vectors).ok_or(Error::CountOverflow)?;
-        let summed = self.parts.min(self.steps).max(1);
-        let multiply = product([sums, self.steps])?;
-        let loaded = product([sums.max(loads), self.steps])?;
-        let waited = product([cover, parts(self.steps, summed)])?;
-        let folds = product([sums, self.folds.saturating_add(summed).saturating_sub(1)])?;
-        let chain = product([cover, self.folds.saturating_add(log2_up(summed))])?;
-        let chain = if folds == 0 { 0 } else { chain };
-        let sum = |a: u64, b: u64| a.checked_add(b).ok_or(Error::CountOverflow);
-        Ok([multiply, sum(loaded, folds)?, sum(loaded.max(waited), folds.max(chain))?])
-    }
-}
-
-/// The smallest power of two that is not below a number, as its exponent.
-fn log2_up(number: u64) -> u64 {
-    u64::from(number.checked_next_power_of_two().and_then(u64::checked_ilog2).unwrap_or(u64::BITS))
 }
 
 impl Core {
@@ -212,14 +176,21 @@ impl Core {
         }
     }
 
-    /// The best tiles of a product, their vectors along columns, rows or sums.
-    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<(), Error> {
-        self.outer(product, Axis::Rows, |tiled| tiled.join(ways))?;
-        self.outer(&product.transposed(), Axis::Vectors, |swapped| {
-            let Traffic { a, b, c } = swapped.traffic;
-            Tiled { traffic: Traffic { a: b, b: a, c }, ..swapped }.join(ways);
-        })?;
-        self.inner(product, |tiled| tiled.join(ways))
+    /// The best tiles of a product, their vectors along columns, rows or sums; slots that any tiles take at least, on one core.
+    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<u64, Error> {
+        let swapped = product.transposed();
+        // What the tile with most multiply-adds a load takes rules most others out before their slots are counted.
+        let mut bars = Ways::new();
+        let best = |&(rows, vectors): &(u64, u64)| {
+            rows.saturating_mul(vectors).saturating_mul(256).checked_div(rows.saturating_add(vectors))
+        };
+        if let Some(shape) = self.shapes().max_by_key(best) {
+            self.outer(product, Axis::Rows, [shape].into_iter(), &Ways::new(), &mut bars)?;
+            self.outer(&swapped, Axis::Vectors, [shape].into_iter(), &Ways::new(), &mut bars)?;
+        }
+        let least = self.outer(product, Axis::Rows, self.shapes(), &bars, ways)?;
+        let along_rows = self.outer(&swapped, Axis::Vectors, self.shapes(), &bars, ways)?;
+        Ok(least.min(along_rows).min(self.inner(product, &bars, ways)?))
     }
 
     /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
@@ -229,25 +200,35 @@ impl Core {
         (1..free).map(move |rows| (rows, vectors(rows))).filter(|&(_, vectors)| vectors > 0)
     }
 
-    /// Outer products: each step multiplies one element of every row by vectors along the columns.
-    fn outer(&self, product: &Product, even: Axis, found: impl FnMut(Tiled)) -> Result<(), Error> {
+    /// Outer products: each step multiplies one element of every row by vectors along the columns. A product that is
+    /// cut evenly along its vectors is a transposed one: its A and B are named as in the product.
+    fn outer(
+        &self,
+        product: &Product,
+        even: Axis,
+        shapes: impl Iterator<Item = (u64, u64)>,
+        bars: &Ways,
+        ways: &mut Ways,
+    ) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
-        let kernels = self.shapes().map(|(rows, vectors)| Kernel {
-            rows,
-            vectors,
-            steps: parts(k, self.depth),
-            own_loads: false,
-            parts: 1,
-            folds: 0,
-        });
-        self.each([m, parts(n, self.lanes), groups], even, kernels, |tiles| traffic(product, tiles), found)
+        let steps = parts(k, self.depth);
+        let kernels = shapes.map(|(rows, vectors)| Kernel::new([rows, vectors], steps, false, self.cover));
+        let once = once(product)?;
+        let traffic = |tiles| {
+            let Traffic { a, b, c } = traffic(&once, tiles)?;
+            Ok(match even {
+                Axis::Rows => Traffic { a, b, c },
+                Axis::Vectors => Traffic { a: b, b: a, c },
+            })
+        };
+        self.each([m, parts(n, self.lanes), groups], even, kernels, traffic, bars, ways)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
-    fn inner(&self, product: &Product, found: impl FnMut(Tiled)) -> Result<(), Error> {
+    fn inner(&self, product: &Product, bars: &Ways, ways: &mut Ways) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let steps = parts(k, self.lanes.saturating_mul(self.depth));
-        let filled = self.lanes.min(parts(k, self.depth));
+        let folds = log2_up(self.lanes.min(parts(k, self.depth)));
         // Beside the largest tiles those of fewer sums than cover the latency: they leave registers to sums in parts.
         let below = self.cover.min(self.registers).saturating_sub(1);
         let few = (1..=below)
@@ -256,15 +237,16 @@ impl Core {
             let sums = rows.saturating_mul(vectors);
             let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
             let summed = parts(self.cover, sums).min(room).max(1);
-            Kernel { rows, vectors, steps, own_loads: false, parts: summed, folds: log2_up(filled) }
+            Kernel::new([rows, vectors], steps, false, self.cover)?.folded(summed, folds, self.cover)
         });
-        self.each([m, n, groups], Axis::Rows, kernels, |tiles| traffic(product, tiles), found)
+        let once = once(product)?;
+        self.each([m, n, groups], Axis::Rows, kernels, |tiles| traffic(&once, tiles), bars, ways)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
     ///
     /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
-    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<(), Error> {
+    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<u64, Error> {
         let taps = product(conv.kernel)?;
         let [depth, height, width] = conv.output;
         let lines = product([conv.batch, depth, height])?;
@@ -278,24 +260,15 @@ impl Core {
                 c: Bytes(product([positions, channels, sizes.c])?),
             })
         };
-        let kernels = || {
-            self.shapes().map(move |(rows, vectors)| Kernel {
-                rows,
-                vectors,
-                steps: taps,
-                own_loads: true,
-                parts: 1,
-                folds: 0,
-            })
-        };
+        let kernels = || self.shapes().map(|(rows, vectors)| Kernel::new([rows, vectors], taps, true, self.cover));
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
         let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        self.each(extents, Axis::Rows, kernels(), by_channel, |tiled| tiled.join(ways))?;
+        let least = self.each(extents, Axis::Rows, kernels(), by_channel, &Ways::new(), ways)?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        self.each(extents, Axis::Rows, kernels(), by_column, |tiled| tiled.join(ways))
+        Ok(least.min(self.each(extents, Axis::Rows, kernels(), by_column, &Ways::new(), ways)?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
@@ -304,17 +277,22 @@ impl Core {
     /// ```text
     /// tiles = 2^j · ⌈⌈extent / 2^j⌉ / tile⌉ for every j: each half of a part is cut as if it stood alone
     /// ```
-    /// So twice the extent never takes more than twice as long.
+    /// So twice the extent never takes more than twice as long. Tiles that cannot be better than a way in both slots and bytes, or
+    /// than a bar in one and as good in the other, are left out before their slots are counted; more of them are no better.
+    /// The result is what the least of all kernels takes at least, on one core.
     fn each(
         &self,
         extents: [u64; 3],
         even: Axis,
-        kernels: impl Iterator<Item = Kernel>,
+        kernels: impl Iterator<Item = Result<Kernel, Error>>,
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
-        mut found: impl FnMut(Tiled),
-    ) -> Result<(), Error> {
+        bars: &Ways,
+        ways: &mut Ways,
+    ) -> Result<u64, Error> {
         let [rows, vectors, _] = extents;
+        let mut least = u64::MAX;
         for kernel in kernels {
+            let kernel = kernel?;
             let mut tiles = [parts(rows, kernel.rows), parts(vectors, kernel.vectors)];
             let (extent, tile) = match even {
                 Axis::Rows => (rows, kernel.rows),
@@ -323,7 +301,12 @@ impl Core {
             let mut tried = 0_u64;
             let mut pieces = 1_u64;
             while tried == 0 || pieces < extent {
-                let along = pieces.saturating_mul(parts(parts(extent, pieces), tile)).min(extent.max(1));
+                let along = if pieces == 1 {
+                    parts(extent, tile)
+                } else {
+                    pieces.saturating_mul(parts(parts(extent, pieces), tile))
+                };
+                let along = along.min(extent.max(1));
                 if along > tried {
                     let [down, across] = tiles;
                     tiles = match even {
@@ -331,8 +314,21 @@ impl Core {
                         Axis::Vectors => [down, along],
                     };
                     tried = along;
+                    let total = kernel.least(extents, tiles)?;
+                    least = least.min(total);
+                    let traffic = traffic(tiles)?;
+                    let cost = Tiled {
+                        slots: Slots { busiest: parts(total, self.cores), ..Slots::default() },
+                        traffic,
+                        local: Bytes::ZERO,
+                    }
+                    .cost();
+                    let beaten = |bar: &Tiled| no_worse(bar.cost(), cost) && bar.cost() != cost;
+                    if ways.iter().any(|way| no_worse(way.cost(), cost)) || bars.iter().any(beaten) {
+                        break;
+                    }
                     let slots = self.dealt(extents, tiles, &kernel)?;
-                    found(Tiled { slots, traffic: traffic(tiles)?, local: Bytes::ZERO });
+                    Tiled { slots, traffic, local: Bytes::ZERO }.join(ways);
                     // Dealt evenly but for 2 %.
                     if slots.busiest.saturating_mul(self.cores).saturating_mul(50) <= slots.wait.saturating_mul(51) {
                         break;
@@ -341,7 +337,7 @@ impl Core {
                 pieces = pieces.saturating_mul(2);
             }
         }
-        Ok(())
+        Ok(least)
     }
 
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
@@ -357,7 +353,11 @@ impl Core {
         for (down, row) in cut(rows, down) {
             for (across, vector) in cut(vectors, across) {
                 let count = product([down, across, groups])?;
-                let [multiply, issue, wait] = kernel.slots(row, vector, self.cover)?;
+                if count == 0 {
+                    classes.push((0, 0)).ok();
+                    continue;
+                }
+                let [multiply, issue, wait] = kernel.slots(row, vector)?;
                 let all = |slots: u64| product([count, slots]);
                 let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
                 slots = slots.and(&these)?;
@@ -375,14 +375,19 @@ impl Core {
     }
 }
 
-/// Bytes between registers and the innermost level: A for each tile along the columns, B for each along the rows, C once.
-fn traffic(of: &Product, [down, across]: [u64; 2]) -> Result<Traffic, Error> {
+/// Bytes of each operand once.
+fn once(of: &Product) -> Result<Traffic, Error> {
     let Gemm { m, n, k, groups } = of.gemm;
     Ok(Traffic {
-        a: Bytes(product([groups, m, k, of.a, across])?),
-        b: Bytes(product([groups, k, n, of.b, down])?),
+        a: Bytes(product([groups, m, k, of.a])?),
+        b: Bytes(product([groups, k, n, of.b])?),
         c: Bytes(product([groups, m, n, of.c])?),
     })
+}
+
+/// Bytes between registers and the innermost level: A for each tile along the columns, B for each along the rows, C once.
+fn traffic(once: &Traffic, [down, across]: [u64; 2]) -> Result<Traffic, Error> {
+    Ok(Traffic { a: Bytes(product([once.a.0, across])?), b: Bytes(product([once.b.0, down])?), c: once.c })
 }
 
 /// Time of the worker with most to do, however well tasks are dealt: tasks in classes (length, number), longest first.
@@ -411,7 +416,7 @@ pub(super) fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error
     };
     let mut most = parts(total, workers);
     let mut end = 0_u64;
-    for &(_, count) in classes {
+    for &(_, count) in classes.iter().filter(|&&(_, count)| count > 0) {
         end = end.saturating_add(count);
         // Within a class the bound grows with q, and between two classes it is convex: largest at the ends.
         let last = end.saturating_sub(1).checked_div(workers).unwrap_or(0);
