@@ -153,6 +153,37 @@ fn tilings_are_the_best_that_walking_finds() -> Result<(), Error> {
     Ok(())
 }
 
+/// Random convolutions of which all tilings of two levels are walked.
+const WALKED_TWICE: u32 = 600;
+
+#[test]
+fn tilings_of_two_levels_are_the_best_that_walking_finds() -> Result<(), Error> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng());
+    let small = conv(6, 3).prop_filter("few steps", |loops| (4..=24).contains(&steps(loops)));
+    let case = (small, sizes(), 0.1..1.0_f64, 0.2..1.0_f64, any::<[bool; 2]>());
+    let (mut score, mut infeasible) = (Score::default(), 0);
+    for _ in 0..WALKED_TWICE {
+        let tree = case.new_tree(&mut runner).expect("a case");
+        let (loops, sizes, share, inner_share, double) = proptest::strategy::ValueTree::current(&tree);
+        let all = nest::walked(&loops, &sizes, &[], &mut Elements::new(&loops)).held.iter().sum::<u64>();
+        let outer = buffer((all as f64 * share) as u64 + 3, double[0]);
+        let within = buffer((outer.capacity.0 as f64 * inner_share) as u64 + 1, double[1]);
+        let best = nest::best_of_two(&loops, &sizes, &[within, outer]);
+        match (tile(&LoopNest::new(Loops::Conv(loops), sizes), &[within, outer]), best) {
+            (Ok(tiling), Some(best)) => {
+                let total = total(&tiling)?;
+                assert!(total >= best, "{total} below {best}: {loops:?} {sizes:?} {within:?} {outer:?}");
+                score.add(total, best);
+            }
+            (Err(Error::Infeasible { .. }), None) => infeasible += 1,
+            (found, best) => panic!("{found:?} against {best:?}: {loops:?} {sizes:?} {within:?} {outer:?}"),
+        }
+    }
+    println!("{infeasible} of {WALKED_TWICE} do not fit");
+    score.check("two levels");
+    Ok(())
+}
+
 /// The same random cases on every run.
 fn rng() -> proptest::test_runner::TestRng {
     proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha)

@@ -200,9 +200,8 @@ impl<'a> Levels<'a> {
             }
         }
         let mut levels = heapless::Vec::new();
-        for ((tiles, place), &traffic) in self.tiles.into_iter().zip(&mut moved.footprint).zip(crossing.iter().skip(1))
-        {
-            let tiles = tiles.unwrap_or_else(|| passing(traffic));
+        for ((tiles, place), &traffic) in self.tiles.iter().zip(&mut moved.footprint).zip(crossing.iter().skip(1)) {
+            let tiles = tiles.clone().unwrap_or_else(|| passing(traffic));
             *place = tiles.footprint;
             levels.push(tiles).ok();
         }

@@ -190,20 +190,22 @@ fn orders() -> Vec<[usize; 4]> {
     orders
 }
 
-/// The least bytes that a level can move inside these loops of the levels outside it: every size of every tile, every order of the
-/// classes of loops, each walked. Loops of one class (those of positions) are of the same operands, so their order matters to none.
-///
-/// # Panics
-/// Never: there are seven dims.
-#[must_use]
-pub fn best(loops: &ConvLoops, sizes: &ElementSizes, outer: &[(usize, u64)], buffer: &Buffer) -> Option<u64> {
+/// Calls with the loops of every tiling of a level that fits, after those of the levels outside it, and with the bytes that it moves: every
+/// size of every tile, every order of the classes of loops, each walked. Loops of one class (those of positions) are of the same
+/// operands, so their order matters to none.
+fn each_tiling(
+    loops: &ConvLoops,
+    sizes: &ElementSizes,
+    outer: &[(usize, u64)],
+    buffer: &Buffer,
+    each: &mut impl FnMut(&[(usize, u64)], u64),
+) {
     let mut extents = whole(loops).map(|(_, to)| to);
     for &(place, tile) in outer {
         extents[place] = extents[place].min(tile);
     }
     let classes: [&[usize]; 4] = [&[0], &[1, 4, 5, 6], &[2], &[3]];
     let mut elements = Elements::new(loops);
-    let mut best: Option<u64> = None;
     let mut tile = [1; 7];
     loop {
         let cut = |class: usize| classes[class].iter().any(|&place| tile[place] < extents[place]);
@@ -217,21 +219,47 @@ pub fn best(loops: &ConvLoops, sizes: &ElementSizes, outer: &[(usize, u64)], buf
             let nest: Vec<(usize, u64)> = outer.iter().copied().chain(inner).collect();
             tried.push(order);
             // The first tile is the largest but where it lies in the padding: room for half of it is room for none of it.
-            let first = extents.map(|_| 0).iter().zip(tile).map(|(_, tile)| (0, tile)).collect::<Vec<_>>();
-            let first: Ranges = first.try_into().expect("seven dims");
+            let first: Ranges = tile.map(|tile| (0, tile));
             let parts = [elements.of(Operand::B, &first) * sizes.b, elements.of(Operand::C, &first) * sizes.partial];
             if parts.iter().sum::<u64>() > buffer.capacity.0 {
                 break;
             }
             let walked = walked(loops, sizes, &nest, &mut elements);
             if footprint(loops, &nest, walked.held, buffer.double_buffered) <= buffer.capacity.0 {
-                let total = walked.moved.iter().sum();
-                best = Some(best.map_or(total, |best| best.min(total)));
+                each(&nest, walked.moved.iter().sum());
             }
         }
         // The next sizes, as a number counts on.
-        let Some(digit) = (0..7).find(|&digit| tile[digit] < extents[digit]) else { return best };
+        let Some(digit) = (0..7).find(|&digit| tile[digit] < extents[digit]) else { return };
         tile[digit] += 1;
         tile[..digit].fill(1);
     }
+}
+
+/// The least bytes that a level can move inside these loops of the levels outside it; `None` where no tiling fits.
+#[must_use]
+pub fn best(loops: &ConvLoops, sizes: &ElementSizes, outer: &[(usize, u64)], buffer: &Buffer) -> Option<u64> {
+    let mut best: Option<u64> = None;
+    each_tiling(loops, sizes, outer, buffer, &mut |_, total| best = Some(best.map_or(total, |best| best.min(total))));
+    best
+}
+
+/// The least bytes that two levels can move together, the inner one first; `None` where no tilings fit.
+#[must_use]
+pub fn best_of_two(loops: &ConvLoops, sizes: &ElementSizes, [inner, outer]: &[Buffer; 2]) -> Option<u64> {
+    let mut outside = Vec::new();
+    each_tiling(loops, sizes, &[], outer, &mut |nest, total| outside.push((total, nest.to_vec())));
+    outside.sort();
+    // An inner level moves at least what it would in the best of all outer tiles.
+    let least = best(loops, sizes, &[], inner)?;
+    let mut both: Option<u64> = None;
+    for (total, nest) in outside {
+        if both.is_some_and(|both| total + least >= both) {
+            break;
+        }
+        if let Some(inside) = best(loops, sizes, &nest, inner) {
+            both = Some(both.map_or(total + inside, |both| both.min(total + inside)));
+        }
+    }
+    both
 }

@@ -15,6 +15,9 @@ const SLACK: u32 = 1;
 /// Steps of a tile up to which all tiles inside it are tried.
 const FEW: u64 = 96;
 
+/// Steps of a nest up to which all tiles of the outer of two levels are tried too.
+const TINY: u64 = 32;
+
 /// The levels chosen so far, from the outermost on, and the best of all levels.
 pub(super) struct Descent<'a> {
     pub(super) problem: &'a Problem,
@@ -97,7 +100,7 @@ impl<'a> Descent<'a> {
                 }
             }
             if !self.path.is_empty() && state.tile.steps() <= FEW {
-                self.walk(state, buffer, outside);
+                self.walk(state, (buffer, inner), outside);
             }
             return;
         };
@@ -152,6 +155,9 @@ impl<'a> Descent<'a> {
                 break;
             }
         }
+        if self.path.is_empty() && further.is_empty() && state.tile.steps() <= TINY {
+            self.walk(state, (buffer, inner), outside);
+        }
         if tried.iter().flatten().next().is_none() && self.best.is_empty() {
             self.failed = level;
         }
@@ -162,8 +168,8 @@ impl<'a> Descent<'a> {
         self.alone.get(level).and_then(|[want, ..]| want.as_ref()).map_or(0, |want| want.cost)
     }
 
-    /// Takes what is best of all tiles of the innermost level: in a few steps tiles outside of two sizes matter most.
-    fn walk(&mut self, state: &State, buffer: &Buffer, outside: u64) {
+    /// Takes what is best of all tiles of a level: in a few steps tiles outside of two sizes matter most.
+    fn walk(&mut self, state: &State, (buffer, inner): (&Buffer, &[Buffer]), outside: u64) {
         let whole = state.tile;
         let mut tile = Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] };
         loop {
@@ -176,7 +182,7 @@ impl<'a> Descent<'a> {
                 let order = Order { stationary, swapped };
                 let stays = order.stays(&tile, &whole).unwrap_or(state.stays);
                 if footprint(self.problem, &tile, held, stays.times(buffer.double_buffered)) <= buffer.capacity.0 {
-                    self.take(state, &Candidate { tile, order, stays, held, cost: 0 }, (buffer, &[]), outside);
+                    self.take(state, &Candidate { tile, order, stays, held, cost: 0 }, (buffer, inner), outside);
                 }
             }
             // The next sizes, as a number counts on.
