@@ -300,7 +300,8 @@ impl Core {
             };
             let mut tried = 0_u64;
             let mut pieces = 1_u64;
-            while tried == 0 || pieces < extent {
+            // An empty nest has no tile.
+            while tried == 0 && extent > 0 || pieces < extent {
                 let along = if pieces == 1 {
                     parts(extent, tile)
                 } else {

@@ -41,6 +41,18 @@ fn close(a: f32, b: f32) -> bool {
 }
 
 #[test]
+fn an_empty_product_takes_no_cycles_or_is_refused() -> Result<(), Error> {
+    // No tile of at least one element lies in it. A graph has none: its extents are 1 or more.
+    for [m, n, k] in [[0, 5, 3], [5, 0, 3], [5, 3, 0], [0, 0, 0]] {
+        match on(2, |machine| Ok(AVX512.product(&gemm(m, n, k), machine)))? {
+            Ok(mapping) => assert_eq!(mapping.compute_cycles, Cycles::ZERO, "{m} {n} {k}"),
+            Err(error) => assert!(matches!(error, Error::Infeasible { .. }), "{m} {n} {k}: {error}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_whole_register_tile_has_the_peak() -> Result<(), Error> {
     on(1, |machine| {
         let mapping = AVX512.product(&gemm(14, 32, 100), machine)?;
