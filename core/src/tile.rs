@@ -94,9 +94,10 @@ pub struct Tiling {
 /// bytes = Σ over levels: s_a · m · k · passes_n + s_b · k · n · passes_m + s_c · m · n + 2 · s_p · m · n · (passes_k − 1)
 /// ```
 /// **Valid for** any extents; edge tiles are counted exactly. For one level no tiling of a matrix product moves less, so that more
-/// capacity never moves more, nor twice the rows or groups more than twice as much. For several, the
-/// search is exact for products of up to 512 MACs and two levels, and near the best beyond: of random products, about 2 in 10,000 with
-/// three levels move more than 2 % more where a buffer grows, and far fewer with two.
+/// capacity never moves more, nor twice the rows or groups more than twice as much. For several, the search is exact for two levels and
+/// products of up to 512 MACs or convolutions of up to 24 steps, by the tests' brute force. Beyond it is near the best: a larger buffer
+/// may move more, of random convolutions in two levels more than 2 % more in up to 1.5 % of cases (`tests/tests/tiling_conv.rs`), of
+/// matrix products more rarely (`tests/tests/tiling_laws.rs`).
 ///
 /// ```
 /// # use derate_core::{nest::{ElementSizes, LoopNest, Loops}, tile::{Buffer, tile}, units::Bytes, work::Gemm};
@@ -106,9 +107,6 @@ pub struct Tiling {
 /// assert_eq!(tiling.levels[0].traffic.total()?, Bytes((5 + 4 + 1) * 512 * 512 * 4));
 /// # Ok::<(), derate_core::Error>(())
 /// ```
-/// **Stack**, of which the result takes 1.4 KB: 3.7 KB for a matrix product and one level, 11 KB for three; 4 KB for an attention.
-/// Measured on x86-64, optimized, in a thread whose stack was painted before.
-///
 /// **Source**: the reuse of tiles in nested loops as in Parashar et al., "Timeloop", ISPASS 2019.
 ///
 /// # Errors
