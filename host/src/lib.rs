@@ -7,6 +7,7 @@ pub mod command;
 pub mod describe;
 pub mod detect;
 pub mod digits;
+pub mod evaluate;
 pub mod export;
 pub mod fits;
 pub mod graph_buf;
