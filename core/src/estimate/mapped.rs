@@ -307,6 +307,7 @@ fn placed<M: Mapper>(
     let op = OpEstimate {
         work: task.work,
         latency,
+        interval: None,
         compute,
         memory,
         level,

@@ -1,19 +1,17 @@
 //! Time of one op or kernel: its arithmetic, its traffic and what stands beside both, by the description alone or by a calibration.
 
 use super::Target;
-use crate::calibration::{Calibration, FRESH, GRAIN};
+use crate::calibration::{Calibration, Calls, Reuse, Routine, Setting, Times};
 use crate::error::Error;
-use crate::hardware::{Basis, PrecisionFactors};
-use crate::residency::{Border, Residency, Transfer, ramp};
+use crate::hardware::{Basis, Hardware, PrecisionFactors};
+use crate::residency::{Border, Residency, Transfer};
 use crate::shape::Precision;
 use crate::units::{Bytes, Factor, FlopsPerSecond, Seconds, to_f32};
-use crate::work::{Class, Gemm, Work};
+use crate::work::{Class, Work};
 
 /// The roofs of a target for one precision, and the factors of the description: what is the same for every op.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Roofs {
-    /// Of arithmetic, at the clock of the mode.
-    peak: FlopsPerSecond,
     /// What software reaches of it, by the description.
     described: FlopsPerSecond,
     pub(super) factors: PrecisionFactors,
@@ -31,7 +29,6 @@ impl Roofs {
         let peak = peak * Factor::new(clock.get() / unit.clock.get())?;
         let mut bases = target.hardware.memory().iter().map(|level| level.basis);
         Ok(Self {
-            peak,
             described: peak * factors.efficiency_factor * factors.tile_utilization,
             factors,
             backing: target.backing(factors.memory_bottleneck_factor)?,
@@ -62,54 +59,41 @@ pub(super) fn described(
     Ok((roofs.described(work), transfer, overhead_of(work, target.hardware.dispatch())))
 }
 
-/// Times of arithmetic, traffic and overhead by the coefficients of a calibration; the equations stand in its module.
-pub(super) fn calibrated(
-    work: &Work,
-    weights: Bytes,
-    in_place: bool,
-    target: &Target<'_>,
-    roofs: &Roofs,
-    calibration: &Calibration,
-) -> Result<(Seconds, Transfer, Seconds), Error> {
-    let c = &calibration.coefficients;
-    let activations = work.bytes_activation()?;
-    let residency = Residency {
-        hardware: target.hardware,
-        border: Border::Smooth { capacity: Factor::new(c.cache_capacity_factor)? },
-        cache: Factor::new(c.cache_bandwidth_factor)?,
-        backing: target.backing(Factor::new(c.backing_bandwidth_factor)?)?,
-    };
-    let mut transfer = residency
-        .transfer(activations, activations)
-        .and(residency.transfer(work.bytes_weight, weights.checked_add(activations)?));
-    let mut overhead = overhead_of(work, Seconds(c.dispatch));
-
-    let compute = if let Some(Gemm { m, n, k, groups }) = work.gemm {
-        let flops = work.flops.as_f32();
-        overhead = overhead + Seconds(c.fork * (flops / (flops + c.fork_work)));
-        if !calibration.covers(work.class) {
-            roofs.described(work)
-        } else if groups == 1 && (m == 1 || n == 1) {
-            work.flops / (roofs.peak * Factor::new(c.vector_efficiency)?)
-        } else {
-            overhead = overhead + Seconds(work.bytes_weight.as_f32() / c.packing_bandwidth);
-            work.flops / (roofs.peak * Factor::new(c.gemm_efficiency * saturation(k, c.saturation_k))?)
-        }
-    } else {
-        let serial = activations.as_f32() / c.serial_bandwidth / ramp(work.elements_out, GRAIN);
-        transfer.time = transfer.time + Seconds(serial);
-        work.flops / roofs.peak
-    };
-    if !in_place && work.bytes_out.0 > FRESH {
-        overhead = overhead + Seconds(work.bytes_out.as_f32() / c.fault_bandwidth);
-    }
-    Ok((compute, transfer, overhead))
+/// Time of a kernel by the coefficients of a calibration; the equations stand in its module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calibrated {
+    /// All its calls one after another.
+    pub(super) times: Times,
+    /// Time on the device: of each call its arithmetic and traffic overlapped, and its copies.
+    pub(super) work: Seconds,
+    /// Number of calls that run on the device.
+    pub(super) kernels: f32,
+    /// The memory level that most bytes come from.
+    pub(super) level: u8,
 }
 
-/// Share of the peak at an extent, of which `half` reaches a half.
-fn saturation(extent: u64, half: f32) -> f32 {
-    let extent = to_f32(extent);
-    extent / (extent + half)
+/// Sums the calls of a kernel.
+pub(super) fn calibrated(calls: &Calls, weights: Bytes, hardware: &Hardware<'_>, calibration: &Calibration) -> Calibrated {
+    let setting = Setting {
+        runtime: calibration.runtime,
+        threads: to_f32(u64::from(calibration.threads)),
+        weights: weights.as_f32(),
+        reuse: Reuse::Network,
+    };
+    let mut sum = Calibrated { times: Times::ZERO, work: Seconds::ZERO, kernels: 0.0, level: 0 };
+    calls.each(|call, repeated| {
+        let times = calibration.coefficients.times(call, &setting);
+        sum.times.overhead = sum.times.overhead + times.overhead * repeated;
+        sum.times.compute = sum.times.compute + times.compute * repeated;
+        sum.times.memory = sum.times.memory + times.memory * repeated;
+        sum.times.copies = sum.times.copies + times.copies * repeated;
+        sum.times.far = sum.times.far.max(times.far);
+        sum.work = sum.work + times.work() * repeated;
+        sum.kernels += if call.routine == Routine::View { 0.0 } else { repeated };
+    });
+    let last = hardware.memory().len().saturating_sub(if sum.times.far > 0.5 { 1 } else { 2 });
+    sum.level = u8::try_from(last).unwrap_or(u8::MAX);
+    sum
 }
 
 /// A view costs nothing but its dispatch, and only where the runtime dispatches it; without kernels, none.
