@@ -7,7 +7,7 @@ use derate_core::estimate::Target;
 use derate_core::shape::Precision;
 
 use super::dataset::Row;
-use super::fit::fit;
+use super::fit::{Measured, Options, around_priors, fit};
 use super::metrics::ErrorSummary;
 use super::model::{Model, Sample, coefficients, coverage};
 use crate::graph_buf::GraphError;
@@ -213,6 +213,9 @@ fn cross_validate(
     Some(Fitted { model, values, in_sample, held_out, in_sample_error, held_out_error })
 }
 
+/// Error of a network's log-time that counts as 1: what a good model leaves.
+const SCALE: f64 = 0.1;
+
 /// Strengths of the priors among which [`Bench::fit_on`] chooses: factors of their standard deviations.
 const STRENGTHS: [f64; 3] = [0.1, 0.3, 1.0];
 
@@ -243,7 +246,11 @@ impl Bench<'_> {
             for parameter in &mut parameters {
                 parameter.prior_sd *= strength;
             }
-            fit(&parameters, &self.measured(indices), |values| self.predict(indices, values))
+            let options = Options { scale: SCALE, starts: around_priors(&parameters), ..Options::default() };
+            let measured = self.measured(indices);
+            fit(&parameters, Measured::new(&measured), &options, |values| self.predict(indices, values))
+                .ok()
+                .map(|fit| fit.values)
         };
         if self.model != Model::TwoFactors {
             return fit_with(1.0, indices);

@@ -54,11 +54,12 @@ impl Model {
     #[must_use]
     pub fn parameters(self) -> Vec<Parameter> {
         // Without a prior to speak of: a standard deviation of e^10.
-        let free = |prior: f64| Parameter { prior, prior_sd: 10.0, low: prior * 1e-6, high: prior * 1e6 };
+        let free = |name, prior: f64| Parameter { name, prior, prior_sd: 10.0, low: prior * 1e-6, high: prior * 1e6 };
         match self {
             Self::Calibrated => COEFFICIENTS
                 .iter()
                 .map(|c| Parameter {
+                    name: c.name,
                     prior: f64::from(c.prior),
                     prior_sd: f64::from(c.prior_sd),
                     low: f64::from(c.low),
@@ -66,11 +67,11 @@ impl Model {
                 })
                 .collect(),
             Self::TwoFactors => {
-                let factor = Parameter { prior: 0.7, prior_sd: 1.0, low: 0.01, high: 1.5 };
-                vec![factor, factor]
+                let factor = |name| Parameter { name, prior: 0.7, prior_sd: 1.0, low: 0.01, high: 1.5 };
+                vec![factor("efficiency_factor"), factor("memory_bottleneck_factor")]
             }
-            Self::MacOnly => vec![free(1e-11)],
-            Self::PlainRoofline => vec![free(1e11), free(1e10)],
+            Self::MacOnly => vec![free("seconds_per_mac", 1e-11)],
+            Self::PlainRoofline => vec![free("peak_throughput", 1e11), free("bandwidth", 1e10)],
         }
     }
 
