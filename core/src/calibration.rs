@@ -43,6 +43,7 @@ mod coefficients;
 mod interval;
 mod machine;
 mod priors;
+mod run;
 mod time;
 
 pub use self::call::{Call, Calls, Routine};
@@ -50,9 +51,11 @@ pub use self::coefficients::{COEFFICIENTS, Coefficient, Coefficients};
 pub use self::interval::{Group, Intervals, Regime};
 pub use self::machine::Machine;
 pub use self::priors::{Evidence, Prior, Priors, expected, priors, tied};
+pub use self::run::{OpTime, Run};
 pub use self::time::{FRESH, GRAIN, Protocol, Reuse, Runtime, SMALL_CONV, Setting, Times};
 
 use crate::error::Error;
+use crate::units::{Bytes, to_f32};
 use crate::work::{Class, Work};
 
 /// Version of the equations above. A calibration made under another one is refused.
@@ -135,6 +138,18 @@ impl Calibration {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub fn widen(&mut self, work: &Work) -> Result<(), Error> {
         self.hulls.get_mut(work.class.index()).map_or(Ok(()), |hull| hull.widen(work))
+    }
+
+    /// A run of a network whose weights are so many bytes together.
+    #[must_use]
+    pub fn run(&self, weights: Bytes) -> Run<'_> {
+        let setting = Setting {
+            runtime: self.runtime,
+            threads: to_f32(u64::from(self.threads)),
+            weights: weights.as_f32(),
+            reuse: Reuse::Network,
+        };
+        Run::new(&self.coefficients, setting, self.protocol)
     }
 
     /// Whether ops of this class were measured.

@@ -1,12 +1,11 @@
 //! Time of one op or kernel: its arithmetic, its traffic and what stands beside both, by the description alone or by a calibration.
 
 use super::Target;
-use crate::calibration::{Calibration, Calls, Reuse, Routine, Setting, Times};
 use crate::error::Error;
-use crate::hardware::{Basis, Hardware, PrecisionFactors};
+use crate::hardware::{Basis, PrecisionFactors};
 use crate::residency::{Border, Residency, Transfer};
 use crate::shape::Precision;
-use crate::units::{Bytes, Factor, FlopsPerSecond, Seconds, to_f32};
+use crate::units::{Factor, FlopsPerSecond, Seconds};
 use crate::work::{Class, Work};
 
 /// The roofs of a target for one precision, and the factors of the description: what is the same for every op.
@@ -57,43 +56,6 @@ pub(super) fn described(
     let footprint = work.compulsory_traffic()?;
     let transfer = residency.transfer(footprint, footprint);
     Ok((roofs.described(work), transfer, overhead_of(work, target.hardware.dispatch())))
-}
-
-/// Time of a kernel by the coefficients of a calibration; the equations stand in its module.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Calibrated {
-    /// All its calls one after another.
-    pub(super) times: Times,
-    /// Time on the device: of each call its arithmetic and traffic overlapped, and its copies.
-    pub(super) work: Seconds,
-    /// Number of calls that run on the device.
-    pub(super) kernels: f32,
-    /// The memory level that most bytes come from.
-    pub(super) level: u8,
-}
-
-/// Sums the calls of a kernel.
-pub(super) fn calibrated(calls: &Calls, weights: Bytes, hardware: &Hardware<'_>, calibration: &Calibration) -> Calibrated {
-    let setting = Setting {
-        runtime: calibration.runtime,
-        threads: to_f32(u64::from(calibration.threads)),
-        weights: weights.as_f32(),
-        reuse: Reuse::Network,
-    };
-    let mut sum = Calibrated { times: Times::ZERO, work: Seconds::ZERO, kernels: 0.0, level: 0 };
-    calls.each(|call, repeated| {
-        let times = calibration.coefficients.times(call, &setting);
-        sum.times.overhead = sum.times.overhead + times.overhead * repeated;
-        sum.times.compute = sum.times.compute + times.compute * repeated;
-        sum.times.memory = sum.times.memory + times.memory * repeated;
-        sum.times.copies = sum.times.copies + times.copies * repeated;
-        sum.times.far = sum.times.far.max(times.far);
-        sum.work = sum.work + times.work() * repeated;
-        sum.kernels += if call.routine == Routine::View { 0.0 } else { repeated };
-    });
-    let last = hardware.memory().len().saturating_sub(if sum.times.far > 0.5 { 1 } else { 2 });
-    sum.level = u8::try_from(last).unwrap_or(u8::MAX);
-    sum
 }
 
 /// A view costs nothing but its dispatch, and only where the runtime dispatches it; without kernels, none.

@@ -5,15 +5,15 @@
 //!
 //! [`estimate_kernels`]: super::estimate_kernels
 
-use super::time::{Roofs, calibrated, described};
+use super::time::{Roofs, described};
 use super::{Confidence, Estimate, OpEstimate, Target, any_precision, bound_of, confidence, own_precision, total};
-use crate::calibration::{Call, Calls, Group, Intervals, Protocol, Regime, Runtime};
+use crate::calibration::{Call, Calls, Group, Intervals, Run};
 use crate::error::Error;
 use crate::fusion::{EAGER, Fused, Kernel};
 use crate::graph::{GraphView, Node};
 use crate::roofline::smooth_max;
 use crate::shape::Precision;
-use crate::units::{Bytes, Seconds};
+use crate::units::Bytes;
 use crate::work::{Class, Work};
 
 /// Work of a kernel, and how it runs.
@@ -41,7 +41,10 @@ impl KernelWork {
     }
 
     /// Of one op as an eager runtime runs it: what such a runtime makes a view of moves nothing.
-    pub(super) fn of_node(graph: GraphView<'_>, node: &Node) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn of_node(graph: GraphView<'_>, node: &Node) -> Result<Self, Error> {
         let work = graph.work(node)?;
         let work = if EAGER.is_view(graph, node) { work.as_view() } else { work };
         Ok(Self { work, precision: own_precision(graph, node)?, calls: Calls::of(graph, node, &work)? })
@@ -94,21 +97,18 @@ pub fn estimate_works(works: &Works<'_>, target: &Target<'_>) -> Result<Estimate
     total(works.stored, works.kernels.iter().map(|kernel| roofline.estimate(kernel)), target)
 }
 
-/// The roofs of a target, looked up once for each precision in a row; the bytes of all weights that lie beside a kernel's own; and how far
-/// host and device are.
+/// The roofs of a target, looked up once for each precision in a row, and the run so far by a calibration.
 pub(super) struct Roofline<'a> {
     target: &'a Target<'a>,
-    weights: Bytes,
     last: Option<(Option<Precision>, Roofs)>,
-    /// When the host has dispatched all kernels so far.
-    host: Seconds,
-    /// When the device has finished them.
-    device: Seconds,
+    run: Option<Run<'a>>,
 }
 
 impl<'a> Roofline<'a> {
-    pub(super) const fn of(target: &'a Target<'a>, weights: Bytes) -> Self {
-        Self { target, weights, last: None, host: Seconds::ZERO, device: Seconds::ZERO }
+    /// Of a network whose weights are so many bytes together.
+    pub(super) fn of(target: &'a Target<'a>, weights: Bytes) -> Self {
+        let run = target.calibration.map(|calibration| calibration.run(weights));
+        Self { target, last: None, run }
     }
 
     pub(super) fn estimate(&mut self, kernel: &KernelWork) -> Result<OpEstimate, Error> {
@@ -121,7 +121,7 @@ impl<'a> Roofline<'a> {
             }
         };
         let confidence = confidence(work, self.target, &roofs)?;
-        let Some(calibration) = self.target.calibration else {
+        let (Some(calibration), Some(run)) = (self.target.calibration, self.run.as_mut()) else {
             let (compute, transfer, overhead) = described(work, self.target, &roofs)?;
             return Ok(OpEstimate {
                 work: *work,
@@ -135,33 +135,24 @@ impl<'a> Roofline<'a> {
                 confidence,
             });
         };
-        let time = calibrated(calls, self.weights, self.target.hardware, calibration);
-        let latency = match (calibration.runtime, calibration.protocol) {
-            (Runtime::EagerGpu, Protocol::WholeRun) => {
-                let before = self.host.max(self.device);
-                self.host = self.host + time.times.overhead;
-                if time.kernels > 0.0 {
-                    let floor = Seconds(calibration.coefficients.kernel_floor * time.kernels);
-                    self.device = self.device.max(self.host) + time.work.max(floor);
-                }
-                Seconds(self.host.max(self.device).0 - before.0)
-            }
-            _ => time.times.overhead + time.work,
-        };
+        let op = run.op(calls);
         let interval = calibration.intervals.map(|intervals| {
-            let group = Group::of(calls.routine());
-            intervals.of_op(latency, group, Regime::of(&time.times), wider(confidence))
+            intervals.of_op(op.latency, Group::of(calls.routine()), op.regime(), wider(confidence))
         });
-        let (compute, memory, overhead) = (time.times.compute, time.times.memory + time.times.copies, time.times.overhead);
+        let [compute, memory, overhead] = [op.times.compute, op.times.memory + op.times.copies, op.times.overhead];
+        // The coefficients know two levels: all caches together, and the backing store.
+        let from_last = if op.times.far > 0.5 { 1 } else { 2 };
+        let level = self.target.hardware.memory().len().saturating_sub(from_last);
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
         Ok(OpEstimate {
             work: *work,
-            latency,
+            latency: op.latency,
             interval,
             compute,
             memory,
-            level: time.level,
+            level,
             overhead,
-            bound: bound_of(compute, memory, overhead, time.level),
+            bound: bound_of(compute, memory, overhead, level),
             confidence,
         })
     }
