@@ -38,6 +38,8 @@ fn main() -> anyhow::Result<()> {
                         if let Some([low, high]) = p.interval { counted += 1; inside += usize::from(low <= p.measured && p.measured <= high); }
                     }
                 }
+                if std::env::var("SHOW").is_ok() && held.coefficients > 5 { for (g, (m, p)) in &groups { println!("   {g:40} {:8.2} ms {:+.1} %", m * 1e3, (p / m - 1.0) * 100.0); } }
+                if std::env::var("ROWS").is_ok() && held.coefficients > 5 { let mut v: Vec<_> = held.predictions.iter().zip(&samples).filter(|(p, _)| p.group.starts_with("vit_b_32")).collect(); v.sort_by(|a, b| (b.0.predicted - b.0.measured).total_cmp(&(a.0.predicted - a.0.measured))); for (p, s) in v.iter().take(25) { println!("   {:60} {:9.3} ms {:9.3} {} {} {}", p.name, p.measured * 1e3, p.predicted * 1e3, p.class, p.regime, s.kinds[0]); } }
                 layers.sort_by(f64::total_cmp);
                 let errors: Vec<f64> = groups.values().map(|(m, p)| (p / m - 1.0).abs() * 100.0).collect();
                 println!("{device} {} {:?} {}: n {} layer median {:.1} model MAPE {:.1} worst {:.0} cover {:.1}% of {counted}", mode.name, holdout, held.predictor, held.coefficients,

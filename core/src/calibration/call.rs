@@ -140,7 +140,16 @@ impl Call {
     /// A pass over so many elements.
     fn pass(self, routine: Routine, elements: f32, overhead_share: f32) -> Self {
         let in_place = matches!(routine, Routine::Softmax);
-        Self { routine, elements_in: elements, elements_out: elements, in_place, overhead_share, ..self }
+        Self {
+            routine,
+            mnkg: [0.0; 4],
+            elements_in: elements,
+            elements_out: elements,
+            elements_weight: 0.0,
+            in_place,
+            overhead_share,
+            ..self
+        }
     }
 }
 

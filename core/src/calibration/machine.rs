@@ -2,7 +2,7 @@
 
 use super::time::{Protocol, Runtime};
 use crate::error::Error;
-use crate::hardware::{ComputeUnit, Hardware, ThermalProfile};
+use crate::hardware::{Hardware, ThermalProfile};
 use crate::shape::Precision;
 use crate::units::to_f32;
 
@@ -43,18 +43,26 @@ impl Machine {
         protocol: Protocol,
         threads: u32,
     ) -> Result<Self, Error> {
-        let threads = to_f32(u64::from(threads.max(1)));
         let share = mode.factors.at(precision).map_or(1.0, |factors| factors.tile_utilization.get());
-        let cycles = |unit: &ComputeUnit<'_>| -> Result<f32, Error> {
-            let count = to_f32(u64::from(unit.count));
-            // One thread keeps one core busy; a GPU's units are its own affair.
-            let busy = if runtime == Runtime::EagerGpu { count * share } else { count.min(threads) };
-            Ok(busy * hardware.clock(unit, mode.clock)?.get())
-        };
+        // Peak throughput, and cycles of all units together.
         let peak = |precision: Precision| -> Result<(f32, f32), Error> {
-            let (unit, peak) = hardware.fastest(precision)?;
-            let cycles = cycles(unit)?;
-            Ok((peak.get() / (to_f32(u64::from(unit.count)) * unit.clock.get()) * cycles, cycles))
+            let (fastest, _) = hardware.fastest(precision)?;
+            let all = runtime == Runtime::EagerGpu;
+            let (mut idle, mut sum) = (threads.max(1), (0.0, 0.0));
+            // One thread keeps one core busy; those that find the fastest cores taken run on others, such as efficient cores.
+            let others = hardware.compute().iter().filter(|unit| *unit != fastest);
+            for unit in core::iter::once(fastest).chain(others) {
+                let Some(macs) = unit.macs_per_cycle.at(precision) else { continue };
+                let busy = if all { unit.count } else { idle.min(unit.count) };
+                let cycles = to_f32(u64::from(busy)) * hardware.clock(unit, mode.clock)?.get();
+                let cycles = if all { cycles * share } else { cycles };
+                sum = (sum.0 + cycles * 2.0 * macs.get(), sum.1 + cycles);
+                idle = if all { 0 } else { idle.saturating_sub(busy) };
+                if idle == 0 {
+                    break;
+                }
+            }
+            Ok(sum)
         };
         let (own, unit_cycles) = peak(precision)?;
         let plain_peak = peak(Precision::Fp32).map_or(own, |(peak, _)| peak);
@@ -65,7 +73,7 @@ impl Machine {
         Ok(Self {
             runtime,
             protocol,
-            threads,
+            threads: to_f32(u64::from(threads.max(1))),
             plain_peak,
             matrix_peak: peak(fast).map_or(own, |(peak, _)| peak).max(own),
             short: precision.data_type().size().0 < 4,
