@@ -445,7 +445,7 @@ mod tests {
                 ..Coefficients::NEUTRAL
             },
             hulls: [Hull::EMPTY; Class::ALL.len()],
-            intervals: Some(Intervals { ops: [[[0.5, 2.0]; 3]; 5], common: 0.1, own: 0.1, quantile: 2.0 }),
+            intervals: Some(Intervals { ops: [[[-0.7, 0.7]; 3]; 5], common: 0.1, own: 0.1, quantile: 2.0 }),
         };
         for node in measured.nodes() {
             calibration.widen(&measured.work(node)?)?;

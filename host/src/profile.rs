@@ -258,11 +258,11 @@ fn is_positive(value: f64) -> bool {
 
 /// Key, value and allowed values of an interval or a hull that no calibration has.
 fn wrong_bounds(calibration: &Calibration) -> Option<(String, [f32; 2], &'static str)> {
-    let of_interval = "it must be [low, high] with low above 0, low <= 1 <= high, both finite";
+    let of_interval = "it must be [low, high] with -80 < low <= 0 <= high < 80";
     let cells = calibration.intervals.iter().flat_map(|intervals| intervals.ops.iter().zip(Group::ALL));
     for (row, group) in cells {
         for (&[low, high], regime) in row.iter().zip(Regime::ALL) {
-            if !(low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high)) {
+            if !(low > -80.0 && low <= 0.0 && (0.0..80.0).contains(&high)) {
                 return Some((format!("intervals.ops.{}.{}", group.name(), regime.name()), [low, high], of_interval));
             }
         }
@@ -313,7 +313,7 @@ pub(crate) mod tests {
             threads: 2,
             coefficients: Coefficients { linear_throughput: 5e10, ..Coefficients::NEUTRAL },
             hulls: [Hull { flops: [1.0, 1e9], bytes: [1.0, 1e9] }; Class::ALL.len()],
-            intervals: Some(Intervals { ops: [[[0.9, 1.1]; 3]; 5], common: 0.05, own: 0.1, quantile: 1.9 }),
+            intervals: Some(Intervals { ops: [[[-0.1, 0.1]; 3]; 5], common: 0.05, own: 0.1, quantile: 1.9 }),
         };
         Profile {
             format: FORMAT,
@@ -381,8 +381,8 @@ pub(crate) mod tests {
             profile.fits[0].calibration.intervals.as_mut().expect("some").ops[0][2] = cell;
         };
         refused(
-            &|profile| intervals(profile, [1.25, 1.5]),
-            &format!("{place}.intervals.ops.conv.compute` is [1.25, 1.5]; it must be [low, high] with low above 0"),
+            &|profile| intervals(profile, [0.25, 0.5]),
+            &format!("{place}.intervals.ops.conv.compute` is [0.25, 0.5]; it must be [low, high] with -80 < low <= 0"),
         );
         refused(
             &|profile| profile.fits[0].calibration.hulls[4].bytes = [-1.0, 2.0],

@@ -96,7 +96,7 @@ pub fn calibration() -> impl Strategy<Value = Calibration> {
             threads,
             coefficients: Coefficients::from_values(values).ok()?,
             hulls,
-            intervals: Some(Intervals { ops: [[[0.8, 1.25]; 3]; 5], common: 0.05, own: 0.1, quantile: 2.0 }),
+            intervals: Some(Intervals { ops: [[[-0.2, 0.2]; 3]; 5], common: 0.05, own: 0.1, quantile: 2.0 }),
         })
     })
 }

@@ -3,8 +3,8 @@
 //! A law says nothing about the right number; it catches a wrong model that a few numbers by hand would not.
 
 use derate_core::Error;
-use derate_core::calibration::{Calibration, Coefficients};
-use derate_core::estimate::{Confidence, Target, estimate, op_estimates};
+use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Routine, Runtime};
+use derate_core::estimate::{KernelWork, Confidence, Target, estimate, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::Hardware;
 use derate_core::memory::{Buffer, footprint};
@@ -287,38 +287,46 @@ proptest! {
             change(&mut changed.coefficients);
             Ok([latency(graph.view(), &device, Some(&calibration))?, latency(graph.view(), &device, Some(&changed))?])
         };
-        type Field = fn(&mut Coefficients) -> &mut f32;
-        let costs: [(&str, Field); 3] = [
-            ("dispatch", |c| &mut c.dispatch),
-            ("fork", |c| &mut c.fork),
-            ("saturation_k", |c| &mut c.saturation_k),
-        ];
-        for (name, field) in costs {
-            let [before, after] = slower(&|c| *field(c) *= factor)?;
-            prop_assert!(at_most(before, after), "{}: {} {}", name, before, after);
+        for (index, c) in COEFFICIENTS.iter().enumerate() {
+            let more = |changed: &mut Coefficients| {
+                let mut values = changed.values();
+                values[index] *= factor;
+                // Beyond the range that is read from files, but the law holds there too.
+                *changed = Coefficients::from_values(values).unwrap_or(*changed);
+            };
+            let [before, after] = slower(&more)?;
+            // Rates, bandwidths and capacities make it faster; times, passes and extents at which half is reached, slower.
+            let gains = matches!(c.unit, "FLOP/s" | "B/s" | "1/s" | "B");
+            let [faster, slower] = if gains { [after, before] } else { [before, after] };
+            prop_assert!(at_most(faster, slower), "{}: {} {}", c.name, before, after);
         }
-        let gains: [(&str, Field); 8] = [
-            ("gemm_efficiency", |c| &mut c.gemm_efficiency),
-            ("vector_efficiency", |c| &mut c.vector_efficiency),
-            ("packing_bandwidth", |c| &mut c.packing_bandwidth),
-            ("backing_bandwidth_factor", |c| &mut c.backing_bandwidth_factor),
-            ("cache_bandwidth_factor", |c| &mut c.cache_bandwidth_factor),
-            ("fork_work", |c| &mut c.fork_work),
-            ("serial_bandwidth", |c| &mut c.serial_bandwidth),
-            ("fault_bandwidth", |c| &mut c.fault_bandwidth),
-        ];
-        for (name, field) in gains {
-            let [before, after] = slower(&|c| *field(c) *= factor)?;
-            prop_assert!(at_most(after, before), "{}: {} {}", name, before, after);
+    }
+
+    /// A device beside its host takes at least as long as either, and at most as long as both one after the other.
+    #[test]
+    fn a_device_works_while_its_host_dispatches(network in network(), batch in batch(), mut calibration in calibration()) {
+        let graph = network.build(batch)?;
+        let view = graph.view();
+        calibration.runtime = Runtime::EagerGpu;
+        let mut run = calibration.run(view.bytes_stored()?);
+        let [mut host, mut work] = [0.0_f64; 2];
+        for node in view.nodes() {
+            let kernel = KernelWork::of_node(view, node)?;
+            let op = run.op(&kernel.calls);
+            prop_assert!(op.latency.0 >= 0.0);
+            host += f64::from(op.times.overhead.0);
+            kernel.calls.each(|call, repeated| {
+                if call.routine != Routine::View {
+                    let times = calibration.coefficients.times(call, run.setting());
+                    let floor = calibration.coefficients.kernel_floor;
+                    work += f64::from(repeated) * f64::from(times.work().0.max(floor));
+                }
+            });
         }
-        // A larger share of the caches helps only where the last cache is faster than what lies behind it.
-        let c = &calibration.coefficients;
-        if let [.., (_, cache), (_, backing)] = device.levels[..]
-            && cache * c.cache_bandwidth_factor >= backing * c.backing_bandwidth_factor
-        {
-            let [before, after] = slower(&|c| c.cache_capacity_factor *= factor)?;
-            prop_assert!(at_most(after, before), "cache_capacity_factor: {} {}", before, after);
-        }
+        // Sums of f32 over hundreds of ops.
+        let whole = f64::from(run.ops().0);
+        prop_assert!(whole >= host * 0.9999, "{whole} {host}");
+        prop_assert!(whole <= (host + work) * 1.0001, "{whole} {host} {work}");
     }
 }
 

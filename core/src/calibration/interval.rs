@@ -1,7 +1,7 @@
 //! Intervals: how far measured times lay from estimates of ops and networks that the fit had not seen.
 //!
 //! ```text
-//! op       estimate · [low, high] of its cell: 5 % and 95 % of measured over estimated time, held out (conformal prediction:
+//! op       estimate · e^[low, high] of its cell: 5 % and 95 % of ln(measured / estimated), held out (conformal prediction:
 //!          Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005)
 //! network  estimate · exp(±q · √(common² + own² · Σ share²))       share of an op in the time; q, quantile of Student's t
 //! ```
@@ -97,12 +97,15 @@ impl Regime {
     }
 }
 
+/// Logarithms of this size are of no factor that an `f32` holds.
+const LOG_MAX: f32 = 80.0;
+
 /// Held-out errors of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Intervals {
-    /// Measured over estimated time of ops: 90 % of the held-out rows lie within `[low, high]`; a row for each of [`Group::ALL`], a
+    /// Logarithm of measured over estimated time of ops: 90 % of the held-out rows lie within `[low, high]`; a row for each of [`Group::ALL`], a
     /// column for each of [`Regime::ALL`].
     pub ops: [[[f32; 2]; Regime::ALL.len()]; Group::ALL.len()],
     /// Standard deviation of the logarithm of the error that the ops of one network have in common.
@@ -118,7 +121,7 @@ impl Intervals {
     pub const WIDER: [f32; 2] = [1.5, 3.0];
 
     pub(super) fn make_sense(&self) -> bool {
-        let ops = self.ops.iter().flatten().all(|&[low, high]| low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high));
+        let ops = self.ops.iter().flatten().all(|&[low, high]| low <= 0.0 && high >= 0.0 && low > -LOG_MAX && high < LOG_MAX);
         let spreads = [self.common, self.own, self.quantile];
         ops && spreads.iter().all(|spread| (0.0..f32::INFINITY).contains(spread))
     }
@@ -128,8 +131,8 @@ impl Intervals {
     pub fn of_op(&self, latency: Seconds, group: Group, regime: Regime, wider: f32) -> [Seconds; 2] {
         let row = Group::ALL.iter().position(|&other| other == group).and_then(|row| self.ops.get(row));
         let column = Regime::ALL.iter().position(|&other| other == regime);
-        let cell = row.zip(column).and_then(|(row, column)| row.get(column)).copied().unwrap_or([1.0, 1.0]);
-        cell.map(|bound| latency * libm::powf(bound, wider))
+        let cell = row.zip(column).and_then(|(row, column)| row.get(column)).copied().unwrap_or([0.0, 0.0]);
+        cell.map(|bound| latency * libm::expf(bound * wider))
     }
 
     /// Interval of a network, of whose ops' shares of the time this is the sum of squares.

@@ -45,6 +45,12 @@ impl<'a> Run<'a> {
         Self { coefficients, setting, beside, host: Seconds::ZERO, device: Seconds::ZERO }
     }
 
+    /// What the times of its calls depend on.
+    #[must_use]
+    pub const fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
     /// Adds an op.
     pub fn op(&mut self, calls: &Calls) -> OpTime {
         let mut sum = Times::ZERO;

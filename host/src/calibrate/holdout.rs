@@ -304,15 +304,26 @@ mod tests {
     use super::*;
     use crate::calibrate::tests::with_two_core_cpu;
     use crate::zoo::Mlp;
-    use derate_core::calibration::Coefficients;
 
-    fn rows(target: &Target<'_>, values: &[f64]) -> Vec<Row> {
+    const TWO: (Runtime, u32) = (Runtime::EagerCpu, 2);
+
+    fn bench<'a>(target: &'a Target<'a>, samples: &'a [Sample]) -> Bench<'a> {
+        let (hardware, mode) = (target.hardware, target.thermal_profile);
+        let machine = Machine::of(hardware, mode, Precision::Fp32, TWO.0, Protocol::WholeRun, TWO.1).expect("fp32");
+        Bench { samples, machine, evidence: Evidence::Stacks, target: Some(target), precision: Precision::Fp32 }
+    }
+
+    /// Rows of a device whose free coefficients are their priors times these factors, in turn.
+    fn rows(target: &Target<'_>, factors: &[f64]) -> Vec<Row> {
+        let parameters = bench(target, &[]).parameters(Model::Calibrated);
+        let truth: Vec<f64> = parameters.iter().zip(factors.iter().cycle()).map(|(p, factor)| p.prior * factor).collect();
         let mut rows = Vec::new();
         for width in [64, 200, 512, 1024, 2048] {
             for batch in [1, 8, 64, 256] {
                 let mlp = Mlp { input_dim: width, hidden_dims: vec![width, width], output_dim: width, batch };
                 let graph = mlp.graph(Precision::Fp32.data_type()).expect("valid");
-                let seconds = Model::Calibrated.predict(&graph, values, target, Precision::Fp32).expect("finite");
+                let sample = [Sample::of_network(String::new(), graph, 1.0).expect("small")];
+                let seconds = bench(target, &sample).predict(Model::Calibrated, &[0], &truth).expect("finite")[0];
                 let place = format!("row {}", rows.len());
                 rows.push(Row {
                     place,
@@ -332,46 +343,33 @@ mod tests {
         with_two_core_cpu(|hardware| {
             let target = Target::new(hardware).expect("valid");
             // Every coefficient away from its prior, by up to a half, and times that scatter by 3 %.
-            let away = [0.8, 1.3, 0.7, 1.4, 1.2, 1.5, 0.7, 1.3, 0.8, 0.6, 1.4, 1.0];
-            let truth: Vec<f64> = Coefficients::PRIOR
-                .values()
-                .iter()
-                .zip(away)
-                .map(|(&prior, factor)| f64::from(prior) * factor)
-                .collect();
-            let mut rows = rows(&target, &truth);
+            let mut rows = rows(&target, &[0.8, 1.3, 0.7, 1.4, 1.2, 0.7, 1.3, 0.8, 0.6, 1.4]);
             for (index, row) in rows.iter_mut().enumerate() {
                 row.seconds *= [0.97, 1.0, 1.03][index % 3];
             }
-            let study = study(&rows, Precision::Fp32, &target, |_| ()).expect("fits");
+            let study = study(&rows, Precision::Fp32, &target, TWO, |_| ()).expect("fits");
             let ours = study.of(Model::Calibrated).expect("fitted");
             assert!(ours.held_out_error.median_pct < 5.0, "{:?}", ours.held_out_error);
-            let error = f64::from(study.calibration.coefficients.gemm_efficiency) / truth[0] - 1.0;
+            let linear = ours.parameters.iter().position(|p| p.name == "linear_throughput").expect("free");
+            let error = ours.values[linear] / (ours.parameters[linear].prior * 1.3) - 1.0;
             assert!(error.abs() < 0.1, "{error}");
+            assert_eq!(study.calibration.coefficients.linear_throughput, ours.values[linear] as f32);
             assert!(study.of(Model::MacOnly).expect("fitted").held_out_error.mape_pct > 20.0);
             assert!(study.before_error.mape_pct > 10.0);
             // The held-out error is not the in-sample one under another name.
             assert!(ours.held_out_error.mape_pct > ours.in_sample_error.mape_pct);
+            // Rows of one model each: what a network adds is all there is.
+            let intervals = study.calibration.intervals.expect("20 rows");
+            assert!(intervals.own == 0.0 && intervals.common >= 0.02, "{intervals:?}");
         });
-    }
-
-    #[test]
-    fn an_interval_by_hand() {
-        // 39 ratios 0.81, 0.82, … 1.19: rank ⌈0.95 · 40⌉ = 38 from below and from above.
-        let measured: Vec<f64> = (81..=119).map(|percent| f64::from(percent) / 100.0).collect();
-        let [low, high] = interval(&[1.0; 39], &measured).expect("enough rows");
-        assert!((low - 0.82).abs() < 1e-6 && (high - 1.18).abs() < 1e-6, "{low} {high}");
-        // Rank ⌈0.95 · 20⌉ = 19 of 19 rows; of 18 there would have to be a 19th.
-        assert!(interval(&[1.0; 19], &measured[..19]).is_some());
-        assert_eq!(interval(&[1.0; 18], &measured[..18]), None);
     }
 
     #[test]
     fn one_configuration_measured_often_is_still_one() {
         with_two_core_cpu(|hardware| {
             let target = Target::new(hardware).expect("valid");
-            let row = rows(&target, &Coefficients::PRIOR.values().map(f64::from)).remove(0);
-            let got = study(&vec![row; 9], Precision::Fp32, &target, |_| ());
+            let row = rows(&target, &[1.0]).remove(0);
+            let got = study(&vec![row; 9], Precision::Fp32, &target, TWO, |_| ());
             assert!(matches!(got, Err(StudyError::TooFew { configurations: 1, .. })));
         });
     }
@@ -380,7 +378,7 @@ mod tests {
     fn every_row_is_held_out_once_and_folds_have_all_sizes() {
         with_two_core_cpu(|hardware| {
             let target = Target::new(hardware).expect("valid");
-            let rows = rows(&target, &Coefficients::PRIOR.values().map(f64::from));
+            let rows = rows(&target, &[1.0]);
             let indices: Vec<usize> = (0..rows.len()).collect();
             let fold = folds_of(&rows, &indices, FOLDS);
             for this in 0..FOLDS {
@@ -399,9 +397,9 @@ mod tests {
     fn two_rows_are_too_few() {
         with_two_core_cpu(|hardware| {
             let target = Target::new(hardware).expect("valid");
-            let rows = &rows(&target, &Coefficients::PRIOR.values().map(f64::from))[..2];
+            let rows = &rows(&target, &[1.0])[..2];
             assert!(matches!(
-                study(rows, Precision::Fp32, &target, |_| ()),
+                study(rows, Precision::Fp32, &target, TWO, |_| ()),
                 Err(StudyError::TooFew { configurations: 2, .. })
             ));
         });

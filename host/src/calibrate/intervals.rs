@@ -58,7 +58,7 @@ impl Bench<'_> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
             let models = kept.iter().map(|row| row.group).collect::<std::collections::BTreeSet<_>>().len();
             (kept.len() >= CELL_ROWS && models > 1 || kept.len() == residuals.len()).then(|| {
-                [0.05, 0.95].map(|share| (quantile(&kept, share) * wider).exp() as f32)
+                [0.05, 0.95].map(|share| (quantile(&kept, share) * wider) as f32)
             })
         };
         let all = bounds(&|_| true)?;
@@ -67,7 +67,7 @@ impl Bench<'_> {
             for (cell, regime) in row.iter_mut().zip(Regime::ALL) {
                 let own = bounds(&|residual| residual.cell == (group, regime));
                 let [low, high] = own.or_else(|| bounds(&|residual| residual.cell.1 == regime)).unwrap_or(all);
-                *cell = [low.min(1.0), high.max(1.0)];
+                *cell = [low.min(0.0), high.max(0.0)];
             }
         }
         let [common, own, quantile] = self.of_networks(held_out, &counted).map(|value| value as f32);
@@ -144,6 +144,14 @@ fn student_95(degrees: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_weighted_quantile_by_hand() {
+        let row = |log, weight| Residual { log, weight, group: "", cell: (Group::Conv, Regime::Compute) };
+        // Weights 1, 2, 1 in order of the values: a quarter lies up to 0.1, three quarters up to 0.2.
+        let rows = [row(0.3, 1.0), row(0.1, 1.0), row(0.2, 2.0)];
+        assert_eq!([0.05, 0.25, 0.3, 0.75, 0.8].map(|share| quantile(&rows, share)), [0.1, 0.1, 0.2, 0.2, 0.3]);
+    }
 
     #[test]
     fn students_t_as_tabulated() {
