@@ -250,8 +250,8 @@ fn total(
             }
         }
     }
+    let ops = sum.latency;
     if let Some(calibration) = target.calibration {
-        let ops = sum.latency;
         let run = calibration.coefficients.run(ops);
         (sum.latency, sum.overhead) = (ops + run, sum.overhead + run);
         if let (Some(intervals), true) = (calibration.intervals, ops.0 > 0.0) {
@@ -265,8 +265,8 @@ fn total(
         .zip(level_times)
         .fold((0, Seconds::ZERO), |slowest, (level, time)| if time.0 > slowest.1.0 { (level, time) } else { slowest });
     sum.bound = bound_of(sum.compute, sum.memory, sum.overhead, slowest.0);
-    let tenth = sum.latency * 0.1;
-    sum.confidence = if sum.latency == Seconds::ZERO {
+    let tenth = ops * 0.1;
+    sum.confidence = if ops == Seconds::ZERO {
         Confidence::Theoretical
     } else {
         let sure = CONFIDENT.into_iter().zip(unsure).find(|(_, unsure)| unsure.0 <= tenth.0);

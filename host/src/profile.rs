@@ -137,7 +137,11 @@ impl Profile {
         // The format first: of another one, unknown keys say little.
         let Version { format } = serde_json::from_str(text).map_err(no_json)?;
         if format != FORMAT {
-            return mismatch("format".into(), format.to_string(), format!("this version reads {FORMAT}: calibrate again"));
+            return mismatch(
+                "format".into(),
+                format.to_string(),
+                format!("this version reads {FORMAT}: calibrate again"),
+            );
         }
         let profile: Self = serde_json::from_str(text).map_err(no_json)?;
         if profile.threads == 0 {
@@ -386,7 +390,9 @@ pub(crate) mod tests {
         );
         refused(
             &|profile| profile.fits[0].calibration.hulls[4].bytes = [-1.0, 2.0],
-            &format!("{place}.hulls.linear.bytes` is [-1.0, 2.0]; it must be [least, greatest], finite and not negative"),
+            &format!(
+                "{place}.hulls.linear.bytes` is [-1.0, 2.0]; it must be [least, greatest], finite and not negative"
+            ),
         );
     }
 

@@ -82,12 +82,13 @@ pub fn calibration() -> impl Strategy<Value = Calibration> {
         let (low, high) = (c.low.max(c.high * 1e-9), c.high);
         let neutral = c.neutral;
         let any = (low.ln()..=high.ln()).prop_map(move |logarithm| logarithm.exp().clamp(low, high));
-        prop_oneof![1 => Just(neutral), 3 => any]
+        prop_oneof![1 => Just(neutral), 3 => any].boxed()
     });
     // A region that holds nothing, everything, or some: so that every confidence occurs.
     let bound =
         || prop_oneof![Just([f32::MAX, 0.0]), Just([0.0, 1e30]), (1e2_f32..1e6).prop_map(|low| [low, low * 1e3])];
-    let hulls = [(); Class::ALL.len()].map(|()| (bound(), bound()).prop_map(|(flops, bytes)| Hull { flops, bytes }));
+    let hulls =
+        [(); Class::ALL.len()].map(|()| (bound(), bound()).prop_map(|(flops, bytes)| Hull { flops, bytes }).boxed());
     (coefficients, hulls, 1_u16..64).prop_filter_map("outside a range", |(values, hulls, threads)| {
         Some(Calibration {
             model_version: MODEL_VERSION,

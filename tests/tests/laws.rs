@@ -4,7 +4,7 @@
 
 use derate_core::Error;
 use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Routine, Runtime};
-use derate_core::estimate::{KernelWork, Confidence, Target, estimate, op_estimates};
+use derate_core::estimate::{Confidence, KernelWork, Target, estimate, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::hardware::Hardware;
 use derate_core::memory::{Buffer, footprint};
@@ -279,8 +279,10 @@ proptest! {
 
     #[test]
     fn each_coefficient_pulls_its_way(
-        network in network(), batch in batch(), device in device(), calibration in calibration(), factor in 1.0_f32..3.0,
+        network in network(), batch in batch(), device in device(), mut calibration in calibration(), factor in 1.0_f32..3.0,
     ) {
+        // A device that idled runs at a low clock until it has worked for a while: there, more work may end earlier.
+        calibration.coefficients.idle_clock = 0.0;
         let graph = network.build(batch)?;
         let slower = |change: &dyn Fn(&mut Coefficients)| -> Result<[f32; 2], Error> {
             let mut changed = calibration;

@@ -121,7 +121,8 @@ impl Intervals {
     pub const WIDER: [f32; 2] = [1.5, 3.0];
 
     pub(super) fn make_sense(&self) -> bool {
-        let ops = self.ops.iter().flatten().all(|&[low, high]| low <= 0.0 && high >= 0.0 && low > -LOG_MAX && high < LOG_MAX);
+        let ops =
+            self.ops.iter().flatten().all(|&[low, high]| low <= 0.0 && high >= 0.0 && low > -LOG_MAX && high < LOG_MAX);
         let spreads = [self.common, self.own, self.quantile];
         ops && spreads.iter().all(|spread| (0.0..f32::INFINITY).contains(spread))
     }

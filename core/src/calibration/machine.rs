@@ -66,7 +66,8 @@ impl Machine {
         };
         let (own, unit_cycles) = peak(precision)?;
         let plain_peak = peak(Precision::Fp32).map_or(own, |(peak, _)| peak);
-        let fast = if precision == Precision::Fp32 && runtime == Runtime::EagerGpu { Precision::Tf32 } else { precision };
+        let fast =
+            if precision == Precision::Fp32 && runtime == Runtime::EagerGpu { Precision::Tf32 } else { precision };
         let mut levels = hardware.memory().iter().rev();
         let backing = levels.next();
         let described = backing.map_or(1.0, |level| level.bandwidth.get());

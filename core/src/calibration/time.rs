@@ -90,8 +90,13 @@ pub struct Times {
 
 impl Times {
     /// Nothing.
-    pub const ZERO: Self =
-        Self { overhead: Seconds::ZERO, compute: Seconds::ZERO, memory: Seconds::ZERO, copies: Seconds::ZERO, far: 0.0 };
+    pub const ZERO: Self = Self {
+        overhead: Seconds::ZERO,
+        compute: Seconds::ZERO,
+        memory: Seconds::ZERO,
+        copies: Seconds::ZERO,
+        far: 0.0,
+    };
 
     /// Time on the device: arithmetic and traffic overlapped, and the copies.
     #[must_use]
@@ -139,10 +144,9 @@ impl Coefficients {
         }
         let (activations, weights) = (call.activation_bytes(), call.weight_bytes());
         let (far, far_weights) = match setting.reuse {
-            Reuse::Network => (
-                beyond(activations, self.cache_capacity),
-                beyond(setting.weights + activations, self.cache_capacity),
-            ),
+            Reuse::Network => {
+                (beyond(activations, self.cache_capacity), beyond(setting.weights + activations, self.cache_capacity))
+            }
             Reuse::Warm => {
                 let share = beyond(activations + weights, self.cache_capacity);
                 (share, share)

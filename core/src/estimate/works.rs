@@ -136,9 +136,9 @@ impl<'a> Roofline<'a> {
             });
         };
         let op = run.op(calls);
-        let interval = calibration.intervals.map(|intervals| {
-            intervals.of_op(op.latency, Group::of(calls.routine()), op.regime(), wider(confidence))
-        });
+        let interval = calibration
+            .intervals
+            .map(|intervals| intervals.of_op(op.latency, Group::of(calls.routine()), op.regime(), wider(confidence)));
         let [compute, memory, overhead] = [op.times.compute, op.times.memory + op.times.copies, op.times.overhead];
         // The coefficients know two levels: all caches together, and the backing store.
         let from_last = if op.times.far > 0.5 { 1 } else { 2 };

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use derate_core::calibration::{
-    Calibration, Coefficients, Evidence, Hull, MODEL_VERSION, Machine, Protocol, Runtime,
-};
+use derate_core::calibration::{Calibration, Coefficients, Evidence, Hull, MODEL_VERSION, Machine, Protocol, Runtime};
 use derate_core::estimate::Target;
 use derate_core::shape::Precision;
 use derate_core::work::Class;
@@ -158,15 +156,8 @@ pub fn study(
         before.push(f64::from(got.latency.0));
         samples.push(Sample::of_network(row.name(), graph, row.seconds).map_err(StudyError::Count)?);
     }
-    let machine = Machine::of(
-        target.hardware,
-        target.thermal_profile,
-        precision,
-        runtime,
-        Protocol::WholeRun,
-        threads,
-    )
-    .map_err(StudyError::Count)?;
+    let machine = Machine::of(target.hardware, target.thermal_profile, precision, runtime, Protocol::WholeRun, threads)
+        .map_err(StudyError::Count)?;
     let bench = Bench { samples: &samples, machine, evidence: Evidence::Stacks, target: Some(&described), precision };
     let folds = FOLDS.min(configurations);
     let fold = folds_of(rows, &indices, folds);
@@ -214,13 +205,21 @@ impl Bench<'_> {
         let all: Vec<usize> = (0..self.samples.len()).collect();
         let Fit { values, standard_errors, .. } = self.fit_stacks(model, &all, fold)?;
         let in_sample = self.predict(model, &all, &values)?;
-        let held_out =
-            self.held_out(model, fold, |rows| self.fit_stacks(model, rows, fold).map(|fit| fit.values))?;
+        let held_out = self.held_out(model, fold, |rows| self.fit_stacks(model, rows, fold).map(|fit| fit.values))?;
         let measured: Vec<f64> = self.samples.iter().map(|sample| sample.seconds).collect();
         let in_sample_error = summary(&in_sample, &measured);
         let held_out_error = summary(&held_out, &measured);
         let parameters = self.parameters(model);
-        Some(Fitted { model, parameters, values, standard_errors, in_sample, held_out, in_sample_error, held_out_error })
+        Some(Fitted {
+            model,
+            parameters,
+            values,
+            standard_errors,
+            in_sample,
+            held_out,
+            in_sample_error,
+            held_out_error,
+        })
     }
 
     /// Times of all samples in seconds, those of each fold by a fit on the others.
@@ -232,8 +231,7 @@ impl Bench<'_> {
     ) -> Option<Vec<f64>> {
         let mut times = vec![f64::NAN; self.samples.len()];
         for this in 0..fold.iter().max().map_or(0, |last| last + 1) {
-            let (out, kept): (Vec<usize>, Vec<usize>) =
-                (0..self.samples.len()).partition(|&index| fold[index] == this);
+            let (out, kept): (Vec<usize>, Vec<usize>) = (0..self.samples.len()).partition(|&index| fold[index] == this);
             if out.is_empty() {
                 continue;
             }
@@ -278,11 +276,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// [`derate_core::Error::CountOverflow`].
-    pub fn calibration(
-        &self,
-        coefficients: Coefficients,
-        held_out: &[f64],
-    ) -> Result<Calibration, derate_core::Error> {
+    pub fn calibration(&self, coefficients: Coefficients, held_out: &[f64]) -> Result<Calibration, derate_core::Error> {
         let mut calibration = Calibration {
             model_version: MODEL_VERSION,
             runtime: self.machine.runtime,
@@ -316,7 +310,8 @@ mod tests {
     /// Rows of a device whose free coefficients are their priors times these factors, in turn.
     fn rows(target: &Target<'_>, factors: &[f64]) -> Vec<Row> {
         let parameters = bench(target, &[]).parameters(Model::Calibrated);
-        let truth: Vec<f64> = parameters.iter().zip(factors.iter().cycle()).map(|(p, factor)| p.prior * factor).collect();
+        let truth: Vec<f64> =
+            parameters.iter().zip(factors.iter().cycle()).map(|(p, factor)| p.prior * factor).collect();
         let mut rows = Vec::new();
         for width in [64, 200, 512, 1024, 2048] {
             for batch in [1, 8, 64, 256] {

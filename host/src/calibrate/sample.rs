@@ -43,7 +43,17 @@ impl Sample {
         let (ops, works) = ops(view, 0..view.nodes().len())?;
         let weights = view.bytes_stored()?;
         let kinds = [name.clone(), name.clone(), name.clone()];
-        Ok(Self { group: name.clone(), name, kinds, ops, works, weights, reuse: Reuse::Network, seconds, graph: Some(graph) })
+        Ok(Self {
+            group: name.clone(),
+            name,
+            kinds,
+            ops,
+            works,
+            weights,
+            reuse: Reuse::Network,
+            seconds,
+            graph: Some(graph),
+        })
     }
 
     /// Whether something runs at all: not only views.

@@ -4,9 +4,9 @@
 //! stands at the top: `error.before.mape_pct`, `error.after_held_out.mape_pct`, `error.after_in_sample.mape_pct`.
 
 use derate_core::calibration::MODEL_VERSION;
-use derate_core::units::Seconds;
 use derate_core::estimate::Target;
 use derate_core::shape::Precision;
+use derate_core::units::Seconds;
 use serde::Serialize;
 
 use super::coefficient::{CoefficientValue, Factors, coefficients, factors};
@@ -302,9 +302,10 @@ fn of_precision(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> Resu
             after_in_sample: models.calibrated.in_sample.clone(),
         },
         models,
-        interval: study.calibration.intervals.map(|intervals| {
-            intervals.of_network(Seconds(1.0), 0.0, 1.0).map(|bound| bound.0)
-        }),
+        interval: study
+            .calibration
+            .intervals
+            .map(|intervals| intervals.of_network(Seconds(1.0), 0.0, 1.0).map(|bound| bound.0)),
         memory: memory(&points),
         slowdowns: slowdowns(&points, subject.target.hardware),
         factors: factors(study, subject.target)?,

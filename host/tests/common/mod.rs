@@ -117,9 +117,7 @@ pub(crate) fn number(json: &Value, path: &str) -> f64 {
 /// A profile of the device with round numbers, as a calibration would leave it: round coefficients, factors of 0.55 and 0.65.
 pub(crate) fn profile() -> Value {
     use derate::profile::{DatasetId, FORMAT, PrecisionFit, Profile};
-    use derate_core::calibration::{
-        Calibration, Coefficients, Hull, Intervals, MODEL_VERSION, Protocol, Runtime,
-    };
+    use derate_core::calibration::{Calibration, Coefficients, Hull, Intervals, MODEL_VERSION, Protocol, Runtime};
     use derate_core::shape::Precision;
     let fit = PrecisionFit {
         precision: Precision::Fp32,

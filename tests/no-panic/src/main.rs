@@ -364,17 +364,24 @@ fn on_calibration(work: &Work, hardware: &Hardware<'_>) -> Result<Calibration, E
     });
     calibration.widen(opaque(work))?;
     let hull = calibration.hull(opaque(Class::Linear));
-    keep((hull.holds(work, opaque(4.0))?, hull.is_empty(), calibration.covers(opaque(Class::Linear)), calibration.check()));
+    keep((
+        hull.holds(work, opaque(4.0))?,
+        hull.is_empty(),
+        calibration.covers(opaque(Class::Linear)),
+        calibration.check(),
+    ));
     Ok(opaque(calibration))
 }
 
 fn on_run(view: GraphView<'_>, calibration: &Calibration) -> Result<(), Error> {
     let mut run = calibration.run(opaque(Bytes(1)));
+    keep(calibration::Run::new(&calibration.coefficients, *run.setting(), calibration.protocol).end());
     for node in view.nodes() {
         let kernel = KernelWork::of_node(view, node)?;
         let calls = calibration::Calls::of(view, node, &kernel.work)?.in_place(opaque(true));
         let op = run.op(opaque(&calls));
         let regime = op.regime();
+        keep(calibration::Regime::of(opaque(&op.times)) == regime);
         let group = calibration::Group::of(calls.routine());
         keep((op, group.name(), regime.name(), op.times.latency()));
         if let Some(intervals) = &calibration.intervals {
@@ -382,7 +389,13 @@ fn on_run(view: GraphView<'_>, calibration: &Calibration) -> Result<(), Error> {
             keep(intervals.of_network(op.latency, opaque(0.5), opaque(1.5)));
         }
         calls.each(|call, _| {
-            keep((call.flops(), call.activation_bytes(), call.weight_bytes(), call.routine.is_conv(), call.routine.is_product()));
+            keep((
+                call.flops(),
+                call.activation_bytes(),
+                call.weight_bytes(),
+                call.routine.is_conv(),
+                call.routine.is_product(),
+            ));
             keep(calibration.coefficients.times(call, run.setting()).work());
         });
     }
