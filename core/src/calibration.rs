@@ -96,6 +96,8 @@ macro_rules! coefficients {
     };
 }
 
+pub mod micro_kernel;
+
 coefficients! {
     gemm_efficiency: "1", 0.5 sd 0.5 in [0.02, 1.3],
         "Share of the peak throughput that large matrix products reach.";
