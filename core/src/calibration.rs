@@ -42,6 +42,7 @@ mod call;
 mod coefficients;
 mod interval;
 mod machine;
+pub mod micro_kernel;
 mod priors;
 mod run;
 mod time;

@@ -1,7 +1,5 @@
 //! The coefficients: names, units, meanings, and the values that switch their terms off.
 
-use crate::error::Error;
-
 /// What a coefficient is and where it may lie at all; a device narrows it down (see [`super::priors`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coefficient {
@@ -11,16 +9,19 @@ pub struct Coefficient {
     pub unit: &'static str,
     /// What it stands for.
     pub meaning: &'static str,
-    /// Value that switches its term off; of a term that is always there, one that costs nothing.
-    pub neutral: f32,
+    /// Value before anything is known of a device: of calls, the one that switches its term off.
+    pub value: f32,
+    /// Standard deviation of the prior about that value, of the natural logarithm; 0 where [`super::priors`] has one of its own.
+    pub sd: f32,
     /// Lowest value that makes sense on any device.
     pub low: f32,
     /// Highest value that makes sense on any device.
     pub high: f32,
 }
 
+/// A struct of coefficients, and a table of what they are; `$constant` holds their values before anything is known.
 macro_rules! coefficients {
-    ($($name:ident: $unit:literal, $neutral:literal in [$low:literal, $high:literal], $meaning:literal;)*) => {
+    ($constant:ident $about:literal $($name:ident: $unit:literal, $value:literal $(sd $sd:literal)? in [$low:literal, $high:literal], $meaning:literal;)*) => {
         /// Values of all coefficients, in SI units.
         #[derive(Clone, Copy, Debug, PartialEq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -30,15 +31,17 @@ macro_rules! coefficients {
         }
 
         /// Every coefficient, in the order of [`Coefficients::values`].
-        pub const COEFFICIENTS: [Coefficient; { [$($neutral),*].len() }] = [$(Coefficient {
-            name: stringify!($name), unit: $unit, meaning: $meaning, neutral: $neutral, low: $low, high: $high,
+        pub const COEFFICIENTS: [Coefficient; { [$($value),*].len() }] = [$(Coefficient {
+            name: stringify!($name), unit: $unit, meaning: $meaning,
+            value: $value, sd: 0.0 $(+ $sd)?, low: $low, high: $high,
         }),*];
 
         impl Coefficients {
-            /// All terms switched off: everything takes no time.
-            pub const NEUTRAL: Self = Self { $($name: $neutral),* };
+            #[doc = $about]
+            pub const $constant: Self = Self { $($name: $value),* };
 
-            pub(super) const ZERO: Self = Self { $($name: 0.0 * $neutral),* };
+            #[allow(dead_code, reason = "only tables that are filled in steps start from it")]
+            pub(super) const ZERO: Self = Self { $($name: 0.0 * $value),* };
 
             /// Values in the order of [`COEFFICIENTS`].
             #[must_use]
@@ -49,11 +52,11 @@ macro_rules! coefficients {
             /// Coefficients of these values, in the order of [`COEFFICIENTS`].
             ///
             /// # Errors
-            /// [`Error::CoefficientOutOfRange`] for the first that lies outside its range.
-            pub fn from_values(values: [f32; COEFFICIENTS.len()]) -> Result<Self, Error> {
+            /// [`CoefficientOutOfRange`](crate::error::Error::CoefficientOutOfRange) for the first that lies outside its range.
+            pub fn from_values(values: [f32; COEFFICIENTS.len()]) -> Result<Self, $crate::error::Error> {
                 for ((index, value), coefficient) in (0_u8..).zip(values).zip(COEFFICIENTS) {
                     if !(coefficient.low..=coefficient.high).contains(&value) {
-                        return Err(Error::CoefficientOutOfRange { index });
+                        return Err($crate::error::Error::CoefficientOutOfRange { index });
                     }
                 }
                 let [$($name),*] = values;
@@ -63,7 +66,10 @@ macro_rules! coefficients {
     };
 }
 
+pub(super) use coefficients;
+
 coefficients! {
+    NEUTRAL "All terms switched off: everything takes no time."
     conv_throughput: "FLOP/s", 1e18 in [1e3, 1e18],
         "Arithmetic of convolutions that a library runs blocked.";
     linear_throughput: "FLOP/s", 1e18 in [1e3, 1e18],

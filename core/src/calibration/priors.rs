@@ -61,6 +61,7 @@ macro_rules! set {
 impl Table {
     const fn new() -> Self {
         let n = Coefficients::NEUTRAL;
+        // Nothing is fitted but what is set.
         Self { centres: n, sds: Coefficients::ZERO, lows: n, highs: n }
     }
 

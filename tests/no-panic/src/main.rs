@@ -24,6 +24,7 @@ use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
 
 use derate_core::Error;
+use derate_core::calibration::micro_kernel::{self, RegisterTile, kernel_time};
 use derate_core::calibration::{self, COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
 use derate_core::estimate::{
@@ -46,7 +47,7 @@ use derate_core::units::{
     Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerByte, JoulesPerMac, Macs,
     MacsPerCycle, Seconds, Watts,
 };
-use derate_core::work::{Class, Work};
+use derate_core::work::{Class, Gemm, Work};
 
 // The C library, for the code that runs before `main`.
 #[link(name = "c")]
@@ -353,6 +354,9 @@ fn on_calibration(work: &Work, hardware: &Hardware<'_>) -> Result<Calibration, E
     let coefficients = Coefficients::from_values(opaque(coefficients.values()))?;
     keep((coefficients.values(), &COEFFICIENTS));
     let cell = opaque([-0.5, 0.5]);
+    let kernels = micro_kernel::Coefficients::from_values(opaque(micro_kernel::Coefficients::PRIOR.values()))?;
+    let (gemm, tile) = (Gemm { m: 1, n: 1, k: 1, groups: 1 }, RegisterTile { mr: 1, nr: 1 });
+    keep(kernel_time(opaque(gemm), opaque(tile), opaque(&kernels))?.bound());
     let mut calibration = opaque(Calibration {
         model_version: calibration::MODEL_VERSION,
         runtime: calibration::Runtime::EagerGpu,

@@ -165,13 +165,13 @@ impl<F: Fn(&[f64]) -> Option<Vec<f64>>> Problem<'_, F> {
         let values = self.values(&logs);
         let residuals = self.residuals(&values)?;
         let rows = residuals.iter().enumerate().map(|(row, &error)| self.row_weight(row) * loss.of(error)).sum::<f64>();
-        let priors = self.free().into_iter().map(|index| self.from_prior(&logs, index).powi(2)).sum::<f64>();
+        let priors = self.free().into_iter().map(|index| self.prior_distance(&logs, index).powi(2)).sum::<f64>();
         let cost = rows + priors;
         cost.is_finite().then_some(Point { values, logs, residuals, cost })
     }
 
     /// Distance of a logarithm from its prior, in standard deviations.
-    fn from_prior(&self, logs: &[f64], index: usize) -> f64 {
+    fn prior_distance(&self, logs: &[f64], index: usize) -> f64 {
         let parameter = &self.parameters[index];
         (logs[index] - parameter.prior.ln()) / parameter.prior_sd
     }
@@ -185,7 +185,7 @@ impl<F: Fn(&[f64]) -> Option<Vec<f64>>> Problem<'_, F> {
         let weights: Vec<f64> = at.residuals.iter().enumerate().map(weight).collect();
         let pulls: Vec<f64> = weights.iter().zip(&at.residuals).map(|(weight, error)| weight * error).collect();
         let gradient = free.iter().zip(&columns).map(|(&index, column)| {
-            dot(column, &pulls) + self.from_prior(&at.logs, index) / self.parameters[index].prior_sd
+            dot(column, &pulls) + self.prior_distance(&at.logs, index) / self.parameters[index].prior_sd
         });
         let gradient = DVector::from_iterator(free.len(), gradient);
         (self.normal_matrix(&free, &columns, &weights), gradient)
