@@ -80,7 +80,7 @@ pub fn calibration() -> impl Strategy<Value = Calibration> {
     let coefficients = COEFFICIENTS.each_ref().map(|c| {
         // Times and counts that may be nothing: nothing, or anything from a billionth of the most.
         let (low, high) = (c.low.max(c.high * 1e-9), c.high);
-        let neutral = c.neutral;
+        let neutral = c.value;
         let any = (low.ln()..=high.ln()).prop_map(move |logarithm| logarithm.exp().clamp(low, high));
         prop_oneof![1 => Just(neutral), 3 => any].boxed()
     });
