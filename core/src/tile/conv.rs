@@ -31,11 +31,12 @@ use crate::nest::{Axis, ConvLoops, Dim, ElementSizes, Operand, Traffic};
 use crate::shape::product;
 use crate::units::Bytes;
 
-mod descent;
+mod chain;
 mod line;
 mod search;
+mod walk;
 
-use descent::Descent;
+use walk::Walk;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +131,9 @@ impl Stays {
 
 /// A convolution in bytes.
 struct Problem {
+    /// One tile of all there is, and the input positions of it along each axis.
+    whole: Sizes,
+    held: [u64; 3],
     axes: [Axis; 3],
     sizes: ElementSizes,
     taps: u64,
@@ -145,6 +149,8 @@ struct Problem {
     c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
+    /// Bytes of every operand once.
+    once: u64,
 }
 
 /// Pairs of output and input channel and position of an image up to which a nest is small.
@@ -166,9 +172,7 @@ struct Candidate {
     tile: Sizes,
     order: Order,
     stays: Stays,
-    /// Most input positions of a tile along each axis.
-    held: [u64; 3],
-    /// Bytes that move, those beside at other levels among them.
+    /// Bytes that move, those of levels inside that depend on this one among them.
     cost: u64,
 }
 
@@ -192,15 +196,6 @@ struct State {
     traffic: [u64; 3],
 }
 
-/// What a level would do alone, with one operand that stays, and what the levels outside may leave to it.
-#[derive(Clone, Copy, Debug)]
-struct Want {
-    /// Numbers of tiles of positions, output and input channels up to which it moves no more; of what steps innermost, one.
-    counts: [u64; 3],
-    /// Bytes that it moves alone.
-    cost: u64,
-}
-
 /// Cuts a convolution into tiles for these buffers, from the innermost to the outermost.
 ///
 /// # Errors
@@ -208,39 +203,29 @@ struct Want {
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let problem = Problem::new(loops, sizes)?;
-    let whole = State::whole(loops, &problem)?;
-    let mut lines = None;
-    let mut descent = Descent {
-        problem: &problem,
-        alone: heapless::Vec::new(),
-        path: heapless::Vec::new(),
-        best: heapless::Vec::new(),
-        least: u64::MAX,
-        tight: false,
-        failed: usize::MAX,
-    };
-    if let Some((_, inner)) = buffers.split_last() {
-        for buffer in inner {
-            let wants = descent.alone(&whole, &mut lines, buffer);
-            if let [None, ..] = wants {
-                return Err(Error::Infeasible { level: u8::try_from(descent.alone.len()).unwrap_or(u8::MAX) });
-            }
-            descent.alone.push(wants).ok();
-        }
+    let whole = State::whole(&problem);
+    let mut walk = Walk { problem: &problem, path: heapless::Vec::new(), best: heapless::Vec::new(), least: u64::MAX };
+    let nested = chain::nested(buffers);
+    let mut lines = line::lines(&problem, &whole);
+    let mut found = chain::chain(&problem, &mut lines, &nested, None, u64::MAX);
+    if let Some(chain) = &mut found {
+        chain.grow(&problem, |tile| whole.held_by(&problem, tile), buffers);
+        walk.given(&whole, &chain.levels, buffers, 0);
     }
-    descent.inwards(&whole, &mut lines, buffers, 0);
-    if descent.best.is_empty() && buffers.len() > 1 {
-        // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
-        descent.tight = true;
-        descent.inwards(&whole, &mut lines, buffers, 0);
-    }
-    if descent.best.len() < buffers.len() {
-        return match u8::try_from(descent.failed) {
-            Ok(level) => Err(Error::Infeasible { level }),
-            Err(_) => Err(Error::CountOverflow),
+    walk.two(&whole, buffers);
+    if walk.best.len() < buffers.len() {
+        lines.iter_mut().for_each(|line| line.made_of(1));
+        let mut fits = |buffer: &Buffer| {
+            chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), None, u64::MAX).is_some()
+        };
+        let level = buffers.iter().position(|buffer| !fits(buffer)).unwrap_or(0);
+        return if found.is_some() {
+            Err(Error::CountOverflow)
+        } else {
+            Err(Error::Infeasible { level: u8::try_from(level).unwrap_or(u8::MAX) })
         };
     }
-    tiling(&descent.best, loops, sizes, buffers)
+    tiling(&walk.best, &problem, loops, buffers)
 }
 
 impl Problem {
@@ -254,16 +239,29 @@ impl Problem {
         // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
         product([elements, sizes.c.max(sizes.partial)])?;
         let c_again = elements.saturating_mul(2).saturating_mul(sizes.partial);
+        let held = axes.map(|axis| axis.touched());
+        let (a_unit, b) = (product([images, loops.c_in, sizes.a])?, product([weights, sizes.b])?);
+        let c_once = elements.saturating_mul(sizes.c);
+        let once = product([a_unit, product(held)?])?.saturating_add(b).saturating_add(c_once);
         Ok(Self {
+            whole: Sizes {
+                group: loops.groups,
+                batch: loops.batch,
+                c_out: loops.c_out,
+                c_in: loops.c_in,
+                axes: loops.output,
+            },
+            held,
             axes,
             sizes: *sizes,
             taps,
             images: loops.batch,
             positions,
-            a_unit: product([images, loops.c_in, sizes.a])?,
-            b: product([weights, sizes.b])?,
-            c_once: elements.saturating_mul(sizes.c),
+            a_unit,
+            b,
+            c_once,
             c_again,
+            once,
             small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
         })
     }
@@ -286,33 +284,28 @@ impl Problem {
 
 impl State {
     /// Before any level: the whole nest is one tile.
-    fn whole(loops: &ConvLoops, problem: &Problem) -> Result<Self, Error> {
-        let held = problem.axes.map(|axis| axis.touched());
-        Ok(Self {
-            tile: Sizes {
-                group: loops.groups,
-                batch: loops.batch,
-                c_out: loops.c_out,
-                c_in: loops.c_in,
-                axes: loops.output,
-            },
+    fn whole(problem: &Problem) -> Self {
+        let Problem { whole, held, .. } = *problem;
+        let moved = held.into_iter().fold(problem.a_unit, u64::saturating_mul);
+        Self {
+            tile: whole,
             held,
             moved: held,
-            group: Cut::whole(loops.groups),
-            batch: Cut::whole(loops.batch),
-            c_out: Cut::whole(loops.c_out),
-            c_in: Cut::whole(loops.c_in),
-            axes: loops.output.map(Cut::whole),
+            group: Cut::whole(whole.group),
+            batch: Cut::whole(whole.batch),
+            c_out: Cut::whole(whole.c_out),
+            c_in: Cut::whole(whole.c_in),
+            axes: whole.axes.map(Cut::whole),
             counts: [[1; MAX_LEVELS + 1]; CLASSES],
             stays: Stays::All,
-            traffic: [product([problem.a_unit, product(held)?])?, problem.b, problem.c_once],
-        })
+            traffic: [moved, problem.b, problem.c_once],
+        }
     }
 
     /// This state with its tiles cut once more.
-    fn cut(&self, problem: &Problem, candidate: &Candidate, traffic: [u64; 3]) -> Self {
+    fn cut(&self, problem: &Problem, choice: &Choice, held: [u64; 3]) -> Self {
         let mut next = self.clone();
-        let Candidate { tile, held, stays, .. } = *candidate;
+        let Choice { tile, stays, traffic, .. } = *choice;
         for ((moved, cut), (axis, tile)) in
             next.moved.iter_mut().zip(&self.axes).zip(problem.axes.iter().zip(tile.axes))
         {
@@ -361,8 +354,7 @@ impl State {
     }
 
     /// Bytes of each operand at the next level, inside these ones, if it has these tiles and this order.
-    fn traffic_of(&self, problem: &Problem, outside: &[Choice], candidate: &Candidate) -> [u64; 3] {
-        let Candidate { tile, order, .. } = candidate;
+    fn traffic_of(&self, problem: &Problem, outside: &[Choice], tile: &Sizes, order: Order) -> [u64; 3] {
         let mut ranks = heapless::Vec::<Ranks, MAX_LEVELS>::new();
         for choice in outside {
             ranks.push(choice.order.ranks()).ok();
@@ -389,11 +381,9 @@ impl State {
 }
 
 /// The levels as they are reported, the innermost first.
-fn tiling(chosen: &[Choice], loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    let whole =
-        Sizes { group: loops.groups, batch: loops.batch, c_out: loops.c_out, c_in: loops.c_in, axes: loops.output };
+fn tiling(chosen: &[Choice], problem: &Problem, loops: &ConvLoops, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let mut levels = heapless::Vec::new();
-    let mut outers = [whole; MAX_LEVELS];
+    let mut outers = [problem.whole; MAX_LEVELS];
     for (outer, choice) in outers.iter_mut().skip(1).zip(chosen) {
         *outer = choice.tile;
     }
@@ -410,7 +400,7 @@ fn tiling(chosen: &[Choice], loops: &ConvLoops, sizes: &ElementSizes, buffers: &
             },
             footprint: Bytes(choice.footprint),
             traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
-            lower_bound: super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?,
+            lower_bound: super::conv_bound::bound_conv(loops, &problem.sizes, buffer.capacity)?,
         };
         levels.push(level).map_err(|_| Error::CountOverflow)?;
     }
