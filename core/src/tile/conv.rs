@@ -207,7 +207,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     let mut walk = Walk { problem: &problem, path: heapless::Vec::new(), best: heapless::Vec::new(), least: u64::MAX };
     let nested = chain::nested(buffers);
     let mut lines = line::lines(&problem, &whole);
-    let mut found = chain::chain(&problem, &mut lines, &nested, None, u64::MAX);
+    let mut found = chain::chain(&problem, &mut lines, &nested);
     if let Some(chain) = &mut found {
         chain.grow(&problem, |tile| whole.held_by(&problem, tile), buffers);
         walk.given(&whole, &chain.levels, buffers, 0);
@@ -215,9 +215,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     walk.two(&whole, buffers);
     if walk.best.len() < buffers.len() {
         lines.iter_mut().for_each(|line| line.made_of(1));
-        let mut fits = |buffer: &Buffer| {
-            chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), None, u64::MAX).is_some()
-        };
+        let mut fits = |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer)).is_some();
         let level = buffers.iter().position(|buffer| !fits(buffer)).unwrap_or(0);
         return if found.is_some() {
             Err(Error::CountOverflow)

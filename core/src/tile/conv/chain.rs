@@ -7,11 +7,41 @@ use crate::nest::Operand;
 use crate::tile::{Buffer, MAX_LEVELS};
 use crate::units::Parts as _;
 
+/// Ratio of capacities up to which a level is tried with less than all of its room: of close levels, a tile that is the best of one may
+/// leave the next one outside without use for its room.
+const CLOSE: u64 = 8;
+
+/// Significant bits of the capacities that are tried.
+const BITS: u32 = 4;
+
+/// Least share, as a shift, of the room that is tried.
+const SHARE: u32 = 1;
+
 /// Tiles of some levels, from the innermost on.
 pub(super) struct Chain {
     pub(super) levels: heapless::Vec<Candidate, MAX_LEVELS>,
     /// Bytes that they move together.
     pub(super) bytes: u64,
+}
+
+/// The search for tiles of all levels.
+pub(super) struct Chains<'a, 'b> {
+    problem: &'a Problem,
+    lines: &'a mut [Line<'b>; 3],
+    path: heapless::Vec<Candidate, MAX_LEVELS>,
+    /// The best so far.
+    best: Option<Chain>,
+}
+
+/// The levels so far, from the innermost on.
+#[derive(Clone, Copy)]
+struct Inside {
+    unit: Unit,
+    /// Bytes that the last one moves if there is one tile of it outside, and how many levels have its tile.
+    alone: u64,
+    times: u64,
+    /// Bytes of them all if there is one tile of the last one.
+    bytes: u64,
 }
 
 impl Unit {
@@ -20,64 +50,82 @@ impl Unit {
         Self { tile: Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] }, more: [0; 3], steps: None };
 }
 
-/// The best tiles that are found, where the innermost level keeps an operand if one is given; none where none move less than a limit.
-pub(super) fn chain(
-    problem: &Problem,
-    lines: &mut [Line<'_>; 3],
-    buffers: &[Buffer],
-    only: Option<Operand>,
-    limit: u64,
-) -> Option<Chain> {
-    let mut chain = Chain { levels: heapless::Vec::new(), bytes: 0 };
-    let mut unit = Unit::ONE;
-    // Bytes of the last level alone, and how many levels have its tile.
-    let (mut alone, mut times) = (u64::MAX, 0_u64);
-    for (buffer, left) in buffers.iter().zip((0..buffers.len()).rev()) {
-        lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
-        let inside = chain.levels.last().copied();
-        // One tile of this level: it leaves the levels inside as they are.
-        let [more_p, more_co, more_ci] = unit.more;
-        let more = more_p.saturating_add(more_co).saturating_add(more_ci);
-        let rest = problem.once.saturating_mul(u64::try_from(left).unwrap_or(u64::MAX));
-        let most = limit.saturating_sub(chain.bytes).saturating_sub(rest).saturating_add(more);
-        let only = if inside.is_none() { only } else { None };
-        let goal = Goal { only, unit: &unit, limit: alone.saturating_add(more).min(most) };
-        let found = search(problem, lines, buffer, &goal);
-        let candidate = if let Some(found) = found {
-            let tile = &found.tile;
-            let [n_p, n_co, n_ci] = problem.tiles(tile);
-            let moved = [(more_p, n_p), (more_co, n_co), (more_ci, n_ci)];
-            alone = moved.into_iter().fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
-            chain.bytes = chain.bytes.saturating_add(found.cost.saturating_sub(more));
-            times = 1;
-            found
-        } else {
-            // The tile of the level inside does for both.
-            let inside = inside?;
-            chain.bytes = chain.bytes.saturating_add(alone);
-            times = times.saturating_add(1);
-            inside
-        };
-        if chain.bytes.saturating_add(rest) >= limit {
-            return None;
-        }
-        let more = match candidate.stays {
-            Stays::One(Operand::A) => {
-                let moved = lines.iter().zip(candidate.tile.axes).map(|(line, tile)| line.size(tile).moved);
-                [0, moved.fold(problem.a_unit, u64::saturating_mul), 0]
+/// The best tiles that are found; none where nothing fits.
+pub(super) fn chain(problem: &Problem, lines: &mut [Line<'_>; 3], buffers: &[Buffer]) -> Option<Chain> {
+    let mut chains = Chains { problem, lines, path: heapless::Vec::new(), best: None };
+    chains.outwards(buffers, &Inside { unit: Unit::ONE, alone: u64::MAX, times: 0, bytes: 0 });
+    chains.best
+}
+
+impl Chains<'_, '_> {
+    /// Tiles the levels outside these.
+    fn outwards(&mut self, buffers: &[Buffer], inside: &Inside) {
+        let Some((buffer, outer)) = buffers.split_first() else {
+            if self.best.as_ref().is_none_or(|best| inside.bytes < best.bytes) {
+                self.best = Some(Chain { levels: self.path.clone(), bytes: inside.bytes });
             }
-            Stays::One(Operand::B) => [problem.b, 0, 0],
-            Stays::One(Operand::C) => [0, 0, problem.c_again],
-            Stays::All | Stays::Nothing => [0; 3],
+            return;
         };
-        let steps = match candidate.stays {
-            Stays::One(operand) => Some(operand).filter(|_| buffer.double_buffered || times > 1 && unit.steps.is_some()),
-            Stays::All | Stays::Nothing => None,
-        };
-        unit = Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(times)), steps };
-        chain.levels.push(candidate).ok()?;
+        let Inside { unit, alone, times, bytes } = *inside;
+        let [more_p, more_co, more_ci] = unit.more;
+        // What one tile of this level leaves to those inside, and what levels outside move at least.
+        let more = more_p.saturating_add(more_co).saturating_add(more_ci);
+        let rest = u64::try_from(outer.len()).unwrap_or(u64::MAX).saturating_mul(self.problem.once);
+        let mut room = *buffer;
+        loop {
+            let least = self.best.as_ref().map_or(u64::MAX, |best| best.bytes);
+            let limit = least.saturating_sub(bytes).saturating_sub(rest);
+            self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
+            let goal = Goal { only: None, unit: &unit, limit: alone.min(limit).saturating_add(more) };
+            let found = search(self.problem, self.lines, &room, &goal);
+            let next = if let Some(found) = &found {
+                let moved = unit.more.into_iter().zip(self.problem.tiles(&found.tile));
+                let alone = moved.fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
+                Inside { unit, alone, times: 1, bytes: bytes.saturating_add(found.cost.saturating_sub(more)) }
+            } else {
+                // The tile of the level inside does for both.
+                Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
+            };
+            let Some(candidate) = found.or(self.path.last().copied()) else { return };
+            if next.bytes.saturating_add(rest) >= least {
+                return;
+            }
+            let sizes = self.lines.iter().zip(candidate.tile.axes).map(|(line, tile)| line.size(tile));
+            let moved = sizes.clone().fold(self.problem.a_unit, |moved, size| moved.saturating_mul(size.moved));
+            let more = match candidate.stays {
+                Stays::One(Operand::A) => [0, moved, 0],
+                Stays::One(Operand::B) => [self.problem.b, 0, 0],
+                Stays::One(Operand::C) => [0, 0, self.problem.c_again],
+                Stays::All | Stays::Nothing => [0; 3],
+            };
+            let doubled = buffer.double_buffered || next.times > 1 && unit.steps.is_some();
+            let steps = match candidate.stays {
+                Stays::One(operand) if doubled => Some(operand),
+                _ => None,
+            };
+            let mut held = [1; 3];
+            held.iter_mut().zip(sizes).for_each(|(held, size)| *held = size.held);
+            let unit = Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
+            if self.path.push(candidate).is_err() {
+                return;
+            }
+            self.outwards(outer, &Inside { unit, ..next });
+            self.path.pop();
+            // The same with less room, from where on the tile is another.
+            let close = outer.first().is_some_and(|next| next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
+            let taken = footprint(self.problem, &candidate.tile, held, candidate.stays.times(room.double_buffered));
+            room.capacity.0 = rounded(taken.min(room.capacity.0).saturating_sub(1));
+            if !close || found.is_none() || room.capacity.0 < buffer.capacity.0 >> SHARE {
+                return;
+            }
+        }
     }
-    Some(chain)
+}
+
+/// A number of few significant bits, rounded down.
+fn rounded(number: u64) -> u64 {
+    let low = u64::BITS.saturating_sub(number.leading_zeros()).saturating_sub(BITS);
+    number.checked_shr(low).and_then(|high| high.checked_shl(low)).unwrap_or(0)
 }
 
 /// Room for what each level holds, so that every level outside holds it too.
