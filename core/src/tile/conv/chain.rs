@@ -9,13 +9,13 @@ use crate::units::Parts as _;
 
 /// Ratio of capacities up to which a level is tried with less than all of its room: of close levels, a tile that is the best of one may
 /// leave the next one outside without use for its room.
-const CLOSE: u64 = 8;
+const CLOSE: u64 = 64;
 
 /// Significant bits of the capacities that are tried.
-const BITS: u32 = 4;
+const BITS: u32 = 5;
 
 /// Least share, as a shift, of the room that is tried.
-const SHARE: u32 = 1;
+const SHARE: u32 = 2;
 
 /// Tiles of some levels, from the innermost on.
 pub(super) struct Chain {
@@ -71,52 +71,64 @@ impl Chains<'_, '_> {
         // What one tile of this level leaves to those inside, and what levels outside move at least.
         let more = more_p.saturating_add(more_co).saturating_add(more_ci);
         let rest = u64::try_from(outer.len()).unwrap_or(u64::MAX).saturating_mul(self.problem.once);
-        let mut room = *buffer;
-        loop {
-            let least = self.best.as_ref().map_or(u64::MAX, |best| best.bytes);
-            let limit = least.saturating_sub(bytes).saturating_sub(rest);
-            self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
-            let goal = Goal { only: None, unit: &unit, limit: alone.min(limit).saturating_add(more) };
-            let found = search(self.problem, self.lines, &room, &goal);
-            let next = if let Some(found) = &found {
-                let moved = unit.more.into_iter().zip(self.problem.tiles(&found.tile));
-                let alone = moved.fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
-                Inside { unit, alone, times: 1, bytes: bytes.saturating_add(found.cost.saturating_sub(more)) }
-            } else {
-                // The tile of the level inside does for both.
-                Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
-            };
-            let Some(candidate) = found.or(self.path.last().copied()) else { return };
-            if next.bytes.saturating_add(rest) >= least {
-                return;
-            }
-            let sizes = self.lines.iter().zip(candidate.tile.axes).map(|(line, tile)| line.size(tile));
-            let moved = sizes.clone().fold(self.problem.a_unit, |moved, size| moved.saturating_mul(size.moved));
-            let more = match candidate.stays {
-                Stays::One(Operand::A) => [0, moved, 0],
-                Stays::One(Operand::B) => [self.problem.b, 0, 0],
-                Stays::One(Operand::C) => [0, 0, self.problem.c_again],
-                Stays::All | Stays::Nothing => [0; 3],
-            };
-            let doubled = buffer.double_buffered || next.times > 1 && unit.steps.is_some();
-            let steps = match candidate.stays {
-                Stays::One(operand) if doubled => Some(operand),
-                _ => None,
-            };
-            let mut held = [1; 3];
-            held.iter_mut().zip(sizes).for_each(|(held, size)| *held = size.held);
-            let unit = Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
-            if self.path.push(candidate).is_err() {
-                return;
-            }
-            self.outwards(outer, &Inside { unit, ..next });
-            self.path.pop();
-            // The same with less room, from where on the tile is another.
-            let close = outer.first().is_some_and(|next| next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
-            let taken = footprint(self.problem, &candidate.tile, held, candidate.stays.times(room.double_buffered));
-            room.capacity.0 = rounded(taken.min(room.capacity.0).saturating_sub(1));
-            if !close || found.is_none() || room.capacity.0 < buffer.capacity.0 >> SHARE {
-                return;
+        let close = outer.first().is_some_and(|next| next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
+        let kept = [Some(Operand::C), Some(Operand::A), Some(Operand::B)];
+        for only in if close { kept.as_slice() } else { &[None] } {
+            let mut room = *buffer;
+            loop {
+                let least = self.best.as_ref().map_or(u64::MAX, |best| best.bytes);
+                let limit = least.saturating_sub(bytes).saturating_sub(rest);
+                self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
+                let goal = Goal { only: *only, unit: &unit, limit: alone.min(limit).saturating_add(more) };
+                let found = search(self.problem, self.lines, &room, &goal);
+                let next = if let Some(found) = &found {
+                    let mut numbers = self.problem.tiles(&found.tile);
+                    let same = found.stays == Stays::One(Operand::B)
+                        && more_p > 0
+                        && [found.tile.c_out, found.tile.c_in] == [unit.tile.c_out, unit.tile.c_in];
+                    if same {
+                        let [n_p, ..] = &mut numbers;
+                        *n_p = 1;
+                    }
+                    let moved = unit.more.into_iter().zip(numbers);
+                    let alone = moved.fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
+                    let bytes = bytes.saturating_add(found.cost.saturating_sub(more));
+                    Inside { unit, alone, times: if same { times.saturating_add(1) } else { 1 }, bytes }
+                } else {
+                    // The tile of the level inside does for both.
+                    Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
+                };
+                let Some(candidate) = found.or(self.path.last().copied()) else { break };
+                if next.bytes.saturating_add(rest) >= least {
+                    break;
+                }
+                let sizes = self.lines.iter().zip(candidate.tile.axes).map(|(line, tile)| line.size(tile));
+                let moved = sizes.clone().fold(self.problem.a_unit, |moved, size| moved.saturating_mul(size.moved));
+                let more = match candidate.stays {
+                    Stays::One(Operand::A) => [0, moved, 0],
+                    Stays::One(Operand::B) => [self.problem.b, 0, 0],
+                    Stays::One(Operand::C) => [0, 0, self.problem.c_again],
+                    Stays::All | Stays::Nothing => [0; 3],
+                };
+                let doubled = buffer.double_buffered || next.times > 1 && unit.steps.is_some();
+                let steps = match candidate.stays {
+                    Stays::One(operand) if doubled => Some(operand),
+                    _ => None,
+                };
+                let mut held = [1; 3];
+                held.iter_mut().zip(sizes).for_each(|(held, size)| *held = size.held);
+                let unit = Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
+                if self.path.push(candidate).is_err() {
+                    return;
+                }
+                self.outwards(outer, &Inside { unit, ..next });
+                self.path.pop();
+                // The same with less room, from where on the tile is another.
+                let taken = footprint(self.problem, &candidate.tile, held, candidate.stays.times(room.double_buffered));
+                room.capacity.0 = rounded(taken.min(room.capacity.0).saturating_sub(1));
+                if !close || found.is_none() || room.capacity.0 < buffer.capacity.0 >> SHARE {
+                    break;
+                }
             }
         }
     }

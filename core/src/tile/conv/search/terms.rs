@@ -48,6 +48,9 @@ impl Search<'_, '_> {
         };
         let [more_p, more_co, more_ci] = self.unit.more;
         let more = more_co.saturating_mul(n_co).saturating_add(more_ci.saturating_mul(n_ci));
+        // Weights that are the same ones in the level inside stay there as well.
+        let same = stationary == Operand::B && [co, ci] == [self.unit.tile.c_out, self.unit.tile.c_in];
+        let (more_p, more) = if same { (0, more.saturating_add(more_p)) } else { (more_p, more) };
         Terms {
             stationary,
             co,
