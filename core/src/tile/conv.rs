@@ -183,8 +183,6 @@ struct State {
     tile: Sizes,
     /// Most input positions of it along each axis.
     held: [u64; 3],
-    /// Input positions that all such tiles move along each axis.
-    moved: [u64; 3],
     group: Cut,
     batch: Cut,
     c_out: Cut,
@@ -193,7 +191,6 @@ struct State {
     /// Numbers of tiles of groups, positions, output and input channels after each level.
     counts: [ByDepth; CLASSES],
     stays: Stays,
-    traffic: [u64; 3],
 }
 
 /// Cuts a convolution into tiles for these buffers, from the innermost to the outermost.
@@ -210,7 +207,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     let mut found = chain::chain(&problem, &mut lines, &nested);
     if let Some(chain) = &mut found {
         chain.grow(&problem, |tile| whole.held_by(&problem, tile), buffers);
-        walk.given(&whole, &chain.levels, buffers, 0);
+        walk.given(whole.clone(), &chain.levels, buffers);
     }
     walk.two(&whole, buffers);
     if walk.best.len() < buffers.len() {
@@ -284,11 +281,9 @@ impl State {
     /// Before any level: the whole nest is one tile.
     fn whole(problem: &Problem) -> Self {
         let Problem { whole, held, .. } = *problem;
-        let moved = held.into_iter().fold(problem.a_unit, u64::saturating_mul);
         Self {
             tile: whole,
             held,
-            moved: held,
             group: Cut::whole(whole.group),
             batch: Cut::whole(whole.batch),
             c_out: Cut::whole(whole.c_out),
@@ -296,29 +291,21 @@ impl State {
             axes: whole.axes.map(Cut::whole),
             counts: [[1; MAX_LEVELS + 1]; CLASSES],
             stays: Stays::All,
-            traffic: [moved, problem.b, problem.c_once],
         }
     }
 
-    /// This state with its tiles cut once more.
-    fn cut(&self, problem: &Problem, choice: &Choice, held: [u64; 3]) -> Self {
-        let mut next = self.clone();
-        let Choice { tile, stays, traffic, .. } = *choice;
-        for ((moved, cut), (axis, tile)) in
-            next.moved.iter_mut().zip(&self.axes).zip(problem.axes.iter().zip(tile.axes))
-        {
-            *moved = cut.moved_at(axis, tile, cut.count_at(tile));
-        }
-        (next.tile, next.held, next.stays, next.traffic) = (tile, held, stays, traffic);
-        next.group.push(tile.group);
-        next.batch.push(tile.batch);
-        next.c_out.push(tile.c_out);
-        next.c_in.push(tile.c_in);
-        for (cut, tile) in next.axes.iter_mut().zip(tile.axes) {
+    /// Cuts its tiles once more.
+    fn cut(&mut self, choice: &Choice, held: [u64; 3]) {
+        let Choice { tile, stays, .. } = *choice;
+        self.counts = self.counts_at(&tile);
+        (self.tile, self.held, self.stays) = (tile, held, stays);
+        for (cut, tile) in self.axes.iter_mut().zip(tile.axes) {
             cut.push(tile);
         }
-        next.counts = self.counts_at(&tile);
-        next
+        self.group.push(tile.group);
+        self.batch.push(tile.batch);
+        self.c_out.push(tile.c_out);
+        self.c_in.push(tile.c_in);
     }
 
     /// Numbers of tiles of each class if they were cut into these sizes.
@@ -398,7 +385,11 @@ fn tiling(chosen: &[Choice], problem: &Problem, loops: &ConvLoops, buffers: &[Bu
             },
             footprint: Bytes(choice.footprint),
             traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
-            lower_bound: super::conv_bound::bound_conv(loops, &problem.sizes, buffer.capacity)?,
+            lower_bound: if a.saturating_add(b).saturating_add(c) == problem.once {
+                Bytes(problem.once)
+            } else {
+                super::conv_bound::bound_conv(loops, &problem.sizes, buffer.capacity)?
+            },
         };
         levels.push(level).map_err(|_| Error::CountOverflow)?;
     }

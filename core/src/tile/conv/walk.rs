@@ -20,22 +20,24 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes these tiles of the levels inside a state, the last one that of the outermost level; what is best of the innermost one where
-    /// its tiles are few.
-    pub(super) fn given(&mut self, state: &State, candidates: &[Candidate], buffers: &[Buffer], outside: u64) {
-        let (Some((candidate, inner)), Some((buffer, rest))) = (candidates.split_last(), buffers.split_last()) else {
-            return;
-        };
-        if let Some(within) = self.take(state, &candidate.tile, candidate.order, buffer, outside) {
-            if inner.is_empty() {
-                self.end(within.1);
-            } else {
-                self.given(&within.0, inner, rest, within.1);
+    /// Takes these tiles, the last one that of the outermost level, and what is best of the innermost one where its tiles are few.
+    pub(super) fn given(&mut self, mut state: State, candidates: &[Candidate], buffers: &[Buffer]) {
+        let mut total = 0;
+        for (level, (candidate, buffer)) in (0..MAX_LEVELS).zip(candidates.iter().zip(buffers)).rev() {
+            let before = total;
+            let Some((choice, held, moved)) = self.take(&state, &candidate.tile, candidate.order, buffer, total) else {
+                return;
+            };
+            total = moved;
+            if level > 0 {
+                state.cut(&choice, held);
+                continue;
             }
+            self.end(total);
             self.path.pop();
-        }
-        if inner.is_empty() && !self.path.is_empty() && state.tile.steps() <= FEW {
-            self.all(state, buffers, outside);
+            if !self.path.is_empty() && state.tile.steps() <= FEW {
+                self.all(&state, buffers.get(..1).unwrap_or_default(), before);
+            }
         }
     }
 
@@ -59,11 +61,13 @@ impl Walk<'_> {
                 .chain([Operand::A, Operand::B, Operand::C].into_iter().zip([true; 3]))
             {
                 let order = Order { stationary, swapped };
-                if let Some((within, total)) = self.take(state, &tile, order, buffer, outside.saturating_add(rest)) {
+                if let Some((choice, held, total)) = self.take(state, &tile, order, buffer, outside.saturating_add(rest)) {
                     let total = total.saturating_sub(rest);
                     if inner.is_empty() {
                         self.end(total);
                     } else {
+                        let mut within = state.clone();
+                        within.cut(&choice, held);
                         self.all(&within, inner, total);
                     }
                     self.path.pop();
@@ -76,8 +80,16 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts a level on the path, where it fits and leaves less than the best so far: the state inside it, and the bytes with it.
-    fn take(&mut self, state: &State, tile: &Sizes, order: Order, buffer: &Buffer, outside: u64) -> Option<(State, u64)> {
+    /// Puts a level on the path, where it fits and leaves less than the best so far: what it is given, the input positions that it holds,
+    /// and the bytes with it.
+    fn take(
+        &mut self,
+        state: &State,
+        tile: &Sizes,
+        order: Order,
+        buffer: &Buffer,
+        outside: u64,
+    ) -> Option<(Choice, [u64; 3], u64)> {
         let held = state.held_by(self.problem, tile);
         let stays = order.stays(tile, &state.tile).unwrap_or(state.stays);
         let footprint = footprint(self.problem, tile, held, stays.times(buffer.double_buffered));
@@ -91,7 +103,7 @@ impl Walk<'_> {
         }
         let choice = Choice { tile: *tile, order, stays, footprint, traffic };
         self.path.push(choice).ok()?;
-        Some((state.cut(self.problem, &choice, held), total))
+        Some((choice, held, total))
     }
 
     /// Keeps the path.
