@@ -9,7 +9,7 @@ use crate::units::Parts as _;
 
 /// Ratio of capacities up to which a level is tried with less than all of its room: of close levels, a tile that is the best of one may
 /// leave the next one outside without use for its room.
-const CLOSE: u64 = 16;
+const CLOSE: u64 = 64;
 
 /// Significant bits of the capacities that are tried.
 const BITS: u32 = 5;

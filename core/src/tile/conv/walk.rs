@@ -35,7 +35,7 @@ impl Walk<'_> {
             }
             self.end(total);
             self.path.pop();
-            if !self.path.is_empty() && state.tile.steps() <= FEW {
+            if !self.path.is_empty() && self.problem.whole.steps() <= FEW {
                 self.all(&state, buffers.get(..1).unwrap_or_default(), before);
             }
         }
