@@ -204,7 +204,12 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     let mut walk = Walk { problem: &problem, path: heapless::Vec::new(), best: heapless::Vec::new(), least: u64::MAX };
     let nested = chain::nested(buffers);
     let mut lines = line::lines(&problem, &whole);
-    let mut found = chain::chain(&problem, &mut lines, &nested);
+    let mut bounds = heapless::Vec::<u64, MAX_LEVELS>::new();
+    for buffer in buffers {
+        let bound = super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?.0;
+        bounds.push(bound).map_err(|_| Error::CountOverflow)?;
+    }
+    let mut found = chain::chain(&problem, &mut lines, &nested, &bounds);
     if let Some(chain) = &mut found {
         chain.grow(&problem, |tile| whole.held_by(&problem, tile), buffers);
         walk.given(whole.clone(), &chain.levels, buffers);
@@ -212,7 +217,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     walk.two(&whole, buffers);
     if walk.best.len() < buffers.len() {
         lines.iter_mut().for_each(|line| line.made_of(1));
-        let mut fits = |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer)).is_some();
+        let mut fits = |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), &[0]).is_some();
         let level = buffers.iter().position(|buffer| !fits(buffer)).unwrap_or(0);
         return if found.is_some() {
             Err(Error::CountOverflow)
@@ -220,7 +225,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
             Err(Error::Infeasible { level: u8::try_from(level).unwrap_or(u8::MAX) })
         };
     }
-    tiling(&walk.best, &problem, loops, buffers)
+    tiling(&walk.best, &problem, &bounds)
 }
 
 impl Problem {
@@ -366,13 +371,13 @@ impl State {
 }
 
 /// The levels as they are reported, the innermost first.
-fn tiling(chosen: &[Choice], problem: &Problem, loops: &ConvLoops, buffers: &[Buffer]) -> Result<Tiling, Error> {
+fn tiling(chosen: &[Choice], problem: &Problem, bounds: &[u64]) -> Result<Tiling, Error> {
     let mut levels = heapless::Vec::new();
     let mut outers = [problem.whole; MAX_LEVELS];
     for (outer, choice) in outers.iter_mut().skip(1).zip(chosen) {
         *outer = choice.tile;
     }
-    for ((choice, outer), buffer) in chosen.iter().zip(&outers).rev().zip(buffers) {
+    for ((choice, outer), &bound) in chosen.iter().zip(&outers).rev().zip(bounds) {
         let [a, b, c] = choice.traffic;
         if choice.traffic.contains(&u64::MAX) {
             return Err(Error::CountOverflow);
@@ -385,11 +390,7 @@ fn tiling(chosen: &[Choice], problem: &Problem, loops: &ConvLoops, buffers: &[Bu
             },
             footprint: Bytes(choice.footprint),
             traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
-            lower_bound: if a.saturating_add(b).saturating_add(c) == problem.once {
-                Bytes(problem.once)
-            } else {
-                super::conv_bound::bound_conv(loops, &problem.sizes, buffer.capacity)?
-            },
+            lower_bound: Bytes(bound),
         };
         levels.push(level).map_err(|_| Error::CountOverflow)?;
     }

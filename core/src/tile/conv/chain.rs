@@ -9,7 +9,7 @@ use crate::units::Parts as _;
 
 /// Ratio of capacities up to which a level is tried with less than all of its room: of close levels, a tile that is the best of one may
 /// leave the next one outside without use for its room.
-const CLOSE: u64 = 64;
+const CLOSE: u64 = 16;
 
 /// Significant bits of the capacities that are tried.
 const BITS: u32 = 5;
@@ -29,6 +29,8 @@ pub(super) struct Chains<'a, 'b> {
     problem: &'a Problem,
     lines: &'a mut [Line<'b>; 3],
     path: heapless::Vec<Candidate, MAX_LEVELS>,
+    /// Bytes that each level moves at least.
+    bounds: &'a [u64],
     /// The best so far.
     best: Option<Chain>,
 }
@@ -51,8 +53,13 @@ impl Unit {
 }
 
 /// The best tiles that are found; none where nothing fits.
-pub(super) fn chain(problem: &Problem, lines: &mut [Line<'_>; 3], buffers: &[Buffer]) -> Option<Chain> {
-    let mut chains = Chains { problem, lines, path: heapless::Vec::new(), best: None };
+pub(super) fn chain(
+    problem: &Problem,
+    lines: &mut [Line<'_>; 3],
+    buffers: &[Buffer],
+    bounds: &[u64],
+) -> Option<Chain> {
+    let mut chains = Chains { problem, lines, path: heapless::Vec::new(), bounds, best: None };
     chains.outwards(buffers, &Inside { unit: Unit::ONE, alone: u64::MAX, times: 0, bytes: 0 });
     chains.best
 }
@@ -70,16 +77,21 @@ impl Chains<'_, '_> {
         let [more_p, more_co, more_ci] = unit.more;
         // What one tile of this level leaves to those inside, and what levels outside move at least.
         let more = more_p.saturating_add(more_co).saturating_add(more_ci);
-        let rest = u64::try_from(outer.len()).unwrap_or(u64::MAX).saturating_mul(self.problem.once);
+        let rest = self.bounds.iter().rev().take(outer.len()).fold(0_u64, |sum, &bound| sum.saturating_add(bound));
         let close = outer.first().is_some_and(|next| next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
-        let kept = [Some(Operand::C), Some(Operand::A), Some(Operand::B)];
-        for only in if close { kept.as_slice() } else { &[None] } {
+        // What moves least first, then with the other operands kept.
+        let mut first = None;
+        for turn in [None, Some(Operand::C), Some(Operand::A), Some(Operand::B)] {
+            if turn.is_some() && (outer.is_empty() || turn == first) {
+                continue;
+            }
+            let mut only = turn;
             let mut room = *buffer;
             loop {
                 let least = self.best.as_ref().map_or(u64::MAX, |best| best.bytes);
                 let limit = least.saturating_sub(bytes).saturating_sub(rest);
                 self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
-                let goal = Goal { only: *only, unit: &unit, limit: alone.min(limit).saturating_add(more) };
+                let goal = Goal { only, unit: &unit, limit: alone.min(limit).saturating_add(more) };
                 let found = search(self.problem, self.lines, &room, &goal);
                 let next = if let Some(found) = &found {
                     let mut numbers = self.problem.tiles(&found.tile);
@@ -99,6 +111,11 @@ impl Chains<'_, '_> {
                     Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
                 };
                 let Some(candidate) = found.or(self.path.last().copied()) else { break };
+                match candidate.stays {
+                    Stays::One(operand) => only = Some(operand),
+                    Stays::All | Stays::Nothing => {}
+                }
+                first = first.or(only);
                 if next.bytes.saturating_add(rest) >= least {
                     break;
                 }
