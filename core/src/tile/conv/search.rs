@@ -32,7 +32,7 @@ const ROUNDED: u32 = 4;
 const DENSE: u64 = 32;
 
 /// The same for channels that pass while an operand stays.
-const PASSING: u64 = 4;
+const PASSING: u64 = 2;
 
 /// What a level is made of: the tile of the level inside.
 #[derive(Clone, Copy, Debug)]
@@ -141,10 +141,12 @@ impl<'a, 'b> Search<'a, 'b> {
         // Channels that pass are as few as they can be, but for what the levels inside move for each tile of them.
         let least = if self.unit.steps == Some(stationary) { unit.saturating_mul(2) } else { unit };
         let units = extent.in_parts_of(unit);
+        let [more_p, more_co, more_ci] = self.unit.more;
+        let once = [more_p, more_co, more_ci].into_iter().fold(self.problem.once, u64::saturating_add).saturating_sub(more);
         let mut trips = if more == 0 { units.in_parts_of(least.in_parts_of(unit)) } else { 2 };
         while trips <= units {
             let passing = unit.saturating_mul(units.in_parts_of(trips));
-            if passing < least || passing >= extent || more.saturating_mul(trips) >= self.least {
+            if passing < least || passing >= extent || once.saturating_add(more.saturating_mul(trips)) >= self.least {
                 break;
             }
             self.beside(stationary, passing);
