@@ -98,8 +98,9 @@ struct Search<'a, 'b> {
     /// Input and output positions of the whole nest, and of the smallest tile.
     all: [u64; 2],
     one: [u64; 2],
-    /// Input positions, images counted once.
+    /// Input positions, images counted once, and bytes of A.
     moved: u64,
+    whole: u64,
     /// Input positions that tiles of the two axes move, the halo not counted, and those of the halo of both; where there are two.
     halo: Option<[u64; 2]>,
     /// Traffic from which on nothing is of interest.
@@ -123,6 +124,7 @@ impl<'a, 'b> Search<'a, 'b> {
             all: [moved.saturating_mul(problem.images), problem.positions],
             one,
             moved,
+            whole: problem.a_unit.saturating_mul(moved),
             halo: halo(lines),
             least: goal.limit,
             best: None,
@@ -168,7 +170,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 (c_in, self.unit.tile.c_in, a.saturating_mul(x), partial.saturating_mul(p), a.saturating_mul(x_all), spill)
             }
             Operand::B | Operand::C => {
-                let again = problem.a_unit.saturating_mul(self.moved).saturating_add(more_co);
+                let again = self.whole.saturating_add(more_co);
                 let all = partial.saturating_mul(p_all);
                 (c_out, self.unit.tile.c_out, partial.saturating_mul(p), a.saturating_mul(x), all, again)
             }
@@ -190,22 +192,27 @@ impl<'a, 'b> Search<'a, 'b> {
             let [co, ci] = if stationary == Operand::A { [passing, channels] } else { [channels, passing] };
             search.channels(stationary, co, ci)
         };
-        let mut trips = start;
+        let (mut trips, mut last) = (start, u64::MAX);
         while trips <= units {
-            let [floor, _] = tried(self, trips);
-            if floor >= self.least {
+            let [floor, bound] = tried(self, trips);
+            if floor >= self.least || bound > last && bound >> 1 >= self.least {
                 break;
             }
-            trips = next(units, trips, DENSE);
+            (trips, last) = (next(units, trips, DENSE), bound);
         }
         let mut trips = start;
         while trips > fewest {
             trips = trips.saturating_sub(trips.checked_div(DENSE).unwrap_or(0).max(1)).max(fewest);
             let [_, bound] = tried(self, trips);
-            if bound >= self.least.saturating_add(self.least >> ROUNDED) {
+            if bound >= self.rounded() {
                 break;
             }
         }
+    }
+
+    /// What a bound that rises but for whole numbers has to reach to end a walk.
+    const fn rounded(&self) -> u64 {
+        self.least.saturating_add(self.least >> ROUNDED)
     }
 
     /// Weights stay while positions pass: as many of both channels as fit.
@@ -229,7 +236,7 @@ impl<'a, 'b> Search<'a, 'b> {
         let mut outer = outer_units.in_parts_of(fit);
         while outer <= outer_units {
             let co = unit.c_out.saturating_mul(outer_units.in_parts_of(outer)).min(c_out);
-            if self.floor(&self.terms(Operand::B, co, c_in)) >= self.least {
+            if self.floor(Operand::B, [c_out.in_parts_of(co), 1]) >= self.least {
                 break;
             }
             let room = self.room.saturating_sub(drop.saturating_mul(co));
@@ -251,11 +258,12 @@ impl<'a, 'b> Search<'a, 'b> {
     /// Tries the best positions with these channels, unless they move too much whatever the positions. Returns what moves at least, with
     /// tiles of any size and with those that fit.
     fn channels(&mut self, stationary: Operand, co: u64, ci: u64) -> [u64; 2] {
-        let terms = self.terms(stationary, co, ci);
-        let floor = self.floor(&terms);
+        let numbers = [self.problem.whole.c_out.in_parts_of(co), self.problem.whole.c_in.in_parts_of(ci)];
+        let floor = self.floor(stationary, numbers);
         if floor >= self.least {
             return [floor, floor];
         }
+        let terms = self.terms(stationary, [co, ci], numbers);
         let [x, p] = self.all;
         if terms.room == 0 {
             return [floor, u64::MAX];

@@ -4,7 +4,6 @@ use super::Search;
 use crate::nest::Operand;
 use crate::tile::conv::Stays;
 use crate::tile::conv::line::Line;
-use crate::units::Parts as _;
 
 /// What the channels of a tile leave to its positions.
 pub(super) struct Terms {
@@ -29,15 +28,26 @@ impl Terms {
 }
 
 impl Search<'_, '_> {
-    /// What moves at least, with tiles of any size.
-    pub(super) fn floor(&self, terms: &Terms) -> u64 {
-        terms.bytes(self.moved, 1)
+    /// What moves at least with so many tiles of channels, of any positions.
+    pub(super) fn floor(&self, stationary: Operand, [n_co, n_ci]: [u64; 2]) -> u64 {
+        let [more_p, more_co, more_ci] = self.unit.more;
+        let (a, spills) = match stationary {
+            Operand::A => (1, n_ci),
+            Operand::B => (n_co, n_ci),
+            Operand::C => (n_co, 1),
+        };
+        self.whole
+            .saturating_mul(a)
+            .saturating_add(self.problem.b)
+            .saturating_add(self.problem.c_bytes(spills))
+            .saturating_add(more_p)
+            .saturating_add(more_co.saturating_mul(n_co))
+            .saturating_add(more_ci.saturating_mul(n_ci))
     }
 
     /// The terms of these channels: what the level moves, and what those inside move for each of its tiles.
-    pub(super) fn terms(&self, stationary: Operand, co: u64, ci: u64) -> Terms {
+    pub(super) fn terms(&self, stationary: Operand, [co, ci]: [u64; 2], [n_co, n_ci]: [u64; 2]) -> Terms {
         let problem = self.problem;
-        let [n_co, n_ci] = [problem.whole.c_out.in_parts_of(co), problem.whole.c_in.in_parts_of(ci)];
         let (a, b, c) = (problem.a_unit, problem.b, |n: u64| problem.c_bytes(n));
         let [x, y, z] = Stays::One(stationary).times(self.double);
         let weights = y.saturating_mul(self.beta).saturating_mul(co).saturating_mul(ci);
