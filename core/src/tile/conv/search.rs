@@ -271,7 +271,7 @@ impl<'a, 'b> Search<'a, 'b> {
         let fewest =
             |x: u64| terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p)).in_parts_of(terms.room);
         let (mut least, mut moved) = (fewest(x), self.moved);
-        if least > self.problem.images {
+        if least > self.problem.images && terms.bytes(moved, least) < self.least {
             moved = self.moved_by(least);
             least = fewest(moved.saturating_mul(self.problem.images));
         }
