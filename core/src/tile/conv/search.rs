@@ -60,7 +60,9 @@ pub(super) fn search(problem: &Problem, lines: &mut [Line<'_>; 3], buffer: &Buff
     }
     let mut search = Search::new(problem, buffer, goal, lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
-    for stationary in [Operand::C, Operand::A, Operand::B].into_iter().filter(|&operand| tried(operand)) {
+    // Weights stay more often the larger a level is.
+    let order = if goal.unit.more.iter().any(|&more| more > 0) { [Operand::B, Operand::C, Operand::A] } else { [Operand::C, Operand::A, Operand::B] };
+    for stationary in order.into_iter().filter(|&operand| tried(operand)) {
         search.kept(stationary);
     }
     search.best
