@@ -149,7 +149,8 @@ struct Problem {
     c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
-    /// Bytes of every operand once.
+    /// Bytes of A, B and C once, and of all of them.
+    operands: [u64; 3],
     once: u64,
 }
 
@@ -172,7 +173,7 @@ struct Candidate {
     tile: Sizes,
     order: Order,
     stays: Stays,
-    /// Bytes that move, those of levels inside that depend on this one among them.
+    /// Bytes that move: those of levels inside that depend on this one among them while it is searched for, without them then.
     cost: u64,
 }
 
@@ -242,7 +243,8 @@ impl Problem {
         let held = axes.map(|axis| axis.touched());
         let (a_unit, b) = (product([images, loops.c_in, sizes.a])?, product([weights, sizes.b])?);
         let c_once = elements.saturating_mul(sizes.c);
-        let once = product([a_unit, product(held)?])?.saturating_add(b).saturating_add(c_once);
+        let operands = [product([a_unit, product(held)?])?, b, c_once];
+        let once = operands.into_iter().fold(0, u64::saturating_add);
         Ok(Self {
             whole: Sizes {
                 group: loops.groups,
@@ -261,6 +263,7 @@ impl Problem {
             b,
             c_once,
             c_again,
+            operands,
             once,
             small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
         })

@@ -111,6 +111,7 @@ impl Chains<'_, '_> {
                     Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
                 };
                 let Some(candidate) = found.or(self.path.last().copied()) else { break };
+                let candidate = Candidate { cost: next.alone, ..candidate };
                 match candidate.stays {
                     Stays::One(operand) => only = Some(operand),
                     Stays::All | Stays::Nothing => {}

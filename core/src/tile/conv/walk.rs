@@ -25,7 +25,7 @@ impl Walk<'_> {
         let mut total = 0;
         for (level, (candidate, buffer)) in (0..MAX_LEVELS).zip(candidates.iter().zip(buffers)).rev() {
             let before = total;
-            let Some((choice, held, moved)) = self.take(&state, &candidate.tile, candidate.order, buffer, total) else {
+            let Some((choice, held, moved)) = self.take(&state, candidate, buffer, total) else {
                 return;
             };
             total = moved;
@@ -61,7 +61,8 @@ impl Walk<'_> {
                 .chain([Operand::A, Operand::B, Operand::C].into_iter().zip([true; 3]))
             {
                 let order = Order { stationary, swapped };
-                if let Some((choice, held, total)) = self.take(state, &tile, order, buffer, outside.saturating_add(rest)) {
+                let candidate = Candidate { tile, order, stays: state.stays, cost: u64::MAX };
+                if let Some((choice, held, total)) = self.take(state, &candidate, buffer, outside.saturating_add(rest)) {
                     let total = total.saturating_sub(rest);
                     if inner.is_empty() {
                         self.end(total);
@@ -85,8 +86,7 @@ impl Walk<'_> {
     fn take(
         &mut self,
         state: &State,
-        tile: &Sizes,
-        order: Order,
+        Candidate { tile, order, cost, .. }: &Candidate,
         buffer: &Buffer,
         outside: u64,
     ) -> Option<(Choice, [u64; 3], u64)> {
@@ -96,12 +96,16 @@ impl Walk<'_> {
         if footprint > buffer.capacity.0 {
             return None;
         }
-        let traffic = state.traffic_of(self.problem, &self.path, tile, order);
+        let traffic = if *cost == self.problem.once {
+            self.problem.operands
+        } else {
+            state.traffic_of(self.problem, &self.path, tile, *order)
+        };
         let total = traffic.iter().fold(outside, |sum, &bytes| sum.saturating_add(bytes));
         if total >= self.least {
             return None;
         }
-        let choice = Choice { tile: *tile, order, stays, footprint, traffic };
+        let choice = Choice { tile: *tile, order: *order, stays, footprint, traffic };
         self.path.push(choice).ok()?;
         Some((choice, held, total))
     }
