@@ -149,6 +149,8 @@ struct Problem {
     c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
+    /// Whether it is so small that levels far apart are tried with less than all of their room too.
+    few: bool,
     /// Bytes of A, B and C once, and of all of them.
     operands: [u64; 3],
     once: u64,
@@ -156,6 +158,9 @@ struct Problem {
 
 /// Pairs of output and input channel and position of an image up to which a nest is small.
 const SMALL: u64 = 1 << 12;
+
+/// The same for which tiles of levels far apart are tried with less room too: in a larger nest, whole numbers weigh little there.
+const FEW: u64 = 1 << 21;
 
 /// What a level was given.
 #[derive(Clone, Copy, Debug)]
@@ -240,6 +245,7 @@ impl Problem {
         // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
         product([elements, sizes.c.max(sizes.partial)])?;
         let c_again = elements.saturating_mul(2).saturating_mul(sizes.partial);
+        let pairs = product([loops.c_out, loops.c_in, product(loops.output)?])?;
         let held = axes.map(|axis| axis.touched());
         let (a_unit, b) = (product([images, loops.c_in, sizes.a])?, product([weights, sizes.b])?);
         let c_once = elements.saturating_mul(sizes.c);
@@ -265,7 +271,8 @@ impl Problem {
             c_again,
             operands,
             once,
-            small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
+            small: pairs <= SMALL,
+            few: pairs <= FEW,
         })
     }
 

@@ -78,7 +78,9 @@ impl Chains<'_, '_> {
         // What one tile of this level leaves to those inside, and what levels outside move at least.
         let more = more_p.saturating_add(more_co).saturating_add(more_ci);
         let rest = self.bounds.iter().rev().take(outer.len()).fold(0_u64, |sum, &bound| sum.saturating_add(bound));
-        let close = outer.first().is_some_and(|next| next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
+        let close = outer.first().is_some_and(|next| {
+            self.problem.few || next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE)
+        });
         // What moves least first, then with the other operands kept.
         let mut first = None;
         for turn in [None, Some(Operand::C), Some(Operand::A), Some(Operand::B)] {
