@@ -25,9 +25,7 @@ impl Walk<'_> {
         let mut total = 0;
         for (level, (candidate, buffer)) in (0..MAX_LEVELS).zip(candidates.iter().zip(buffers)).rev() {
             let before = total;
-            let Some((choice, held, moved)) = self.take(&state, candidate, buffer, total) else {
-                return;
-            };
+            let Some((choice, held, moved)) = self.take(&state, candidate, buffer, total) else { break };
             total = moved;
             if level > 0 {
                 state.cut(&choice, held);
@@ -39,6 +37,7 @@ impl Walk<'_> {
                 self.all(&state, buffers.get(..1).unwrap_or_default(), before);
             }
         }
+        self.path.clear();
     }
 
     /// Takes the best of all tiles of two levels where they are few.
