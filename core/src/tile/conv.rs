@@ -15,9 +15,13 @@
 //!
 //! **Search.** For given channels and stationary operand, footprint and traffic are linear in the positions: a bound says which channels
 //! can be the best, and the best positions have a closed form for each of few widths ([`search`]). One level is so near to exact. Of
-//! several, each level is first tiled alone, with each operand kept; from the outermost on, a level is then searched for what it moves
-//! itself and for what it makes those inside move beyond that, for each operand that the next one may keep, or with the same tile as
-//! the next one where that is not much smaller. What moves least in all is taken. Inside tiles of few steps all tiles are tried.
+//! several, what is least is the bytes of all levels together. The innermost level is tiled first, each other one of whole tiles of the
+//! level inside it, so that none of those is cut: what it moves and what it makes the one inside move is then one problem of one level
+//! ([`chain`]). Each is tried with each operand that may stay, and levels of close capacities, or of small nests, with less room too.
+//!
+//! So the levels inside are tiled alike whatever the room outside: more of it leaves the tiles that were tried, and tries more. The bytes
+//! of one level alone have no such law: of two levels, the best for both may give up some of one. The outermost level first of all, as if
+//! it were alone, would leave those inside single channels: 3 x 3 over 512 channels in 512 KiB then moves 20 times as much to 32 KiB.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -223,7 +227,8 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     walk.two(&whole, buffers);
     if walk.best.len() < buffers.len() {
         lines.iter_mut().for_each(|line| line.made_of(1));
-        let mut fits = |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), &[0]).is_some();
+        let mut fits =
+            |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), &[0]).is_some();
         let level = buffers.iter().position(|buffer| !fits(buffer)).unwrap_or(0);
         return if found.is_some() {
             Err(Error::CountOverflow)

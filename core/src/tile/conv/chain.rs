@@ -1,4 +1,14 @@
 //! Levels from the innermost outwards: each made of whole tiles of the one inside it.
+//!
+//! No tile of the level inside is then cut by an edge of this one, so that of its bytes only those of its stationary operand depend on
+//! this level: they come again with each tile along the loop that the operand does not depend on.
+//!
+//! ```text
+//! bytes of two levels = own(inner, one tile outside) + own(outer) + bytes of the inner stationary operand · (n_outer − 1)
+//! n_outer             = tiles of the outer level: positions for B, output channels for A, input channels for C
+//! ```
+//! Weights that are the same ones in both levels, and stationary in both, stay in both: they come as often as in the outer level. So do
+//! all operands where both have the same tile.
 
 use super::line::Line;
 use super::search::{Goal, Unit, even, search};
@@ -53,12 +63,7 @@ impl Unit {
 }
 
 /// The best tiles that are found; none where nothing fits.
-pub(super) fn chain(
-    problem: &Problem,
-    lines: &mut [Line<'_>; 3],
-    buffers: &[Buffer],
-    bounds: &[u64],
-) -> Option<Chain> {
+pub(super) fn chain(problem: &Problem, lines: &mut [Line<'_>; 3], buffers: &[Buffer], bounds: &[u64]) -> Option<Chain> {
     let mut chains = Chains { problem, lines, path: heapless::Vec::new(), bounds, best: None };
     chains.outwards(buffers, &Inside { unit: Unit::ONE, alone: u64::MAX, times: 0, bytes: 0 });
     chains.best
@@ -78,9 +83,9 @@ impl Chains<'_, '_> {
         // What one tile of this level leaves to those inside, and what levels outside move at least.
         let more = more_p.saturating_add(more_co).saturating_add(more_ci);
         let rest = self.bounds.iter().rev().take(outer.len()).fold(0_u64, |sum, &bound| sum.saturating_add(bound));
-        let close = outer.first().is_some_and(|next| {
-            self.problem.few || next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE)
-        });
+        let close = outer
+            .first()
+            .is_some_and(|next| self.problem.few || next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
         // What moves least first, then with the other operands kept.
         let mut first = None;
         for turn in [None, Some(Operand::C), Some(Operand::A), Some(Operand::B)] {
@@ -137,7 +142,8 @@ impl Chains<'_, '_> {
                 };
                 let mut held = [1; 3];
                 held.iter_mut().zip(sizes).for_each(|(held, size)| *held = size.held);
-                let unit = Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
+                let unit =
+                    Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
                 if self.path.push(candidate).is_err() {
                     return;
                 }
@@ -182,7 +188,10 @@ impl Chain {
     pub(super) fn grow(&mut self, problem: &Problem, held: impl Fn(&Sizes) -> [u64; 3], buffers: &[Buffer]) {
         let mut outer = problem.whole;
         for (level, buffer) in (0..MAX_LEVELS).zip(buffers).rev() {
-            let unit = level.checked_sub(1).and_then(|inside| self.levels.get(inside)).map_or(Unit::ONE.tile, |unit| unit.tile);
+            let unit = level
+                .checked_sub(1)
+                .and_then(|inside| self.levels.get(inside))
+                .map_or(Unit::ONE.tile, |unit| unit.tile);
             let Some(candidate) = self.levels.get_mut(level) else { continue };
             let tile = &mut candidate.tile;
             let twice = u64::from(buffer.double_buffered).saturating_add(1);

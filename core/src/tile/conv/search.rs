@@ -54,14 +54,23 @@ pub(super) struct Goal<'a> {
 }
 
 /// The best tiling of a level; none where nothing fits, or nothing is below the limit. The lines are those of the unit.
-pub(super) fn search(problem: &Problem, lines: &mut [Line<'_>; 3], buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
+pub(super) fn search(
+    problem: &Problem,
+    lines: &mut [Line<'_>; 3],
+    buffer: &Buffer,
+    goal: &Goal<'_>,
+) -> Option<Candidate> {
     if let Some(whole) = whole(problem, buffer, goal) {
         return Some(whole);
     }
     let mut search = Search::new(problem, buffer, goal, lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
     // Weights stay more often the larger a level is.
-    let order = if goal.unit.more.iter().any(|&more| more > 0) { [Operand::B, Operand::C, Operand::A] } else { [Operand::C, Operand::A, Operand::B] };
+    let order = if goal.unit.more.iter().any(|&more| more > 0) {
+        [Operand::B, Operand::C, Operand::A]
+    } else {
+        [Operand::C, Operand::A, Operand::B]
+    };
     for stationary in order.into_iter().filter(|&operand| tried(operand)) {
         search.kept(stationary);
     }
@@ -85,7 +94,12 @@ fn whole(problem: &Problem, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidat
     }
     let fit = room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
     let group = even(tile.group, goal.unit.tile.group, fit);
-    (fit >= goal.unit.tile.group).then_some(Candidate { tile: Sizes { group, ..tile }, order, stays: Stays::Nothing, cost })
+    (fit >= goal.unit.tile.group).then_some(Candidate {
+        tile: Sizes { group, ..tile },
+        order,
+        stays: Stays::Nothing,
+        cost,
+    })
 }
 
 struct Search<'a, 'b> {
@@ -146,7 +160,8 @@ impl<'a, 'b> Search<'a, 'b> {
         let least = if self.unit.steps == Some(stationary) { unit.saturating_mul(2) } else { unit };
         let units = extent.in_parts_of(unit);
         let [more_p, more_co, more_ci] = self.unit.more;
-        let once = [more_p, more_co, more_ci].into_iter().fold(self.problem.once, u64::saturating_add).saturating_sub(more);
+        let once =
+            [more_p, more_co, more_ci].into_iter().fold(self.problem.once, u64::saturating_add).saturating_sub(more);
         let mut trips = if more == 0 { units.in_parts_of(least.in_parts_of(unit)) } else { 2 };
         while trips <= units {
             let passing = unit.saturating_mul(units.in_parts_of(trips));
@@ -169,7 +184,14 @@ impl<'a, 'b> Search<'a, 'b> {
         let (extent, unit, kept, pass, all, slope) = match stationary {
             Operand::A => {
                 let spill = problem.spill(2).saturating_add(more_ci);
-                (c_in, self.unit.tile.c_in, a.saturating_mul(x), partial.saturating_mul(p), a.saturating_mul(x_all), spill)
+                (
+                    c_in,
+                    self.unit.tile.c_in,
+                    a.saturating_mul(x),
+                    partial.saturating_mul(p),
+                    a.saturating_mul(x_all),
+                    spill,
+                )
             }
             Operand::B | Operand::C => {
                 let again = self.whole.saturating_add(more_co);

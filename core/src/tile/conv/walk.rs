@@ -61,7 +61,8 @@ impl Walk<'_> {
             {
                 let order = Order { stationary, swapped };
                 let candidate = Candidate { tile, order, stays: state.stays, cost: u64::MAX };
-                if let Some((choice, held, total)) = self.take(state, &candidate, buffer, outside.saturating_add(rest)) {
+                if let Some((choice, held, total)) = self.take(state, &candidate, buffer, outside.saturating_add(rest))
+                {
                     let total = total.saturating_sub(rest);
                     if inner.is_empty() {
                         self.end(total);
