@@ -21,7 +21,8 @@
 //!
 //! So the levels inside are tiled alike whatever the room outside: more of it leaves the tiles that were tried, and tries more. The bytes
 //! of one level alone have no such law: of two levels, the best for both may give up some of one. The outermost level first of all, as if
-//! it were alone, would leave those inside single channels: 3 x 3 over 512 channels in 512 KiB then moves 20 times as much to 32 KiB.
+//! it were alone, would leave those inside little: in 512 KiB alone, tiles of 3 x 3 over 256 channels of 14 x 14 have two input channels,
+//! so that sums come 128 times into 32 KiB inside, ten times the bytes of the tiles that are best for both.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!

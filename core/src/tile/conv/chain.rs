@@ -60,6 +60,11 @@ impl Unit {
     /// Of the innermost level.
     const ONE: Self =
         Self { tile: Sizes { group: 1, batch: 1, c_out: 1, c_in: 1, axes: [1; 3] }, more: [0; 3], steps: None };
+
+    /// Whether a tile has the same weights.
+    fn weights(&self, tile: &Sizes) -> bool {
+        [tile.c_out, tile.c_in] == [self.tile.c_out, self.tile.c_in]
+    }
 }
 
 /// The best tiles that are found; none where nothing fits.
@@ -73,90 +78,102 @@ impl Chains<'_, '_> {
     /// Tiles the levels outside these.
     fn outwards(&mut self, buffers: &[Buffer], inside: &Inside) {
         let Some((buffer, outer)) = buffers.split_first() else {
-            if self.best.as_ref().is_none_or(|best| inside.bytes < best.bytes) {
-                self.best = Some(Chain { levels: self.path.clone(), bytes: inside.bytes });
-            }
+            self.best = Some(Chain { levels: self.path.clone(), bytes: inside.bytes });
             return;
         };
-        let Inside { unit, alone, times, bytes } = *inside;
-        let [more_p, more_co, more_ci] = unit.more;
-        // What one tile of this level leaves to those inside, and what levels outside move at least.
-        let more = more_p.saturating_add(more_co).saturating_add(more_ci);
+        // What levels outside move at least.
         let rest = self.bounds.iter().rev().take(outer.len()).fold(0_u64, |sum, &bound| sum.saturating_add(bound));
         let close = outer
             .first()
             .is_some_and(|next| self.problem.few || next.capacity.0 < buffer.capacity.0.saturating_mul(CLOSE));
         // What moves least first, then with the other operands kept.
-        let mut first = None;
+        let (mut first, mut joined) = (None, false);
         for turn in [None, Some(Operand::C), Some(Operand::A), Some(Operand::B)] {
             if turn.is_some() && (outer.is_empty() || turn == first) {
                 continue;
             }
-            let mut only = turn;
-            let mut room = *buffer;
-            loop {
+            let (mut only, mut room) = (turn, *buffer);
+            while room.capacity.0 >= buffer.capacity.0 >> SHARE {
                 let least = self.best.as_ref().map_or(u64::MAX, |best| best.bytes);
-                let limit = least.saturating_sub(bytes).saturating_sub(rest);
-                self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
-                let goal = Goal { only, unit: &unit, limit: alone.min(limit).saturating_add(more) };
-                let found = search(self.problem, self.lines, &room, &goal);
-                let next = if let Some(found) = &found {
-                    let mut numbers = self.problem.tiles(&found.tile);
-                    let same = found.stays == Stays::One(Operand::B)
-                        && more_p > 0
-                        && [found.tile.c_out, found.tile.c_in] == [unit.tile.c_out, unit.tile.c_in];
-                    if same {
-                        let [n_p, ..] = &mut numbers;
-                        *n_p = 1;
-                    }
-                    let moved = unit.more.into_iter().zip(numbers);
-                    let alone = moved.fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
-                    let bytes = bytes.saturating_add(found.cost.saturating_sub(more));
-                    Inside { unit, alone, times: if same { times.saturating_add(1) } else { 1 }, bytes }
-                } else {
+                let found = self.next(inside, &room, only, least.saturating_sub(rest));
+                let (candidate, next) = match (found, self.path.last().copied()) {
+                    (Some(found), _) => found,
                     // The tile of the level inside does for both.
-                    Inside { unit, alone, times: times.saturating_add(1), bytes: bytes.saturating_add(alone) }
+                    (None, Some(candidate)) if !joined => (candidate, inside.joined()),
+                    _ => break,
                 };
-                let Some(candidate) = found.or(self.path.last().copied()) else { break };
-                let candidate = Candidate { cost: next.alone, ..candidate };
-                match candidate.stays {
-                    Stays::One(operand) => only = Some(operand),
-                    Stays::All | Stays::Nothing => {}
+                joined |= found.is_none();
+                if let Stays::One(operand) = candidate.stays {
+                    only = Some(operand);
+                    first = first.or(only);
                 }
-                first = first.or(only);
                 if next.bytes.saturating_add(rest) >= least {
                     break;
                 }
-                let sizes = self.lines.iter().zip(candidate.tile.axes).map(|(line, tile)| line.size(tile));
-                let moved = sizes.clone().fold(self.problem.a_unit, |moved, size| moved.saturating_mul(size.moved));
-                let more = match candidate.stays {
-                    Stays::One(Operand::A) => [0, moved, 0],
-                    Stays::One(Operand::B) => [self.problem.b, 0, 0],
-                    Stays::One(Operand::C) => [0, 0, self.problem.c_again],
-                    Stays::All | Stays::Nothing => [0; 3],
-                };
-                let doubled = buffer.double_buffered || next.times > 1 && unit.steps.is_some();
-                let steps = match candidate.stays {
-                    Stays::One(operand) if doubled => Some(operand),
-                    _ => None,
-                };
-                let mut held = [1; 3];
-                held.iter_mut().zip(sizes).for_each(|(held, size)| *held = size.held);
-                let unit =
-                    Unit { tile: candidate.tile, more: more.map(|bytes| bytes.saturating_mul(next.times)), steps };
-                if self.path.push(candidate).is_err() {
+                let (next, held) = self.outside(&candidate, next, buffer);
+                if self.path.push(Candidate { cost: next.alone, ..candidate }).is_err() {
                     return;
                 }
-                self.outwards(outer, &Inside { unit, ..next });
+                self.outwards(outer, &next);
                 self.path.pop();
+                if !close || found.is_none() {
+                    break;
+                }
                 // The same with less room, from where on the tile is another.
                 let taken = footprint(self.problem, &candidate.tile, held, candidate.stays.times(room.double_buffered));
                 room.capacity.0 = rounded(taken.min(room.capacity.0).saturating_sub(1));
-                if !close || found.is_none() || room.capacity.0 < buffer.capacity.0 >> SHARE {
-                    break;
-                }
             }
         }
+    }
+
+    /// A level outside these that moves less than their last one would in its place, and less than so many bytes with all of them.
+    fn next(
+        &mut self,
+        inside: &Inside,
+        room: &Buffer,
+        only: Option<Operand>,
+        least: u64,
+    ) -> Option<(Candidate, Inside)> {
+        let Inside { unit, alone, times, bytes } = *inside;
+        let [more_p, more_co, more_ci] = unit.more;
+        // What the levels inside move beside what they move alone, if there is one tile of this one.
+        let more = more_p.saturating_add(more_co).saturating_add(more_ci);
+        let limit = alone.min(least.saturating_sub(bytes)).saturating_add(more);
+        self.lines.iter_mut().zip(unit.tile.axes).for_each(|(line, unit)| line.made_of(unit));
+        let found = search(self.problem, self.lines, room, &Goal { only, unit: &unit, limit })?;
+        let [n_p, n_co, n_ci] = self.problem.tiles(&found.tile);
+        let same = found.stays == Stays::One(Operand::B) && more_p > 0 && unit.weights(&found.tile);
+        let moved = [(more_p, if same { 1 } else { n_p }), (more_co, n_co), (more_ci, n_ci)];
+        let alone = moved.into_iter().fold(found.cost, |cost, (more, n)| cost.saturating_sub(more.saturating_mul(n)));
+        let bytes = bytes.saturating_add(found.cost.saturating_sub(more));
+        Some((found, Inside { unit, alone, times: if same { times.saturating_add(1) } else { 1 }, bytes }))
+    }
+
+    /// What a level leaves to those outside it, and the input positions that it holds.
+    fn outside(&self, candidate: &Candidate, next: Inside, buffer: &Buffer) -> (Inside, [u64; 3]) {
+        let mut held = [1; 3];
+        let mut moved = self.problem.a_unit;
+        for ((held, line), tile) in held.iter_mut().zip(&*self.lines).zip(candidate.tile.axes) {
+            let size = line.size(tile);
+            (*held, moved) = (size.held, moved.saturating_mul(size.moved));
+        }
+        let (more, stays) = match candidate.stays {
+            Stays::One(Operand::A) => ([0, moved, 0], Some(Operand::A)),
+            Stays::One(Operand::B) => ([self.problem.b, 0, 0], Some(Operand::B)),
+            Stays::One(Operand::C) => ([0, 0, self.problem.c_again], Some(Operand::C)),
+            Stays::All | Stays::Nothing => ([0; 3], None),
+        };
+        let doubled = buffer.double_buffered || next.times > 1 && next.unit.steps.is_some();
+        let more = more.map(|bytes| bytes.saturating_mul(next.times));
+        let unit = Unit { tile: candidate.tile, more, steps: stays.filter(|_| doubled) };
+        (Inside { unit, ..next }, held)
+    }
+}
+
+impl Inside {
+    /// The same with one more level that has the tile of the last one.
+    const fn joined(&self) -> Self {
+        Self { times: self.times.saturating_add(1), bytes: self.bytes.saturating_add(self.alone), ..*self }
     }
 }
 
