@@ -38,9 +38,11 @@ use crate::units::Bytes;
 
 mod chain;
 mod line;
+mod product;
 mod search;
 mod walk;
 
+pub(super) use product::cut_product;
 use walk::Walk;
 
 /// Extents of a tile.
@@ -154,6 +156,8 @@ struct Problem {
     c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
+    /// What stays where there is one tile of all there is.
+    one: Stays,
     /// Whether it is so small that levels far apart are tried with less than all of their room too.
     few: bool,
     /// Bytes of A, B and C once, and of all of them.
@@ -278,6 +282,7 @@ impl Problem {
             operands,
             once,
             small: pairs <= SMALL,
+            one: Stays::All,
             few: pairs <= FEW,
         })
     }

@@ -86,7 +86,7 @@ fn whole(problem: &Problem, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidat
     let [more_p, more_co, more_ci] = goal.unit.more;
     let cost = problem.once.saturating_add(more_p).saturating_add(more_co).saturating_add(more_ci);
     let order = Order::new(Operand::C);
-    if bytes(tile.group, Stays::All) <= room {
+    if bytes(tile.group, problem.one) <= room {
         return Some(Candidate { tile, order, stays: Stays::All, cost });
     }
     if tile.group <= 1 {
