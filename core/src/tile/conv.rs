@@ -222,7 +222,7 @@ pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buff
     let mut bounds = heapless::Vec::<u64, MAX_LEVELS>::new();
     for buffer in buffers {
         let bound = super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?.0;
-        bounds.push(bound).map_err(|_| Error::CountOverflow)?;
+        bounds.push(bound).map_err(|_| super::gemm::too_many_levels())?;
     }
     let mut found = chain::chain(&problem, &mut lines, &nested, &bounds);
     if let Some(chain) = &mut found {

@@ -20,8 +20,8 @@
 //! and the operand that is stationary in one level passes as often as the loops of the levels outside say. So what is best
 //! for one level depends on the levels inside it through the free extent `tz` of its tile. The search goes from the outermost level to
 //! the innermost. For each level it tries the stationary operand of this level and of the next one inside, and walks outward from the
-//! free extent and the tiles for which both levels together move least without rounding. Of three levels or more it takes the better of
-//! this and of the tiles of a convolution of one tap ([`super::conv`]), which goes the other way.
+//! free extent and the tiles for which both levels together move least without rounding. Three levels or more of a product that runs once
+//! are tiled as those of a convolution of one tap ([`super::conv`]), from the innermost outwards: it is as near the best, and faster.
 
 use super::inside::Inside;
 use super::reuse::{Along, Axis, Cut, Extents, gathered, moved, moved_once};
