@@ -53,13 +53,14 @@ pub(super) struct Moved {
 struct Flow {
     weights: bool,
     home: usize,
-    of: fn(&Traffic) -> Bytes,
 }
+
+/// The operands of traffic, in the order of flows.
+const OPERANDS: [fn(&Traffic) -> Bytes; 3] = [|traffic| traffic.a, |traffic| traffic.b, |traffic| traffic.c];
 
 /// The memory levels as a nest uses them: all that does not depend on what the units ask for.
 #[derive(Clone, Debug)]
 pub(super) struct Levels<'a> {
-    nest: &'a LoopNest,
     memory: &'a [MemoryLevel<'a>],
     flows: [Flow; 3],
     /// Every operand once.
@@ -68,6 +69,9 @@ pub(super) struct Levels<'a> {
     resident: usize,
     /// `None` of a level that holds not even the smallest tile, and of those whose tiles the mapper cuts itself.
     tiles: heapless::Vec<Option<LevelTiling>, MAX_LEVELS>,
+    /// What crosses the outer border of each level with its tiles, or with whole operands in it, and the sum; `None` where there are
+    /// neither.
+    own: [Option<(Traffic, Bytes)>; MAX_LEVELS],
 }
 
 impl<'a> Levels<'a> {
@@ -95,9 +99,9 @@ impl<'a> Levels<'a> {
         let [a, b, c] =
             [input, if nest.weighted { weights } else { input }, output].map(|home| usize::from(home).min(last));
         let flows = [
-            Flow { weights: false, home: a, of: |traffic| traffic.a },
-            Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
-            Flow { weights: false, home: c, of: |traffic| traffic.c },
+            Flow { weights: false, home: a },
+            Flow { weights: nest.weighted, home: b },
+            Flow { weights: false, home: c },
         ];
         let resident = a.min(b).min(c);
         let mut tiles = heapless::Vec::new();
@@ -107,7 +111,27 @@ impl<'a> Levels<'a> {
             let tiled = if number < first { None } else { tiled(nest, buffer)? };
             tiles.push(tiled).ok();
         }
-        Ok(Self { nest, memory, flows, once: Traffic::compulsory(nest)?, resident, tiles })
+        let mut levels =
+            Self { memory, flows, once: Traffic::compulsory(nest)?, resident, tiles, own: [None; MAX_LEVELS] };
+        levels.own = levels.own(nest.repeats)?;
+        Ok(levels)
+    }
+
+    /// What crosses the outer border of each level by itself.
+    fn own(&self, repeats: u64) -> Result<[Option<(Traffic, Bytes)>; MAX_LEVELS], Error> {
+        let mut crossing = [None; MAX_LEVELS];
+        for (border, (level, place)) in (0..MAX_LEVELS).zip(self.memory.iter().zip(&mut crossing)) {
+            let own = if border < self.resident {
+                let tiles = self.tiles.get(border).and_then(Option::as_ref);
+                tiles.map(|tiles| self.enough(&tiles.traffic))
+            } else {
+                // Weights of a recurrent layer that a level does not keep come again for each run.
+                let times = if self.once.b <= level.instance_capacity() { 1 } else { repeats };
+                Some(Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once })
+            };
+            *place = own.map(|own| Ok((own, own.total()?))).transpose()?;
+        }
+        Ok(crossing)
     }
 
     /// The innermost level that was to be tiled and holds not even the smallest tile.
@@ -144,22 +168,22 @@ impl<'a> Levels<'a> {
     pub(super) fn crossing_at_least(&self, given: &[Traffic], at_least: &Crossing) -> Result<Crossing, Error> {
         let first = given.first().map_or(self.once, |given| self.enough(given));
         let mut crossing = [first; MAX_LEVELS];
-        let mut inside = first;
-        let borders = self.memory.iter().zip(at_least).zip(crossing.iter_mut().skip(1));
-        for (border, ((level, least), place)) in (0_usize..MAX_LEVELS).zip(borders) {
-            let own = if let Some(given) = given.get(border.saturating_add(1)).filter(|_| border < self.resident) {
-                self.enough(given)
-            } else if border >= self.resident {
-                // Weights of a recurrent layer that a level does not keep come again for each run.
-                let times = if self.once.b <= level.instance_capacity() { 1 } else { self.nest.repeats };
-                Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once }
-            } else {
-                let tiles = self.tiles.get(border).and_then(Option::as_ref);
-                tiles.map_or(inside, |tiles| self.enough(&tiles.traffic))
+        let mut inside = (first, first.total()?);
+        let mut given = given.iter().skip(1);
+        let borders = self.own.iter().zip(at_least).zip(crossing.iter_mut().skip(1));
+        for (border, ((own, least), place)) in (0..self.memory.len()).zip(borders) {
+            let mut own = match given.next().filter(|_| border < self.resident).map(|given| self.enough(given)) {
+                Some(given) => (given, given.total()?),
+                None => own.unwrap_or(inside),
             };
-            let own = if least.total()? > own.total()? { *least } else { own };
-            inside = if own.total()? < inside.total()? { own } else { inside };
-            *place = inside;
+            let least = (*least, least.total()?);
+            if least.1 > own.1 {
+                own = least;
+            }
+            if own.1 < inside.1 {
+                inside = own;
+            }
+            *place = inside.0;
         }
         Ok(crossing)
     }
@@ -170,16 +194,16 @@ impl<'a> Levels<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn served(&self, crossing: &Crossing, stored: f32) -> Result<[Bytes; MAX_LEVELS], Error> {
         let mut served = [Bytes::ZERO; MAX_LEVELS];
-        for flow in &self.flows {
+        for (flow, of) in self.flows.iter().zip(OPERANDS) {
+            let times = stored_times(flow, stored);
             // What the inner level that holds this operand asks for, or the units.
-            let mut inner = crossing.first();
-            let outer = crossing.iter().skip(1).map(Some).chain([None]);
-            let places = self.memory.iter().zip(served.iter_mut()).zip(outer).take(flow.home.saturating_add(1));
-            for (number, ((level, place), outer)) in (0_usize..MAX_LEVELS).zip(places) {
+            let mut asked = None;
+            let places = self.memory.iter().zip(&mut served).zip(crossing);
+            for (number, ((level, place), crossing)) in (0..flow.home.saturating_add(1)).zip(places) {
+                let traffic = *asked.get_or_insert(crossing);
                 if number == flow.home || holds(level, flow.weights) {
-                    let bytes = inner.map_or(Ok(Bytes::ZERO), |traffic| bytes_of(flow, traffic, stored))?;
-                    *place = place.checked_add(bytes)?;
-                    inner = outer;
+                    *place = place.checked_add(bytes_of(of(traffic), times)?)?;
+                    asked = None;
                 }
             }
         }
@@ -194,9 +218,9 @@ impl<'a> Levels<'a> {
         let mut moved =
             Moved { traffic: self.served(crossing, stored)?, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
         let last = self.memory.len().saturating_sub(1);
-        for flow in self.flows.iter().filter(|flow| flow.home < last) {
+        for (flow, of) in self.flows.iter().zip(OPERANDS).filter(|(flow, _)| flow.home < last) {
             if let (Some(place), Some(level)) = (moved.footprint.get_mut(flow.home), self.memory.get(flow.home)) {
-                let bytes = place.checked_add(bytes_of(flow, &self.once, stored)?)?;
+                let bytes = place.checked_add(bytes_of(of(&self.once), stored_times(flow, stored))?)?;
                 *place = bytes.min(level.instance_capacity());
             }
         }
@@ -231,11 +255,14 @@ const fn passing(traffic: Traffic) -> LevelTiling {
     }
 }
 
-/// Bytes of one operand where weights are stored in fewer or more bytes; exact at 1.
-fn bytes_of(flow: &Flow, traffic: &Traffic, stored: f32) -> Result<Bytes, Error> {
-    let bytes = (flow.of)(traffic);
-    let exact = !flow.weights || (stored - 1.0).abs() < f32::EPSILON;
-    if exact { Ok(bytes) } else { Ok(Bytes(ceil(bytes.as_f32() * stored)?)) }
+/// Bytes that are stored for one of an operand, where they are fewer or more than one.
+fn stored_times(flow: &Flow, stored: f32) -> Option<f32> {
+    (flow.weights && (stored - 1.0).abs() >= f32::EPSILON).then_some(stored)
+}
+
+/// Bytes of one operand as they are stored.
+fn bytes_of(bytes: Bytes, times: Option<f32>) -> Result<Bytes, Error> {
+    times.map_or(Ok(bytes), |times| Ok(Bytes(ceil(bytes.as_f32() * times)?)))
 }
 
 /// Whether a level holds weights, or activations.

@@ -7,9 +7,6 @@ use crate::shape::product;
 /// What a tile does at each step along its sums, and after the last one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
-    /// Largest rows and vectors of a tile.
-    pub(super) rows: u64,
-    pub(super) vectors: u64,
     /// Steps along the sums.
     steps: u64,
     /// Whether every multiply-add loads a vector of its own, beside those of the columns: nothing is shared along rows.
@@ -24,9 +21,9 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// A kernel whose sums each have one part, and are not folded.
-    pub(super) fn new([rows, vectors]: [u64; 2], steps: u64, own_loads: bool, cover: u64) -> Result<Self, Error> {
+    pub(super) fn new(steps: u64, own_loads: bool, cover: u64) -> Result<Self, Error> {
         let waited = product([cover, steps])?;
-        Ok(Self { rows, vectors, steps, own_loads, waited, fold: 0, chain: 0 })
+        Ok(Self { steps, own_loads, waited, fold: 0, chain: 0 })
     }
 
     /// The same whose sums are each in so many parts, that are added at the end, so that there are enough independent ones; then
