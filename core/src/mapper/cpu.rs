@@ -24,7 +24,7 @@ mod kernel;
 mod registers;
 
 use crate::error::Error;
-use crate::mapper::levels::{Crossing, Levels, busy, of, streamed};
+use crate::mapper::levels::{Crossing, Levels, Limit, Pace, of, streamed};
 use crate::mapper::losses::{Steps, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{ConvLoops, LoopNest, Loops, Stream, Traffic};
@@ -49,102 +49,148 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second. The
-    /// result is the slots that all of them take at least, on one core.
-    fn ways(&self, nest: &LoopNest, core: &Core, [first, second]: &mut [Ways; 2]) -> Result<u64, Error> {
-        first.clear();
-        second.clear();
-        let sizes = nest.sizes;
-        let least = match nest.loops {
-            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), first)?,
-            Loops::Conv(conv) => {
-                let least = core.ways(&Product::of(implicit(&conv)?, sizes), first)?;
-                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, first)?) } else { least }
-            }
-            Loops::Attention(attention) => {
-                let (groups, m, n) = (attention.groups, attention.m, attention.n);
-                let partial = sizes.partial;
-                let scores = Gemm { m, n, k: attention.d, groups };
-                let least = core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, first)?;
-                let values = Gemm { m, n: attention.d_v, k: n, groups };
-                least.saturating_add(core.ways(&Product { a: partial, ..Product::of(values, sizes) }, second)?)
-            }
-        };
-        if nest.repeats != 1 {
-            for way in first.iter_mut().chain(second.iter_mut()) {
-                way.repeat(nest.repeats)?;
-            }
-        }
-        Ok(least.saturating_mul(nest.repeats))
-    }
-
     /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
     ///
     /// Fewer cores are faster than all where what each of them reads for itself takes longer than the arithmetic. What is there on
     /// a smaller device is there on a larger one too, and no slower.
     fn fastest(&self, nest: &LoopNest, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Option<Way>, Error> {
         let cores = u64::from(machine.unit.count).max(1);
-        let mut best: Option<Way> = None;
-        // Time of the best way if no core read anything for itself: it is no less with fewer cores.
-        let mut least = f32::INFINITY;
-        // Least bytes of each level then.
-        let mut fewest_bytes = [Bytes(u64::MAX); MAX_LEVELS];
+        let pace = Pace::of(machine);
+        let core = Core::of(self, nest.sizes.partial, cores, machine);
+        let mut search =
+            Search { nest, levels, pace, core, best: None, least: f32::INFINITY, fewest_bytes: [Bytes(u64::MAX); MAX_LEVELS] };
         // Slots of one core at least.
         let mut alone = 0_u64;
         let mut ways = [Ways::new(), Ways::new()];
-        let twice = matches!(nest.loops, Loops::Attention(_));
         for workers in (1..=cores).rev() {
-            let core = Core::of(self, nest.sizes.partial, workers, machine);
-            let at_least = to_f32(alone.in_parts_of(workers)) * core.cycles_a_slot;
-            if best.as_ref().is_some_and(|best| busy(machine, at_least, &fewest_bytes) >= best.cost.0) {
-                break;
-            }
-            alone = self.ways(nest, &core, &mut ways)?;
-            let [first, second] = &ways;
-            let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
-            let fewest = fewest(first).saturating_add(fewest(second));
-            let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
-            if best.as_ref().is_some_and(|best| busy(machine, cycles(fewest), &fewest_bytes) >= best.cost.0) {
+            search.core.cores = workers;
+            if search.is_over(alone.in_parts_of(workers)) {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
-            let mut see = |tiled: Tiled| -> Result<(), Error> {
-                let crossing = levels.crossing_at_least(&[tiled.traffic], &shares)?;
-                let time = |crossing: &Crossing| -> Result<_, Error> {
-                    let mut traffic = levels.served(crossing, 1.0)?;
-                    if let Some(innermost) = traffic.first_mut() {
-                        *innermost = innermost.checked_add(tiled.local)?;
-                    }
-                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), traffic))
-                };
-                let (time_here, traffic) = time(&crossing)?;
-                if workers == cores {
-                    let apart = levels.crossing(&[tiled.traffic])?;
-                    let (time, traffic) = if apart == crossing { (time_here, traffic) } else { time(&apart)? };
-                    least = least.min(time);
-                    for (fewest, bytes) in fewest_bytes.iter_mut().zip(traffic) {
-                        *fewest = bytes.min(*fewest);
-                    }
-                }
-                let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-                let cost = (time_here, cycles(tiled.slots.busiest), bytes);
-                if best.as_ref().is_none_or(|best| cost < best.cost) {
-                    best = Some(Way { cost, tiled, crossing, traffic, core });
-                }
-                Ok(())
-            };
-            for one in first {
-                if twice {
-                    second.iter().try_for_each(|other| see(one.then(other)?))?;
-                } else {
-                    see(*one)?;
-                }
-            }
-            if best.as_ref().is_some_and(|best| best.cost.0 <= least) {
+            alone = search.ways(&shares, workers == cores, &mut ways)?;
+            if search.best.as_ref().is_some_and(|best| best.cost.0 <= search.least) {
                 break;
             }
         }
-        Ok(best)
+        Ok(search.best)
+    }
+}
+
+/// The search for the fastest way.
+struct Search<'a, 'l> {
+    nest: &'a LoopNest,
+    levels: &'a Levels<'l>,
+    pace: Pace,
+    core: Core,
+    best: Option<Way>,
+    /// Time of the best way if no core read anything for itself: it is no less with fewer cores.
+    least: f32,
+    /// Least bytes of each level then.
+    fewest_bytes: [Bytes; MAX_LEVELS],
+}
+
+impl Search<'_, '_> {
+    /// Cycles of so many slots of the busiest core.
+    fn cycles(&self, slots: u64) -> f32 {
+        to_f32(slots) * self.core.cycles_a_slot
+    }
+
+    /// Whether no way of so many slots is faster than the best.
+    fn is_over(&self, slots: u64) -> bool {
+        let time = |best: &Way| self.pace.busy(self.cycles(slots), &self.fewest_bytes) >= best.cost.0;
+        self.best.as_ref().is_some_and(time)
+    }
+
+    /// Slots on one core, and bytes at the innermost level, that take longer than the best way.
+    fn limit(&self) -> Limit {
+        let Some(best) = &self.best else { return Limit::NONE };
+        let runs = to_f32(self.nest.repeats);
+        let slot = self.cycles(1) * runs / to_f32(self.core.cores);
+        self.pace.limit(best.cost.0, slot, runs)
+    }
+
+    /// Tries the ways to tile the nest for the cores at work; of an attention those of its first product with those of its second.
+    /// The result is the slots that ways faster than the best take at least, on one core.
+    fn ways(&mut self, shares: &Crossing, all: bool, [first, second]: &mut [Ways; 2]) -> Result<u64, Error> {
+        first.clear();
+        second.clear();
+        let nest = self.nest;
+        let sizes = nest.sizes;
+        let core = self.core;
+        let least = match nest.loops {
+            Loops::Gemm(gemm) => self.product(&Product::of(gemm, sizes), shares, all, first)?,
+            Loops::Conv(conv) => {
+                let least = self.product(&Product::of(implicit(&conv)?, sizes), shares, all, first)?;
+                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, &self.limit(), first)?) } else { least }
+            }
+            Loops::Attention(attention) => {
+                let (groups, m, n) = (attention.groups, attention.m, attention.n);
+                let partial = sizes.partial;
+                let scores = Product { c: partial, ..Product::of(Gemm { m, n, k: attention.d, groups }, sizes) };
+                let values =
+                    Product { a: partial, ..Product::of(Gemm { m, n: attention.d_v, k: n, groups }, sizes) };
+                core.first(&scores, &Limit::NONE, first)?;
+                core.first(&values, &Limit::NONE, second)?;
+                let least = core.ways(&scores, &Limit::NONE, first)?;
+                least.saturating_add(core.ways(&values, &Limit::NONE, second)?)
+            }
+        };
+        let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min();
+        let two = matches!(nest.loops, Loops::Attention(_));
+        let slots = fewest(first).unwrap_or(0).saturating_add(fewest(second).unwrap_or(0));
+        if all || !self.is_over(slots.saturating_mul(nest.repeats)) {
+            for one in first.iter_mut().filter(|way| !way.seen) {
+                if two {
+                    second.iter().try_for_each(|other| self.see(one.then(other)?, shares, all))?;
+                } else {
+                    self.see(*one, shares, all)?;
+                }
+            }
+        }
+        Ok(least.saturating_mul(nest.repeats))
+    }
+
+    /// The best tiles of a product: those that are best where all is large first, so that they rule others out.
+    fn product(&mut self, product: &Product, shares: &Crossing, all: bool, ways: &mut Ways) -> Result<u64, Error> {
+        self.core.first(product, &self.limit(), ways)?;
+        for way in ways.iter_mut() {
+            way.seen = true;
+            self.see(*way, shares, all)?;
+        }
+        self.core.ways(product, &self.limit(), ways)
+    }
+
+    /// One way more, with what levels that some of the cores share read at least; `all` cores or fewer.
+    fn see(&mut self, mut tiled: Tiled, shares: &Crossing, all: bool) -> Result<(), Error> {
+        tiled.repeat(self.nest.repeats)?;
+        let cycles = self.cycles(tiled.slots.busiest);
+        let crossing = self.levels.crossing_at_least(&[tiled.traffic], shares)?;
+        let (time, traffic) = self.time(&tiled, cycles, &crossing)?;
+        if all {
+            let apart = self.levels.crossing(&[tiled.traffic])?;
+            let (time, traffic) =
+                if apart == crossing { (time, traffic) } else { self.time(&tiled, cycles, &apart)? };
+            self.least = self.least.min(time);
+            for (fewest, bytes) in self.fewest_bytes.iter_mut().zip(traffic) {
+                *fewest = bytes.min(*fewest);
+            }
+        }
+        let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
+        let cost = (time, cycles, bytes);
+        if self.best.as_ref().is_none_or(|best| cost < best.cost) {
+            self.best = Some(Way { cost, tiled, crossing, traffic, core: self.core });
+        }
+        Ok(())
+    }
+
+    /// Time in cycles, and bytes at each level.
+    fn time(&self, tiled: &Tiled, cycles: f32, crossing: &Crossing) -> Result<(f32, [Bytes; MAX_LEVELS]), Error> {
+        let mut traffic = self.levels.served(crossing, 1.0)?;
+        if let Some(innermost) = traffic.first_mut() {
+            *innermost = innermost.checked_add(tiled.local)?;
+        }
+        Ok((self.pace.busy(cycles, &traffic), traffic))
     }
 }
 

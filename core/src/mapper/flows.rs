@@ -6,7 +6,7 @@ use crate::nest::{Stream, Traffic};
 use crate::tile::MAX_LEVELS;
 use crate::units::{Cycles, to_f32};
 
-use super::levels::{Crossing, Levels, busy, streamed};
+use super::levels::{Crossing, Levels, Pace, streamed};
 
 /// Of several ways to lay sums on the units, the one with which arithmetic and moves take least time, then fewest cycles, then fewest
 /// bytes at all levels.
@@ -45,7 +45,7 @@ impl<const N: usize, T> Fastest<N, T> {
     ) -> Result<(), Error> {
         let traffic = levels.served(&crossing, stored)?;
         let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (busy(machine, to_f32(cycles), &traffic), cycles, bytes);
+        let cost = (Pace::of(machine).busy(to_f32(cycles), &traffic), cycles, bytes);
         if self.cost.is_none_or(|least| cost < least) {
             *self = Self { cost: Some(cost), chosen: way, cycles, crossing };
         }

@@ -26,7 +26,7 @@ use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::roofline::smooth_max;
 use crate::shape::product;
 use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
-use crate::units::{Bytes, Seconds};
+use crate::units::{Bytes, Seconds, to_f32};
 
 /// What crosses the border of each level with the one inside it; of the first, with the units.
 pub(super) type Crossing = [Traffic; MAX_LEVELS];
@@ -297,23 +297,72 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
     Ok(served)
 }
 
-/// Time of so many cycles and bytes at each level, in cycles of the units, moves hidden behind arithmetic: what an estimate makes
-/// of them, so that of two mappings the faster one is known.
-pub(super) fn busy(machine: &Machine<'_>, cycles: f32, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
-    let factors = machine.thermal_profile.factors.at(machine.precision);
-    let [efficiency, share] =
-        factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
-    // Inner levels are clocked with the units; the backing store has a bandwidth of its own in each power mode.
-    let [described, clock] = [machine.unit.clock.get(), machine.clock.get()];
-    let mut longest = 0.0_f32;
-    let mut levels = machine.hardware.memory().iter().zip(traffic).peekable();
-    while let Some((level, bytes)) = levels.next() {
-        let bandwidth = if levels.peek().is_some() {
-            level.bandwidth.get() / described
-        } else {
-            machine.thermal_profile.bandwidth.unwrap_or(level.bandwidth).get() / clock
-        };
-        longest = longest.max(bytes.as_f32() / (bandwidth * share));
+/// How fast a machine computes and moves, in cycles of its units: of two mappings it tells the faster one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Software's share of the arithmetic.
+    efficiency: f32,
+    /// Bytes that software moves in a cycle at each level.
+    rates: [f32; MAX_LEVELS],
+}
+
+impl Pace {
+    pub(super) fn of(machine: &Machine<'_>) -> Self {
+        let factors = machine.thermal_profile.factors.at(machine.precision);
+        let [efficiency, share] =
+            factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
+        // Inner levels are clocked with the units; the backing store has a bandwidth of its own in each power mode.
+        let [described, clock] = [machine.unit.clock.get(), machine.clock.get()];
+        let mut rates = [f32::INFINITY; MAX_LEVELS];
+        let mut levels = machine.hardware.memory().iter().zip(&mut rates).peekable();
+        while let Some((level, rate)) = levels.next() {
+            let bandwidth = if levels.peek().is_some() {
+                level.bandwidth.get() / described
+            } else {
+                machine.thermal_profile.bandwidth.unwrap_or(level.bandwidth).get() / clock
+            };
+            *rate = bandwidth * share;
+        }
+        Self { efficiency, rates }
     }
-    smooth_max(Seconds(cycles / efficiency), Seconds(longest)).0
+
+    /// Time of so many cycles and bytes at each level, in cycles of the units, moves hidden behind arithmetic: what an estimate
+    /// makes of them.
+    pub(super) fn busy(&self, cycles: f32, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
+        let mut longest = 0.0_f32;
+        for (bytes, rate) in traffic.iter().zip(self.rates) {
+            longest = longest.max(bytes.as_f32() / rate);
+        }
+        smooth_max(Seconds(cycles / self.efficiency), Seconds(longest)).0
+    }
+
+    /// What takes longer than this time: pieces of work of so many cycles each, and as often their bytes at the innermost level.
+    pub(super) fn limit(&self, time: f32, cycles: f32, runs: f32) -> Limit {
+        let innermost = self.rates.first().copied().unwrap_or(f32::INFINITY);
+        Limit { of_work: cycles / (self.efficiency * time), of_byte: runs / (innermost * time) }
+    }
+}
+
+/// A time that is to be undercut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    /// Share of it that a piece of work takes.
+    of_work: f32,
+    /// Share of it that a byte at the innermost level takes.
+    of_byte: f32,
+}
+
+impl Limit {
+    /// No limit.
+    pub(super) const NONE: Self = Self { of_work: 0.0, of_byte: 0.0 };
+
+    /// Whether so much work and so many bytes take longer, by more than a rounding.
+    ///
+    /// ```text
+    /// (work · of_work)³ + (bytes · of_byte)³ > 1          the smooth maximum, without its root
+    /// ```
+    pub(super) fn is_passed(&self, work: u64, bytes: f32) -> bool {
+        let [work, memory] = [to_f32(work) * self.of_work, bytes * self.of_byte];
+        work * work * work + memory * memory * memory > 1.0001
+    }
 }

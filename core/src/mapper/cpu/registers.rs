@@ -6,6 +6,7 @@
 use super::Cpu;
 use super::kernel::{Kernel, log2_up, sum};
 use crate::error::Error;
+use crate::mapper::levels::Limit;
 use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{ConvLoops, ElementSizes, Traffic};
@@ -116,6 +117,8 @@ pub(super) struct Tiled {
     pub(super) traffic: Traffic,
     /// Bytes there that belong to no operand.
     pub(super) local: Bytes,
+    /// Whether its time is known.
+    pub(super) seen: bool,
 }
 
 /// A way that rules out tiles.
@@ -173,6 +176,7 @@ impl Tiled {
             local: self.traffic.c.checked_add(next.traffic.a)?,
             traffic: Traffic { a: self.traffic.a, b: self.traffic.b.checked_add(next.traffic.b)?, c: next.traffic.c },
             slots: self.slots.and(&next.slots)?,
+            seen: false,
         })
     }
 
@@ -212,15 +216,20 @@ impl Core {
         }
     }
 
-    /// The best tiles of a product, their vectors along columns, rows or sums; slots that any tiles take at least, on one core.
-    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<u64, Error> {
-        let swapped = product.transposed();
-        // What the tile with most multiply-adds a load takes rules most others out before their slots are counted.
-        self.outer(product, Axis::Rows, self.best().into_iter(), ways)?;
-        self.outer(&swapped, Axis::Vectors, self.best().into_iter(), ways)?;
-        let least = self.outer(product, Axis::Rows, self.shapes(), ways)?;
-        let along_rows = self.outer(&swapped, Axis::Vectors, self.shapes(), ways)?;
-        Ok(least.min(along_rows).min(self.inner(product, ways)?))
+    /// The tile with most multiply-adds a load, its vectors along columns and along rows: what it takes rules most others out before
+    /// their slots are counted.
+    pub(super) fn first(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<(), Error> {
+        self.outer(product, Axis::Rows, self.best().into_iter(), limit, ways)?;
+        self.outer(&product.transposed(), Axis::Vectors, self.best().into_iter(), limit, ways)?;
+        Ok(())
+    }
+
+    /// The best tiles of a product, their vectors along columns, rows or sums, of those within a limit; slots that these take at
+    /// least, on one core.
+    pub(super) fn ways(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<u64, Error> {
+        let least = self.outer(product, Axis::Rows, self.shapes(), limit, ways)?;
+        let along_rows = self.outer(&product.transposed(), Axis::Vectors, self.shapes(), limit, ways)?;
+        Ok(least.min(along_rows).min(self.inner(product, limit, ways)?))
     }
 
     /// All tiles that the registers hold.
@@ -247,6 +256,7 @@ impl Core {
         product: &Product,
         even: Axis,
         shapes: impl Iterator<Item = [u64; 2]>,
+        limit: &Limit,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
@@ -259,11 +269,11 @@ impl Core {
                 Axis::Vectors => Traffic { a: b, b: a, c },
             })
         };
-        self.each([m, parts(n, self.lanes), groups], even, shapes, |_| Ok(kernel), traffic, ways)
+        self.each([m, parts(n, self.lanes), groups], even, shapes, |_| Ok(kernel), traffic, limit, ways)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
-    fn inner(&self, product: &Product, ways: &mut Ways) -> Result<u64, Error> {
+    fn inner(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
         let whole = Kernel::new(parts(k, self.lanes.saturating_mul(self.depth)), false, self.cover)?;
         let folds = log2_up(self.lanes.min(parts(k, self.depth)));
@@ -282,13 +292,19 @@ impl Core {
             whole.folded(summed, folds, self.cover)
         };
         let once = once(product)?;
-        self.each([m, n, groups], Axis::Rows, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), ways)
+        self.each([m, n, groups], Axis::Rows, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), limit, ways)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
     ///
     /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
-    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<u64, Error> {
+    pub(super) fn depthwise(
+        &self,
+        conv: &ConvLoops,
+        sizes: ElementSizes,
+        limit: &Limit,
+        ways: &mut Ways,
+    ) -> Result<u64, Error> {
         let taps = product(conv.kernel)?;
         let [depth, height, width] = conv.output;
         let lines = product([conv.batch, depth, height])?;
@@ -307,11 +323,11 @@ impl Core {
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
         let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        let least = self.each(extents, Axis::Rows, self.shapes(), kernel, by_channel, ways)?;
+        let least = self.each(extents, Axis::Rows, self.shapes(), kernel, by_channel, limit, ways)?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        Ok(least.min(self.each(extents, Axis::Rows, self.shapes(), kernel, by_column, ways)?))
+        Ok(least.min(self.each(extents, Axis::Rows, self.shapes(), kernel, by_column, limit, ways)?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
@@ -330,6 +346,7 @@ impl Core {
         shapes: impl Iterator<Item = [u64; 2]>,
         kernel: impl Fn([u64; 2]) -> Result<Kernel, Error>,
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
+        limit: &Limit,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
         let [rows, vectors, _] = extents;
@@ -348,9 +365,12 @@ impl Core {
             let mut pieces = 1_u64;
             loop {
                 let total = kernel.least(extents, tiles)?;
-                least = least.min(total);
                 let traffic = traffic(tiles)?;
                 let bytes = whole(&traffic);
+                if limit.is_passed(total, to_f32(bytes)) {
+                    break;
+                }
+                least = least.min(total);
                 // No slots but the least of one worker: no way needs less than ⌈least / workers⌉.
                 let beaten = |way: &Rival| way.bytes <= bytes && way.slots_before < total;
                 if rival.as_ref().is_some_and(beaten) {
@@ -361,7 +381,7 @@ impl Core {
                     break;
                 }
                 let slots = self.dealt(extents, tiles, &kernel)?;
-                Tiled { slots, traffic, local: Bytes::ZERO }.join(ways);
+                Tiled { slots, traffic, local: Bytes::ZERO, seen: false }.join(ways);
                 // Dealt evenly but for 2 %.
                 if slots.busiest.saturating_mul(self.cores).saturating_mul(50) <= slots.wait.saturating_mul(51) {
                     break;

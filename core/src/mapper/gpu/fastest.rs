@@ -3,7 +3,7 @@
 use super::Gpu;
 use super::blocks::Plan;
 use crate::error::Error;
-use crate::mapper::levels::{Crossing, Levels, busy, of};
+use crate::mapper::levels::{Crossing, Levels, Pace, of};
 use crate::mapping::Machine;
 use crate::nest::{LoopNest, Traffic};
 use crate::tile::MAX_LEVELS;
@@ -60,6 +60,7 @@ pub(super) struct Chosen {
 pub(super) struct Fastest<'a> {
     pub(super) levels: Levels<'a>,
     machine: &'a Machine<'a>,
+    pace: Pace,
     repeats: u64,
     /// Cycles until a kernel starts.
     launch: f32,
@@ -73,7 +74,14 @@ impl<'a> Fastest<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn of(nest: &'a LoopNest, gpu: &Gpu, machine: &'a Machine<'a>) -> Result<Self, Error> {
         let launch = gpu.launch.0 * machine.clock.get();
-        Ok(Self { levels: Levels::of(nest, machine, 1)?, machine, repeats: nest.repeats, launch, chosen: None })
+        Ok(Self {
+            levels: Levels::of(nest, machine, 1)?,
+            machine,
+            pace: Pace::of(machine),
+            repeats: nest.repeats,
+            launch,
+            chosen: None,
+        })
     }
 }
 
@@ -82,7 +90,7 @@ impl Sink for Fastest<'_> {
         plan.repeat(self.repeats)?;
         let launches = self.launch * to_f32(plan.kernels.saturating_sub(1));
         let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
-        if busy(self.machine, plan.cycles, &[Bytes::ZERO; MAX_LEVELS]) + launches > least {
+        if self.pace.busy(plan.cycles, &[Bytes::ZERO; MAX_LEVELS]) + launches > least {
             return Ok(());
         }
         let crossing = self.levels.crossing(&[plan.fragments, plan.tiles])?;
@@ -92,7 +100,7 @@ impl Sink for Fastest<'_> {
             *bytes = bytes.checked_add(plan.local)?;
         }
         let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-        let cost = (busy(self.machine, plan.cycles, &traffic) + launches, plan.cycles, bytes);
+        let cost = (self.pace.busy(plan.cycles, &traffic) + launches, plan.cycles, bytes);
         if self.chosen.as_ref().is_none_or(|chosen| cost < chosen.cost) {
             self.chosen = Some(Chosen { plan, crossing, traffic, cost });
         }
