@@ -54,6 +54,11 @@ impl Kernel {
         Ok([multiply, sum(loaded, folds)?, sum(loaded.max(self.waited), folds.max(chain))?])
     }
 
+    /// Slots of all sums, at least, however they are cut: their steps and folds.
+    pub(super) fn fewest(&self, [rows, vectors, groups]: [u64; 3]) -> Result<u64, Error> {
+        product([rows, vectors, groups, sum(self.steps, self.fold)?])
+    }
+
     /// Slots of all tiles with waits, at least; no less with more tiles along an axis.
     ///
     /// ```text

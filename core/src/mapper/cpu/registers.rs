@@ -269,7 +269,9 @@ impl Core {
                 Axis::Vectors => Traffic { a: b, b: a, c },
             })
         };
-        self.each([m, parts(n, self.lanes), groups], even, shapes, |_| Ok(kernel), traffic, limit, ways)
+        let extents = [m, parts(n, self.lanes), groups];
+        let fewest = (kernel.fewest(extents)?, self.bytes(&once, extents));
+        self.each(extents, even, fewest, shapes, |_| Ok(kernel), traffic, limit, ways)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
@@ -292,7 +294,9 @@ impl Core {
             whole.folded(summed, folds, self.cover)
         };
         let once = once(product)?;
-        self.each([m, n, groups], Axis::Rows, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), limit, ways)
+        let extents = [m, n, groups];
+        let fewest = (whole.folded(1, folds, self.cover)?.fewest(extents)?, self.bytes(&once, extents));
+        self.each(extents, Axis::Rows, fewest, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), limit, ways)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
@@ -319,15 +323,19 @@ impl Core {
             })
         };
         let kernel = Kernel::new(taps, true, self.cover)?;
+        let fewest = |extents| -> Result<_, Error> {
+            let once = bytes(product([channels, taps])?)?;
+            Ok((kernel.fewest(extents)?, to_f32(whole(&once))))
+        };
         let kernel = |_| Ok(kernel);
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
         let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        let least = self.each(extents, Axis::Rows, self.shapes(), kernel, by_channel, limit, ways)?;
+        let least = self.each(extents, Axis::Rows, fewest(extents)?, self.shapes(), kernel, by_channel, limit, ways)?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        Ok(least.min(self.each(extents, Axis::Rows, self.shapes(), kernel, by_column, limit, ways)?))
+        Ok(least.min(self.each(extents, Axis::Rows, fewest(extents)?, self.shapes(), kernel, by_column, limit, ways)?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
@@ -343,12 +351,16 @@ impl Core {
         &self,
         extents: [u64; 3],
         even: Axis,
+        (fewest_slots, fewest_bytes): (u64, f32),
         shapes: impl Iterator<Item = [u64; 2]>,
         kernel: impl Fn([u64; 2]) -> Result<Kernel, Error>,
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
         limit: &Limit,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
+        if limit.is_passed(fewest_slots, fewest_bytes) {
+            return Ok(u64::MAX);
+        }
         let [rows, vectors, _] = extents;
         let extent = match even {
             Axis::Rows => rows,
@@ -364,9 +376,12 @@ impl Core {
             let mut tiles = [parts(rows, tile_rows), parts(vectors, tile_vectors)];
             let mut pieces = 1_u64;
             loop {
-                let total = kernel.least(extents, tiles)?;
                 let traffic = traffic(tiles)?;
                 let bytes = whole(&traffic);
+                if limit.is_passed(fewest_slots, to_f32(bytes)) {
+                    break;
+                }
+                let total = kernel.least(extents, tiles)?;
                 if limit.is_passed(total, to_f32(bytes)) {
                     break;
                 }
@@ -401,6 +416,16 @@ impl Core {
             }
         }
         Ok(least)
+    }
+
+    /// Bytes between registers and the innermost level, at least: of all tiles of r · v sums that the registers hold.
+    ///
+    /// ```text
+    /// A · V / v + B · R / r + C ≥ 2 · √(A · V · B · R / registers) + C
+    /// ```
+    fn bytes(&self, once: &Traffic, [rows, vectors, _]: [u64; 3]) -> f32 {
+        let a = once.a.as_f32() * to_f32(vectors) / to_f32(self.registers);
+        2.0 * libm::sqrtf(a) * libm::sqrtf(once.b.as_f32() * to_f32(rows)) + once.c.as_f32()
     }
 
     /// What a tile must be better than where this way is there.
