@@ -61,14 +61,14 @@ impl Cpu {
             Search { nest, levels, pace, core, best: None, least: f32::INFINITY, fewest_bytes: [Bytes(u64::MAX); MAX_LEVELS] };
         // Slots of one core at least.
         let mut alone = 0_u64;
-        let mut ways = [Ways::new(), Ways::new()];
+        let (mut first, mut second) = (Ways::new(), Ways::new());
         for workers in (1..=cores).rev() {
             search.core.cores = workers;
             if search.is_over(alone.in_parts_of(workers)) {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
-            alone = search.ways(&shares, workers == cores, &mut ways)?;
+            alone = search.ways(&shares, workers == cores, [&mut first, &mut second])?;
             if search.best.as_ref().is_some_and(|best| best.cost.0 <= search.least) {
                 break;
             }
@@ -112,7 +112,7 @@ impl Search<'_, '_> {
 
     /// Tries the ways to tile the nest for the cores at work; of an attention those of its first product with those of its second.
     /// The result is the slots that ways faster than the best take at least, on one core.
-    fn ways(&mut self, shares: &Crossing, all: bool, [first, second]: &mut [Ways; 2]) -> Result<u64, Error> {
+    fn ways(&mut self, shares: &Crossing, all: bool, [first, second]: [&mut Ways; 2]) -> Result<u64, Error> {
         first.clear();
         second.clear();
         let nest = self.nest;

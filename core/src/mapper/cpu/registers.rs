@@ -33,6 +33,24 @@ struct Shapes {
     vectors: u64,
 }
 
+impl Shapes {
+    const fn of(registers: u64) -> Self {
+        let free = registers.saturating_sub(1);
+        Self { free, rows: 0, vectors: free }
+    }
+
+    /// The tile with most multiply-adds a load.
+    fn best(self) -> Option<[u64; 2]> {
+        self.reduce(|best, shape| {
+            // r · v / (r + v) of one against that of the other.
+            let ratio = |[rows, vectors]: [u64; 2], [other_rows, other_vectors]: [u64; 2]| {
+                rows.saturating_mul(vectors).saturating_mul(other_rows.saturating_add(other_vectors))
+            };
+            if ratio(shape, best) >= ratio(best, shape) { shape } else { best }
+        })
+    }
+}
+
 impl Iterator for Shapes {
     type Item = [u64; 2];
 
@@ -57,6 +75,8 @@ pub(super) struct Core {
     /// Independent sums, in vectors, that cover the latency of an instruction: latency · ports.
     cover: u64,
     registers: u64,
+    /// Rows and vectors of the tile with most multiply-adds a load.
+    best: Option<[u64; 2]>,
     /// Cores at work.
     pub(super) cores: u64,
     /// Cycles that one slot of one core takes.
@@ -206,11 +226,13 @@ impl Core {
         while to_f32(depth) * core::f32::consts::SQRT_2 <= ratio && depth < 1 << 20 {
             depth = depth.saturating_mul(2);
         }
+        let registers = u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS);
         Self {
             lanes,
             depth,
             cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
-            registers: u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS),
+            registers,
+            best: Shapes::of(registers).best(),
             cores: workers,
             cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
         }
@@ -219,8 +241,8 @@ impl Core {
     /// The tile with most multiply-adds a load, its vectors along columns and along rows: what it takes rules most others out before
     /// their slots are counted.
     pub(super) fn first(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<(), Error> {
-        self.outer(product, Axis::Rows, self.best().into_iter(), limit, ways)?;
-        self.outer(&product.transposed(), Axis::Vectors, self.best().into_iter(), limit, ways)?;
+        self.outer(product, Axis::Rows, self.best.into_iter(), limit, ways)?;
+        self.outer(&product.transposed(), Axis::Vectors, self.best.into_iter(), limit, ways)?;
         Ok(())
     }
 
@@ -234,19 +256,7 @@ impl Core {
 
     /// All tiles that the registers hold.
     const fn shapes(&self) -> Shapes {
-        let free = self.registers.saturating_sub(1);
-        Shapes { free, rows: 0, vectors: free }
-    }
-
-    /// The tile with most multiply-adds a load.
-    fn best(&self) -> Option<[u64; 2]> {
-        self.shapes().reduce(|best, shape| {
-            // r · v / (r + v) of one against that of the other.
-            let ratio = |[rows, vectors]: [u64; 2], [other_rows, other_vectors]: [u64; 2]| {
-                rows.saturating_mul(vectors).saturating_mul(other_rows.saturating_add(other_vectors))
-            };
-            if ratio(shape, best) >= ratio(best, shape) { shape } else { best }
-        })
+        Shapes::of(self.registers)
     }
 
     /// Outer products: each step multiplies one element of every row by vectors along the columns. A product that is
