@@ -287,8 +287,7 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
         [(stream.read, input, false), (stream.weights, weights, true), (stream.written, output, false)]
     {
         let home = usize::from(home).min(last);
-        let places = memory.iter().zip(&mut served).take(home.saturating_add(1));
-        for (number, (level, place)) in (0_usize..MAX_LEVELS).zip(places) {
+        for (number, (level, place)) in (0..home.saturating_add(1)).zip(memory.iter().zip(&mut served)) {
             if number == home || holds(level, is_weights) {
                 *place = place.checked_add(bytes)?;
             }
