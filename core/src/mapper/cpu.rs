@@ -25,12 +25,12 @@ mod registers;
 
 use crate::error::Error;
 use crate::mapper::levels::{Crossing, Levels, Limit, Pace, of, streamed};
-use crate::mapper::losses::{Steps, parts, whole};
+use crate::mapper::losses::{Losses, filled, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
 use crate::tile::MAX_LEVELS;
-use crate::units::{Bytes, Cycles, Parts as _, Seconds, to_f32};
+use crate::units::{Bytes, Cycles, Parts as _, to_f32};
 use crate::work::Gemm;
 use registers::{Core, Product, Tiled, Ways};
 
@@ -57,8 +57,15 @@ impl Cpu {
         let cores = u64::from(machine.unit.count).max(1);
         let pace = Pace::of(machine);
         let core = Core::of(self, nest.sizes.partial, cores, machine);
-        let mut search =
-            Search { nest, levels, pace, core, best: None, least: f32::INFINITY, fewest_bytes: [Bytes(u64::MAX); MAX_LEVELS] };
+        let mut search = Search {
+            nest,
+            levels,
+            pace,
+            core,
+            best: None,
+            least: f32::INFINITY,
+            fewest_bytes: [Bytes(u64::MAX); MAX_LEVELS],
+        };
         // Slots of one core at least.
         let mut alone = 0_u64;
         let (mut first, mut second) = (Ways::new(), Ways::new());
@@ -128,8 +135,7 @@ impl Search<'_, '_> {
                 let (groups, m, n) = (attention.groups, attention.m, attention.n);
                 let partial = sizes.partial;
                 let scores = Product { c: partial, ..Product::of(Gemm { m, n, k: attention.d, groups }, sizes) };
-                let values =
-                    Product { a: partial, ..Product::of(Gemm { m, n: attention.d_v, k: n, groups }, sizes) };
+                let values = Product { a: partial, ..Product::of(Gemm { m, n: attention.d_v, k: n, groups }, sizes) };
                 core.first(&scores, &Limit::NONE, first)?;
                 core.first(&values, &Limit::NONE, second)?;
                 let least = core.ways(&scores, &Limit::NONE, first)?;
@@ -169,8 +175,7 @@ impl Search<'_, '_> {
         let (time, traffic) = self.time(&tiled, cycles, &crossing)?;
         if all {
             let apart = self.levels.crossing(&[tiled.traffic])?;
-            let (time, traffic) =
-                if apart == crossing { (time, traffic) } else { self.time(&tiled, cycles, &apart)? };
+            let (time, traffic) = if apart == crossing { (time, traffic) } else { self.time(&tiled, cycles, &apart)? };
             self.least = self.least.min(time);
             for (fewest, bytes) in self.fewest_bytes.iter_mut().zip(traffic) {
                 *fewest = bytes.min(*fewest);
@@ -266,30 +271,25 @@ impl Mapper for Cpu {
     /// ```
     /// **Valid for** any extents. A cache too small for any tile lets everything pass, so that nothing is infeasible.
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let levels = Levels::of(nest, machine, 0)?;
-        // Three registers hold a tile of one sum.
-        let way = self.fastest(nest, &levels, machine)?.ok_or(Error::Infeasible { level: 0 })?;
-        let Way { tiled, core, .. } = way;
-        let moved = levels.moved(&way.crossing, 1.0)?;
-        // Slots of all cores in cycles of all cores.
-        let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(u64::from(machine.unit.count).max(1));
-        let slots = &tiled.slots;
-        let compute_cycles = whole(to_f32(slots.busiest) * core.cycles_a_slot)?;
-        let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
-            .then(Loss::EdgeTiles, all(slots.multiply))
-            .then(Loss::Issue, all(slots.issue))
-            .then(Loss::Latency, all(slots.wait))
-            .then(Loss::Waves, compute_cycles.as_f32())
-            .finish();
-        Ok(Mapping {
-            compute_cycles,
-            utilization,
-            losses,
-            traffic: way.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Seconds::ZERO,
-            overlapped: true,
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
+        filled(|mapping| {
+            // Three registers hold a tile of one sum.
+            let way = self.fastest(nest, levels, machine)?.ok_or(Error::Infeasible { level: 0 })?;
+            let Way { tiled, core, .. } = &way;
+            levels.occupied(&way.crossing, 1.0, mapping)?;
+            mapping.traffic = way.traffic;
+            // Slots of all cores in cycles of all cores.
+            let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(u64::from(machine.unit.count).max(1));
+            let slots = &tiled.slots;
+            mapping.compute_cycles = whole(to_f32(slots.busiest) * core.cycles_a_slot)?;
+            Losses::from(machine.least_cycles(nest.macs()?))
+                .then(Loss::EdgeTiles, all(slots.multiply))
+                .then(Loss::Issue, all(slots.issue))
+                .then(Loss::Latency, all(slots.wait))
+                .then(Loss::Waves, mapping.compute_cycles.as_f32())
+                .finish(mapping);
+            Ok(())
         })
     }
 
@@ -306,19 +306,14 @@ impl Mapper for Cpu {
         let vectors = parts(stream.flops.0, lanes);
         let cycles = parts(parts(vectors, cores), ports);
         let at_once = to_f32(cores.saturating_mul(ports));
-        let (utilization, losses) = Steps::from(stream.flops.as_f32() / (to_f32(lanes) * at_once))
-            .then(Loss::EdgeTiles, to_f32(vectors) / at_once)
-            .then(Loss::Waves, to_f32(cycles))
-            .finish();
-        Ok(Mapping {
-            compute_cycles: Cycles(cycles),
-            utilization,
-            losses,
-            traffic: streamed(stream, machine)?,
-            footprint: [Bytes::ZERO; MAX_LEVELS],
-            tiling: None,
-            setup: Seconds::ZERO,
-            overlapped: true,
+        filled(|mapping| {
+            mapping.compute_cycles = Cycles(cycles);
+            mapping.traffic = streamed(stream, machine)?;
+            Losses::from(stream.flops.as_f32() / (to_f32(lanes) * at_once))
+                .then(Loss::EdgeTiles, to_f32(vectors) / at_once)
+                .then(Loss::Waves, to_f32(cycles))
+                .finish(mapping);
+            Ok(())
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Products laid on units in the fastest of several ways, and streams: from cycles and what the units read and write to a mapping.
 
 use crate::error::Error;
-use crate::mapping::{Lost, MAX_LOSSES, Machine, Mapping};
+use crate::mapping::{Machine, Mapping};
 use crate::nest::{Stream, Traffic};
 use crate::tile::MAX_LEVELS;
 use crate::units::{Cycles, to_f32};
 
 use super::levels::{Crossing, Levels, Pace, streamed};
+use super::losses::{Losses, filled};
 
 /// Of several ways to lay sums on the units, the one with which arithmetic and moves take least time, then fewest cycles, then fewest
 /// bytes at all levels.
@@ -58,23 +59,19 @@ impl<const N: usize, T> Fastest<N, T> {
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn product_mapping(
-    (levels, stored): (Levels<'_>, f32),
+    (levels, stored): (&Levels<'_>, f32),
     crossing: &Crossing,
     compute_cycles: u64,
-    (losses, utilization): (heapless::Vec<Lost, MAX_LOSSES>, f32),
+    losses: Losses,
     setup_cycles: u64,
     machine: &Machine<'_>,
 ) -> Result<Mapping, Error> {
-    let moved = levels.moved(crossing, stored)?;
-    Ok(Mapping {
-        compute_cycles: Cycles(compute_cycles),
-        utilization,
-        losses,
-        traffic: moved.traffic,
-        footprint: moved.footprint,
-        tiling: moved.tiling,
-        setup: Cycles(setup_cycles) / machine.clock,
-        overlapped: true,
+    filled(|mapping| {
+        levels.moved(crossing, stored, mapping)?;
+        mapping.compute_cycles = Cycles(compute_cycles);
+        mapping.setup = Cycles(setup_cycles) / machine.clock;
+        losses.finish(mapping);
+        Ok(())
     })
 }
 
@@ -90,11 +87,11 @@ pub(super) fn stream_mapping(
     setup_cycles: u64,
 ) -> Result<Mapping, Error> {
     let setup_cycles = if stream.written.0 == 0 { 0 } else { setup_cycles };
-    Ok(Mapping {
-        compute_cycles,
-        traffic: streamed(stream, machine)?,
-        setup: Cycles(setup_cycles) / machine.clock,
-        ..Mapping::idle()
+    filled(|mapping| {
+        mapping.compute_cycles = compute_cycles;
+        mapping.traffic = streamed(stream, machine)?;
+        mapping.setup = Cycles(setup_cycles) / machine.clock;
+        Ok(())
     })
 }
 
@@ -102,7 +99,6 @@ pub(super) fn stream_mapping(
 mod tests {
     use super::*;
     use crate::hardware::Holds;
-    use crate::mapper::levels::Moved;
     use crate::mapper::npu_toy::{Toy, linear};
     use crate::nest::{Homes, LoopNest};
     use crate::units::Bytes;
@@ -110,10 +106,10 @@ mod tests {
     /// 4 × 64 · 64 × 32 in int8: A 256, B 2048, C 128 bytes.
     const ARRAY: Traffic = Traffic { a: Bytes(1024), b: Bytes(4096), c: Bytes(128) };
 
-    fn moved(nest: &LoopNest, machine: &Machine<'_>, stored: f32, array: Traffic) -> Result<Moved, Error> {
+    fn moved(nest: &LoopNest, machine: &Machine<'_>, stored: f32, array: Traffic) -> Result<Mapping, Error> {
         let levels = Levels::of(nest, machine, 0)?;
         let crossing = levels.crossing(&[array])?;
-        levels.moved(&crossing, stored)
+        filled(|mapping| levels.moved(&crossing, stored, mapping))
     }
 
     #[test]

@@ -21,7 +21,7 @@
 use super::lanes::ceil;
 use crate::error::Error;
 use crate::hardware::{Filling, Holds, MemoryLevel};
-use crate::mapping::Machine;
+use crate::mapping::{Machine, Mapping};
 use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::roofline::smooth_max;
 use crate::shape::product;
@@ -35,17 +35,6 @@ pub(super) type Crossing = [Traffic; MAX_LEVELS];
 pub(super) fn of<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
     let memory = machine.hardware.memory();
     memory.get(..MAX_LEVELS).unwrap_or(memory)
-}
-
-/// What a nest moves and occupies.
-#[derive(Clone, Debug)]
-pub(super) struct Moved {
-    /// Bytes that each level serves or takes.
-    pub(super) traffic: [Bytes; MAX_LEVELS],
-    /// Bytes of tiles, or of operands at home, in one instance of each level but the last.
-    pub(super) footprint: [Bytes; MAX_LEVELS],
-    /// The tiles, an entry for each level inside that of the first whole operand; `None` where there is none.
-    pub(super) tiling: Option<Tiling>,
 }
 
 /// One operand on its way from its home to the units, or back.
@@ -103,18 +92,43 @@ impl<'a> Levels<'a> {
             Flow { weights: nest.weighted, home: b },
             Flow { weights: false, home: c },
         ];
-        let resident = a.min(b).min(c);
-        let mut tiles = heapless::Vec::new();
-        for (level, number) in memory.iter().take(resident).zip(0_usize..MAX_LEVELS) {
+        // Filled where it is returned: tiles are large.
+        let mut levels = Ok(Self {
+            memory,
+            flows,
+            once: Traffic::compulsory(nest)?,
+            resident: a.min(b).min(c),
+            tiles: heapless::Vec::new(),
+            own: [None; MAX_LEVELS],
+        });
+        if let Ok(place) = &mut levels
+            && let Err(error) = place.fill(nest, first, capacity)
+        {
+            levels = Err(error);
+        }
+        levels
+    }
+
+    /// Tiles the levels, and counts what crosses their borders.
+    fn fill(
+        &mut self,
+        nest: &LoopNest,
+        first: usize,
+        capacity: impl Fn(usize, &MemoryLevel<'a>) -> Bytes,
+    ) -> Result<(), Error> {
+        for (level, number) in self.memory.iter().take(self.resident).zip(0_usize..MAX_LEVELS) {
             let buffer =
                 Buffer { capacity: capacity(number, level), double_buffered: level.filling == Filling::Scratchpad };
-            let tiled = if number < first { None } else { tiled(nest, buffer)? };
-            tiles.push(tiled).ok();
+            let tiled = if number < first { Err(Error::Infeasible { level: 0 }) } else { tile(nest, &[buffer]) };
+            let tiles = match tiled {
+                Ok(mut tiling) => tiling.levels.pop(),
+                Err(Error::Infeasible { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            self.tiles.push(tiles).ok();
         }
-        let mut levels =
-            Self { memory, flows, once: Traffic::compulsory(nest)?, resident, tiles, own: [None; MAX_LEVELS] };
-        levels.own = levels.own(nest.repeats)?;
-        Ok(levels)
+        self.own = self.own(nest.repeats)?;
+        Ok(())
     }
 
     /// What crosses the outer border of each level by itself.
@@ -210,37 +224,37 @@ impl<'a> Levels<'a> {
         Ok(served)
     }
 
-    /// What is moved and what it occupies.
+    /// Writes into a mapping what is moved and what it occupies.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
-    pub(super) fn moved(self, crossing: &Crossing, stored: f32) -> Result<Moved, Error> {
-        let mut moved =
-            Moved { traffic: self.served(crossing, stored)?, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
+    pub(super) fn moved(&self, crossing: &Crossing, stored: f32, mapping: &mut Mapping) -> Result<(), Error> {
+        mapping.traffic = self.served(crossing, stored)?;
+        self.occupied(crossing, stored, mapping)
+    }
+
+    /// Writes into a mapping what its tiles and whole operands occupy.
+    ///
+    /// # Errors
+    /// As [`Self::moved`].
+    pub(super) fn occupied(&self, crossing: &Crossing, stored: f32, mapping: &mut Mapping) -> Result<(), Error> {
+        let footprint = &mut mapping.footprint;
         let last = self.memory.len().saturating_sub(1);
         for (flow, of) in self.flows.iter().zip(OPERANDS).filter(|(flow, _)| flow.home < last) {
-            if let (Some(place), Some(level)) = (moved.footprint.get_mut(flow.home), self.memory.get(flow.home)) {
+            if let (Some(place), Some(level)) = (footprint.get_mut(flow.home), self.memory.get(flow.home)) {
                 let bytes = place.checked_add(bytes_of(of(&self.once), stored_times(flow, stored))?)?;
                 *place = bytes.min(level.instance_capacity());
             }
         }
-        let mut levels = heapless::Vec::new();
-        for ((tiles, place), &traffic) in self.tiles.iter().zip(&mut moved.footprint).zip(crossing.iter().skip(1)) {
-            let tiles = tiles.clone().unwrap_or_else(|| passing(traffic));
-            *place = tiles.footprint;
-            levels.push(tiles).ok();
+        if self.tiles.is_empty() {
+            return Ok(());
         }
-        moved.tiling = (!levels.is_empty()).then_some(Tiling { levels });
-        Ok(moved)
-    }
-}
-
-/// Tiles of one level alone; `None` where it holds not even the smallest.
-fn tiled(nest: &LoopNest, buffer: Buffer) -> Result<Option<LevelTiling>, Error> {
-    match tile(nest, &[buffer]) {
-        Ok(mut tiling) => Ok(tiling.levels.pop()),
-        Err(Error::Infeasible { .. }) => Ok(None),
-        Err(error) => Err(error),
+        let levels = &mut mapping.tiling.insert(Tiling { levels: heapless::Vec::new() }).levels;
+        for ((tiles, place), &traffic) in self.tiles.iter().zip(footprint).zip(crossing.iter().skip(1)) {
+            *place = tiles.as_ref().map_or(Bytes::ZERO, |tiles| tiles.footprint);
+            levels.push(tiles.clone().unwrap_or_else(|| passing(traffic))).ok();
+        }
+        Ok(())
     }
 }
 

@@ -306,7 +306,16 @@ impl Core {
         let once = once(product)?;
         let extents = [m, n, groups];
         let fewest = (whole.folded(1, folds, self.cover)?.fewest(extents)?, self.bytes(&once, extents));
-        self.each(extents, Axis::Rows, fewest, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), limit, ways)
+        self.each(
+            extents,
+            Axis::Rows,
+            fewest,
+            self.shapes().chain(few),
+            kernel,
+            |tiles| traffic(&once, tiles),
+            limit,
+            ways,
+        )
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
@@ -345,7 +354,16 @@ impl Core {
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        Ok(least.min(self.each(extents, Axis::Rows, fewest(extents)?, self.shapes(), kernel, by_column, limit, ways)?))
+        Ok(least.min(self.each(
+            extents,
+            Axis::Rows,
+            fewest(extents)?,
+            self.shapes(),
+            kernel,
+            by_column,
+            limit,
+            ways,
+        )?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
