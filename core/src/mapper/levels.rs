@@ -119,11 +119,14 @@ impl<'a> Levels<'a> {
         for (level, number) in self.memory.iter().take(self.resident).zip(0_usize..MAX_LEVELS) {
             let buffer =
                 Buffer { capacity: capacity(number, level), double_buffered: level.filling == Filling::Scratchpad };
-            let tiled = if number < first { Err(Error::Infeasible { level: 0 }) } else { tile(nest, &[buffer]) };
-            let tiles = match tiled {
-                Ok(mut tiling) => tiling.levels.pop(),
-                Err(Error::Infeasible { .. }) => None,
-                Err(error) => return Err(error),
+            let tiles = if number < first {
+                None
+            } else {
+                match &mut tile(nest, &[buffer]) {
+                    Ok(tiling) => tiling.levels.pop(),
+                    Err(Error::Infeasible { .. }) => None,
+                    Err(error) => return Err(*error),
+                }
             };
             self.tiles.push(tiles).ok();
         }
