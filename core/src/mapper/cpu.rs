@@ -55,30 +55,36 @@ impl Cpu {
     /// a smaller device is there on a larger one too, and no slower.
     fn fastest(&self, nest: &LoopNest, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Option<Way>, Error> {
         let cores = u64::from(machine.unit.count).max(1);
-        let pace = Pace::of(machine);
-        let core = Core::of(self, nest.sizes.partial, cores, machine);
         let mut search = Search {
             nest,
             levels,
-            pace,
-            core,
+            pace: Pace::of(machine),
+            core: Core::of(self, nest.sizes.partial, cores, machine),
             best: None,
-            least: f32::INFINITY,
-            fewest_bytes: [Bytes(u64::MAX); MAX_LEVELS],
+            least: 0.0,
+            fewest_bytes: [Bytes::ZERO; MAX_LEVELS],
         };
+        let (mut first, mut second) = (Ways::new(), Ways::new());
         // Slots of one core at least.
         let mut alone = 0_u64;
-        let (mut first, mut second) = (Ways::new(), Ways::new());
         for workers in (1..=cores).rev() {
             search.core.cores = workers;
-            if search.is_over(alone.in_parts_of(workers)) {
+            let fewer = workers < cores;
+            if fewer && search.is_over(alone.in_parts_of(workers)) {
+                break;
+            }
+            if workers.saturating_add(1) == cores {
+                search.apart(&first, &second)?;
+            }
+            let least = search.least;
+            if fewer
+                && (search.is_over(alone.in_parts_of(workers))
+                    || search.best.as_ref().is_some_and(|best| best.cost.0 <= least))
+            {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
-            alone = search.ways(&shares, workers == cores, [&mut first, &mut second])?;
-            if search.best.as_ref().is_some_and(|best| best.cost.0 <= search.least) {
-                break;
-            }
+            alone = search.ways(&shares, [&mut first, &mut second])?;
         }
         Ok(search.best)
     }
@@ -91,7 +97,7 @@ struct Search<'a, 'l> {
     pace: Pace,
     core: Core,
     best: Option<Way>,
-    /// Time of the best way if no core read anything for itself: it is no less with fewer cores.
+    /// Time of the best way if no core read anything for itself: it is no less with fewer cores. 0 while it is not known.
     least: f32,
     /// Least bytes of each level then.
     fewest_bytes: [Bytes; MAX_LEVELS],
@@ -119,16 +125,16 @@ impl Search<'_, '_> {
 
     /// Tries the ways to tile the nest for the cores at work; of an attention those of its first product with those of its second.
     /// The result is the slots that ways faster than the best take at least, on one core.
-    fn ways(&mut self, shares: &Crossing, all: bool, [first, second]: [&mut Ways; 2]) -> Result<u64, Error> {
+    fn ways(&mut self, shares: &Crossing, [first, second]: [&mut Ways; 2]) -> Result<u64, Error> {
         first.clear();
         second.clear();
         let nest = self.nest;
         let sizes = nest.sizes;
         let core = self.core;
         let least = match nest.loops {
-            Loops::Gemm(gemm) => self.product(&Product::of(gemm, sizes), shares, all, first)?,
+            Loops::Gemm(gemm) => self.product(&Product::of(gemm, sizes), shares, first)?,
             Loops::Conv(conv) => {
-                let least = self.product(&Product::of(implicit(&conv)?, sizes), shares, all, first)?;
+                let least = self.product(&Product::of(implicit(&conv)?, sizes), shares, first)?;
                 if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, &self.limit(), first)?) } else { least }
             }
             Loops::Attention(attention) => {
@@ -145,12 +151,12 @@ impl Search<'_, '_> {
         let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min();
         let two = matches!(nest.loops, Loops::Attention(_));
         let slots = fewest(first).unwrap_or(0).saturating_add(fewest(second).unwrap_or(0));
-        if all || !self.is_over(slots.saturating_mul(nest.repeats)) {
+        if !self.is_over(slots.saturating_mul(nest.repeats)) {
             for one in first.iter_mut().filter(|way| !way.seen) {
                 if two {
-                    second.iter().try_for_each(|other| self.see(one.then(other)?, shares, all))?;
+                    second.iter().try_for_each(|other| self.see(one.then(other)?, shares))?;
                 } else {
-                    self.see(*one, shares, all)?;
+                    self.see(*one, shares)?;
                 }
             }
         }
@@ -158,44 +164,57 @@ impl Search<'_, '_> {
     }
 
     /// The best tiles of a product: those that are best where all is large first, so that they rule others out.
-    fn product(&mut self, product: &Product, shares: &Crossing, all: bool, ways: &mut Ways) -> Result<u64, Error> {
+    fn product(&mut self, product: &Product, shares: &Crossing, ways: &mut Ways) -> Result<u64, Error> {
         self.core.first(product, &self.limit(), ways)?;
         for way in ways.iter_mut() {
             way.seen = true;
-            self.see(*way, shares, all)?;
+            self.see(*way, shares)?;
         }
         self.core.ways(product, &self.limit(), ways)
     }
 
-    /// One way more, with what levels that some of the cores share read at least; `all` cores or fewer.
-    fn see(&mut self, mut tiled: Tiled, shares: &Crossing, all: bool) -> Result<(), Error> {
+    /// One way more, with what levels that some of the cores share read at least.
+    fn see(&mut self, mut tiled: Tiled, shares: &Crossing) -> Result<(), Error> {
         tiled.repeat(self.nest.repeats)?;
-        let cycles = self.cycles(tiled.slots.busiest);
         let crossing = self.levels.crossing_at_least(&[tiled.traffic], shares)?;
-        let (time, traffic) = self.time(&tiled, cycles, &crossing)?;
-        if all {
-            let apart = self.levels.crossing(&[tiled.traffic])?;
-            let (time, traffic) = if apart == crossing { (time, traffic) } else { self.time(&tiled, cycles, &apart)? };
-            self.least = self.least.min(time);
-            for (fewest, bytes) in self.fewest_bytes.iter_mut().zip(traffic) {
-                *fewest = bytes.min(*fewest);
-            }
-        }
+        let (time, traffic) = self.time(&tiled, &crossing)?;
         let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-        let cost = (time, cycles, bytes);
+        let cost = (time, self.cycles(tiled.slots.busiest), bytes);
         if self.best.as_ref().is_none_or(|best| cost < best.cost) {
             self.best = Some(Way { cost, tiled, crossing, traffic, core: self.core });
         }
         Ok(())
     }
 
+    /// What the ways of all cores would take if none read anything for itself.
+    fn apart(&mut self, first: &Ways, second: &Ways) -> Result<(), Error> {
+        (self.least, self.fewest_bytes) = (f32::INFINITY, [Bytes(u64::MAX); MAX_LEVELS]);
+        let mut see = |mut tiled: Tiled| -> Result<(), Error> {
+            tiled.repeat(self.nest.repeats)?;
+            let (time, traffic) = self.time(&tiled, &self.levels.crossing(&[tiled.traffic])?)?;
+            self.least = self.least.min(time);
+            for (fewest, bytes) in self.fewest_bytes.iter_mut().zip(traffic) {
+                *fewest = bytes.min(*fewest);
+            }
+            Ok(())
+        };
+        for one in first {
+            if second.is_empty() {
+                see(*one)?;
+            } else {
+                second.iter().try_for_each(|other| see(one.then(other)?))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Time in cycles, and bytes at each level.
-    fn time(&self, tiled: &Tiled, cycles: f32, crossing: &Crossing) -> Result<(f32, [Bytes; MAX_LEVELS]), Error> {
+    fn time(&self, tiled: &Tiled, crossing: &Crossing) -> Result<(f32, [Bytes; MAX_LEVELS]), Error> {
         let mut traffic = self.levels.served(crossing, 1.0)?;
         if let Some(innermost) = traffic.first_mut() {
             *innermost = innermost.checked_add(tiled.local)?;
         }
-        Ok((self.pace.busy(cycles, &traffic), traffic))
+        Ok((self.pace.busy(self.cycles(tiled.slots.busiest), &traffic), traffic))
     }
 }
 
