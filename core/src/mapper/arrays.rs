@@ -205,7 +205,7 @@ pub(super) mod tests {
     use super::*;
     use crate::hardware::{Basis, ComputeUnit, Filling, Hardware, ThermalProfile};
     use crate::shape::{PerPrecision, Precision};
-    use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
+    use crate::units::{BytesPerSecond, Hertz, MacsPerCycle, Seconds};
 
     /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so
     /// many instances and of so many bytes in all, then DRAM.
