@@ -342,6 +342,11 @@ impl Pace {
         Self { efficiency, rates }
     }
 
+    /// Time of so many cycles alone, in cycles of the units: with bytes it is no less.
+    pub(super) fn computing(&self, cycles: f32) -> f32 {
+        cycles / self.efficiency
+    }
+
     /// Time of so many cycles and bytes at each level, in cycles of the units, moves hidden behind arithmetic: what an estimate
     /// makes of them.
     pub(super) fn busy(&self, cycles: f32, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
@@ -349,7 +354,7 @@ impl Pace {
         for (bytes, rate) in traffic.iter().zip(self.rates) {
             longest = longest.max(bytes.as_f32() / rate);
         }
-        smooth_max(Seconds(cycles / self.efficiency), Seconds(longest)).0
+        smooth_max(Seconds(self.computing(cycles)), Seconds(longest)).0
     }
 
     /// What takes longer than this time: pieces of work of so many cycles each, and as often their bytes at the innermost level.

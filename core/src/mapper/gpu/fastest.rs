@@ -16,6 +16,12 @@ pub(super) trait Sink {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     fn see(&mut self, plan: Plan) -> Result<(), Error>;
+
+    /// Whether no plan is wanted whose run takes so many cycles or more.
+    fn is_beaten(&self, cycles: f32) -> bool {
+        let _ = cycles;
+        false
+    }
 }
 
 /// Plans of which none is worse than another in cycles, bytes from shared memory and bytes from outside: what another kernel of
@@ -86,13 +92,18 @@ impl<'a> Fastest<'a> {
 }
 
 impl Sink for Fastest<'_> {
+    fn is_beaten(&self, cycles: f32) -> bool {
+        let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
+        self.pace.computing(cycles * to_f32(self.repeats)) > least
+    }
+
     fn see(&mut self, mut plan: Plan) -> Result<(), Error> {
-        plan.repeat(self.repeats)?;
         let launches = self.launch * to_f32(plan.kernels.saturating_sub(1));
         let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
-        if self.pace.busy(plan.cycles, &[Bytes::ZERO; MAX_LEVELS]) + launches > least {
+        if self.pace.computing(plan.cycles * to_f32(self.repeats)) + launches > least {
             return Ok(());
         }
+        plan.repeat(self.repeats)?;
         let crossing = self.levels.crossing(&[plan.fragments, plan.tiles])?;
         let mut traffic = self.levels.served(&crossing, 1.0)?;
         let outside = of(self.machine).len().saturating_sub(1).min(1);
