@@ -151,6 +151,13 @@ impl<'a> Levels<'a> {
         Ok(crossing)
     }
 
+    /// Whether every operand passes so many of the innermost levels.
+    pub(super) fn all_pass(&self, count: usize) -> bool {
+        let inner = self.memory.get(..count);
+        self.flows.iter().all(|flow| flow.home >= count.saturating_sub(1))
+            && inner.is_some_and(|levels| levels.iter().all(|level| level.holds == Holds::All))
+    }
+
     /// The innermost level that was to be tiled and holds not even the smallest tile.
     pub(super) fn too_small(&self, first: usize) -> Option<u8> {
         let mut levels = (0_u8..u8::MAX).zip(&self.tiles).skip(first);
@@ -357,12 +364,26 @@ impl Pace {
         smooth_max(Seconds(self.computing(cycles)), Seconds(longest)).0
     }
 
+    /// Whether so many cycles, and bytes at the innermost levels, take longer than this time by more than a rounding.
+    ///
+    /// ```text
+    /// (cycles / efficiency / time)³ + (bytes / rate / time)³ > 1          the smooth maximum, without its root
+    /// ```
+    pub(super) fn is_longer<const N: usize>(&self, time: f32, cycles: f32, bytes: [f32; N]) -> bool {
+        let slowest = bytes.iter().zip(self.rates).fold(0.0_f32, |most, (bytes, rate)| most.max(bytes / rate));
+        let [compute, memory] = [self.computing(cycles) / time, slowest / time];
+        compute * compute * compute + memory * memory * memory > LONGER
+    }
+
     /// What takes longer than this time: pieces of work of so many cycles each, and as often their bytes at the innermost level.
     pub(super) fn limit(&self, time: f32, cycles: f32, runs: f32) -> Limit {
         let innermost = self.rates.first().copied().unwrap_or(f32::INFINITY);
         Limit { of_work: cycles / (self.efficiency * time), of_byte: runs / (innermost * time) }
     }
 }
+
+/// A sum of cubes of shares of a time that is above 1 whatever the roundings.
+const LONGER: f32 = 1.0001;
 
 /// A time that is to be undercut.
 #[derive(Clone, Copy, Debug)]
@@ -384,6 +405,6 @@ impl Limit {
     /// ```
     pub(super) fn is_passed(&self, work: u64, bytes: f32) -> bool {
         let [work, memory] = [to_f32(work) * self.of_work, bytes * self.of_byte];
-        work * work * work + memory * memory * memory > 1.0001
+        work * work * work + memory * memory * memory > LONGER
     }
 }

@@ -268,6 +268,8 @@ impl Multiprocessor {
                 warps: down.saturating_mul(across),
             };
             let traffic = tiled(gemm, sizes, tiles, block.warps)?;
+            let first = product([rows.saturating_add(columns), slice.min(k), widest])?;
+            let loads = product([fragments, slice, widest])?;
             let mut split = 1_u64;
             while split == 1 || split.saturating_mul(PART.max(depth)) <= k {
                 let steps = k.in_parts_of(split).in_parts_of(depth);
@@ -275,12 +277,14 @@ impl Multiprocessor {
                     blocks: product([all, split])?,
                     slices: to_f32(product([steps, depth])?) / to_f32(slice),
                     slice: product([block.area(), slice])?,
-                    loads: product([fragments, slice, widest])?,
+                    loads,
                     edge,
-                    first: product([rows.saturating_add(columns), slice.min(k), widest])?,
+                    first,
                     parts: if split > 1 { product([2, split, groups, m, n, sizes.partial])? } else { 0 },
                 };
-                if !self.see(best, &takes, &grid, traffic)? {
+                // More parts start more blocks, and add more.
+                let moved = (to_f32(grid.first) * to_f32(grid.blocks) + to_f32(grid.parts)) / self.outside;
+                if best.is_beaten(cycles(edge) + moved * 0.999_99) || !self.see(best, &takes, &grid, traffic)? {
                     break;
                 }
                 split = split.saturating_mul(2);

@@ -68,6 +68,8 @@ pub(super) struct Fastest<'a> {
     machine: &'a Machine<'a>,
     pace: Pace,
     repeats: u64,
+    /// Whether every operand passes the two innermost levels.
+    all_from_outside: bool,
     /// Cycles until a kernel starts.
     launch: f32,
     pub(super) chosen: Option<Chosen>,
@@ -80,8 +82,10 @@ impl<'a> Fastest<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn of(nest: &'a LoopNest, gpu: &Gpu, machine: &'a Machine<'a>) -> Result<Self, Error> {
         let launch = gpu.launch.0 * machine.clock.get();
+        let levels = Levels::of(nest, machine, 1)?;
         Ok(Self {
-            levels: Levels::of(nest, machine, 1)?,
+            all_from_outside: levels.all_pass(2),
+            levels,
             machine,
             pace: Pace::of(machine),
             repeats: nest.repeats,
@@ -100,7 +104,16 @@ impl Sink for Fastest<'_> {
     fn see(&mut self, mut plan: Plan) -> Result<(), Error> {
         let launches = self.launch * to_f32(plan.kernels.saturating_sub(1));
         let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
-        if self.pace.computing(plan.cycles * to_f32(self.repeats)) + launches > least {
+        let runs = to_f32(self.repeats);
+        if self.pace.computing(plan.cycles * runs) + launches > least {
+            return Ok(());
+        }
+        // Outside shared memory passes what the tiles ask for, or what the fragments do where that is less.
+        let inside = plan.fragments.total()?.as_f32();
+        let bytes = [inside, inside.min(plan.tiles.total()?.as_f32())];
+        if self.all_from_outside
+            && self.pace.is_longer(least - launches, plan.cycles * runs, bytes.map(|bytes| bytes * runs))
+        {
             return Ok(());
         }
         plan.repeat(self.repeats)?;
