@@ -103,14 +103,14 @@ impl Cgra {
     }
 
     /// The best of all unrollings of up to two sums one after the other.
-    fn best(
+    fn best<'a>(
         &self,
         sums: &[Sums],
         rate: &Rate,
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Unrolling>, Error> {
-        let mut best = Fastest::none();
+    ) -> Result<Fastest<'a, 2, Unrolling>, Error> {
+        let mut best = Fastest::none(levels, 1.0, machine);
         let mut see = |unrollings: [Option<Unrolling>; 2]| {
             let mut total = 0_u64;
             let mut array = Traffic { c: levels.once.c, ..Traffic::default() };
@@ -118,7 +118,7 @@ impl Cgra {
                 total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
                 (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
             }
-            best.see(unrollings, total, levels.crossing(&[array])?, (levels, 1.0), machine)
+            best.see(unrollings, total, |levels| levels.crossing(&[array]))
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let (ones, others) = (self.unrolled(first, rate)?, rest.first().map(|second| self.unrolled(second, rate)));

@@ -15,7 +15,11 @@ use super::losses::{Losses, filled};
 /// The least time of the same ways on a better device is no more: faster units, more of them, wider or larger levels make no way
 /// slower. Bytes come last: were they to decide between times that differ by less than a rounding, a slow memory would ask for other
 /// ways than a fast one, and a larger one could move more.
-pub(super) struct Fastest<const N: usize, T> {
+pub(super) struct Fastest<'a, const N: usize, T> {
+    levels: &'a Levels<'a>,
+    /// Bytes that weights take in memory for each of theirs.
+    stored: f32,
+    pace: Pace,
     cost: Option<(f32, u64, f32)>,
     /// The way, an entry for each of the sums.
     pub(super) chosen: [Option<T>; N],
@@ -25,14 +29,15 @@ pub(super) struct Fastest<const N: usize, T> {
     pub(super) crossing: Crossing,
 }
 
-impl<const N: usize, T> Fastest<N, T> {
-    /// None of none.
-    pub(super) fn none() -> Self {
+impl<'a, const N: usize, T> Fastest<'a, N, T> {
+    /// None of none; weights take `stored` bytes a byte in memory.
+    pub(super) fn none(levels: &'a Levels<'a>, stored: f32, machine: &Machine<'_>) -> Self {
         let crossing = [Traffic::default(); MAX_LEVELS];
-        Self { cost: None, chosen: [const { None }; N], cycles: 0, crossing }
+        let pace = Pace::of(machine);
+        Self { levels, stored, pace, cost: None, chosen: [const { None }; N], cycles: 0, crossing }
     }
 
-    /// One way more, with what crosses each border; weights take `stored` bytes a byte in memory.
+    /// One way more, with what crosses each border.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
@@ -40,15 +45,17 @@ impl<const N: usize, T> Fastest<N, T> {
         &mut self,
         way: [Option<T>; N],
         cycles: u64,
-        crossing: Crossing,
-        (levels, stored): (&Levels<'_>, f32),
-        machine: &Machine<'_>,
+        crossing: impl FnOnce(&Levels<'a>) -> Result<Crossing, Error>,
     ) -> Result<(), Error> {
-        let traffic = levels.served(&crossing, stored)?;
+        if self.cost.is_some_and(|least| self.pace.computing(to_f32(cycles)) > least.0) {
+            return Ok(());
+        }
+        let crossing = crossing(self.levels)?;
+        let traffic = self.levels.served(&crossing, self.stored)?;
         let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (Pace::of(machine).busy(to_f32(cycles), &traffic), cycles, bytes);
+        let cost = (self.pace.busy(to_f32(cycles), &traffic), cycles, bytes);
         if self.cost.is_none_or(|least| cost < least) {
-            *self = Self { cost: Some(cost), chosen: way, cycles, crossing };
+            (self.cost, self.chosen, self.cycles, self.crossing) = (Some(cost), way, cycles, crossing);
         }
         Ok(())
     }

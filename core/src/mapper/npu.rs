@@ -184,16 +184,16 @@ impl Npu {
     }
 
     /// The blocks of up to two sums with which arithmetic and moves take least time.
-    fn best(
+    fn best<'a>(
         &self,
         sums: &[Sums],
         nest: &LoopNest,
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Laid>, Error> {
+    ) -> Result<Fastest<'a, 2, Laid>, Error> {
         let units = u64::from(machine.unit.count.max(1));
-        let (once, stored) = (levels.once, self.stored_weights);
-        let mut best = Fastest::none();
+        let once = levels.once;
+        let mut best = Fastest::none(levels, self.stored_weights, machine);
         let mut see = |laid: [Option<Laid>; 2]| {
             let (mut total, mut a, mut b) = (0_u64, 0, 0);
             for Laid { blocks, total: cycles, .. } in laid.iter().flatten() {
@@ -202,7 +202,7 @@ impl Npu {
             }
             let (a, b) = (product([once.a.0, a])?, product([once.b.0, b, nest.repeats])?);
             let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-            best.see(laid, total, levels.crossing(&[array])?, (levels, stored), machine)
+            best.see(laid, total, |levels| levels.crossing(&[array]))
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let lanes = self.on_lanes(first, nest.weighted, machine)?;

@@ -277,22 +277,22 @@ impl Systolic {
     }
 
     /// The ways of up to two products with which arithmetic and moves take least time.
-    fn best(
+    fn best<'a>(
         &self,
         products: &[Product],
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         runs: u64,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Laid>, Error> {
+    ) -> Result<Fastest<'a, 2, Laid>, Error> {
         let arrays = (u64::from(machine.unit.count), machine.macs_per_cycle.get());
-        let mut best = Fastest::none();
+        let mut best = Fastest::none(levels, 1.0, machine);
         let mut see = |laid: [Option<Laid>; 2]| {
             let (mut cycles, mut edge) = (0, Traffic::default());
             for laid in laid.iter().flatten() {
                 cycles = sum([cycles, laid.cycles])?;
                 edge = both(&edge, &laid.edge)?;
             }
-            best.see(laid, product([cycles, runs])?, arrays::crossing(levels, &edge)?, (levels, 1.0), machine)
+            best.see(laid, product([cycles, runs])?, |levels| arrays::crossing(levels, &edge))
         };
         let Some((first, rest)) = products.split_first() else { return Ok(best) };
         for way in self.ways(first.gemm)? {
