@@ -244,13 +244,20 @@ fn shares(nest: &LoopNest, workers: u64, levels: &Levels<'_>, machine: &Machine<
         let by_group = groups.min(instances).max(1);
         let in_group = instances.in_parts_of(by_group);
         let mut least = u64::MAX;
-        for by_row in 1..=in_group.min(rows.max(1)) {
-            let by_column = in_group.in_parts_of(by_row).min(columns).max(1);
+        let mut by_row = 1_u64;
+        while by_row <= in_group.min(rows.max(1)) {
+            let across = in_group.in_parts_of(by_row);
+            let by_column = across.min(columns).max(1);
             let cut = Traffic { a: Bytes(product([a.0, by_column])?), b: Bytes(product([b.0, by_row])?), c };
             let bytes = cut.total()?.0;
             if bytes < least {
                 (least, *share) = (bytes, cut);
             }
+            if across <= 1 {
+                break;
+            }
+            // More rows for as many columns move more: on to the fewest rows with a column less.
+            by_row = in_group.in_parts_of(across.saturating_sub(1));
         }
     }
     Ok(shares)
