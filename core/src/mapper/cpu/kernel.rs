@@ -43,6 +43,7 @@ impl Kernel {
     /// issue    = max(r · v, loads) · steps + r · v · (folds + parts − 1)                  loads = r + v
     /// wait     = max(r · v, loads, cover / parts) · steps + …                             the same chain for folds
     /// ```
+    #[inline]
     pub(super) fn slots(&self, rows: u64, vectors: u64) -> Result<[u64; 3], Error> {
         let sums = product([rows, vectors])?;
         let shared = if self.own_loads { sums } else { rows };
@@ -65,6 +66,7 @@ impl Kernel {
     /// Σ wait ≥ max(R · V, R · across + V · down, waited · tiles / steps) · steps + max(R · V · fold, chain · tiles)
     /// ```
     /// for the sums of the terms over the tiles of R rows × V vectors: of a sum of the larger and the larger sum the latter is less.
+    #[inline]
     pub(super) fn least(&self, [rows, vectors, groups]: [u64; 3], [down, across]: [u64; 2]) -> Result<u64, Error> {
         let sums = product([rows, vectors])?;
         let tiles = product([down, across])?;

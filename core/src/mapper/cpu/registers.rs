@@ -474,16 +474,18 @@ impl Core {
         let mut slots = Slots::default();
         let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
         let columns = cut(vectors, across);
-        for &(down, row) in cut(rows, down).iter().filter(|(down, _)| *down > 0) {
-            for &(across, vector) in columns.iter().filter(|(across, _)| *across > 0) {
-                let count = product([down, across, groups])?;
+        for (down, row) in cut(rows, down) {
+            let lines = product([down, groups])?;
+            for &(across, vector) in &columns {
+                let count = product([lines, across])?;
                 if count == 0 {
                     continue;
                 }
                 let [multiply, issue, wait] = kernel.slots(row, vector)?;
                 let all = |slots: u64| product([count, slots]);
-                let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
-                slots = slots.and(&these)?;
+                slots.multiply = sum(slots.multiply, all(multiply)?)?;
+                slots.issue = sum(slots.issue, all(issue)?)?;
+                slots.wait = sum(slots.wait, all(wait)?)?;
                 let mut class = (wait, count);
                 // Those that take longest first.
                 for place in &mut classes {
