@@ -83,6 +83,18 @@ pub(super) struct Core {
     pub(super) cycles_a_slot: f32,
 }
 
+/// Tiles whose vectors run along the same axis.
+struct Family<'l> {
+    /// Rows and vectors that are cut, and how many of these there are.
+    extents: [u64; 3],
+    /// The axis whose tiles are made more, to be dealt more evenly.
+    even: Axis,
+    /// Slots on one core, and bytes, that all of them take at least.
+    fewest: (u64, f32),
+    /// Tiles beyond it are left out.
+    limit: &'l Limit,
+}
+
 /// A product, and the bytes of its elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
@@ -281,7 +293,7 @@ impl Core {
         };
         let extents = [m, parts(n, self.lanes), groups];
         let fewest = (kernel.fewest(extents)?, self.bytes(&once, extents));
-        self.each(extents, even, fewest, shapes, |_| Ok(kernel), traffic, limit, ways)
+        self.each(&Family { extents, even, fewest, limit }, shapes, |_| Ok(kernel), traffic, ways)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
@@ -306,16 +318,8 @@ impl Core {
         let once = once(product)?;
         let extents = [m, n, groups];
         let fewest = (whole.folded(1, folds, self.cover)?.fewest(extents)?, self.bytes(&once, extents));
-        self.each(
-            extents,
-            Axis::Rows,
-            fewest,
-            self.shapes().chain(few),
-            kernel,
-            |tiles| traffic(&once, tiles),
-            limit,
-            ways,
-        )
+        let family = Family { extents, even: Axis::Rows, fewest, limit };
+        self.each(&family, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), ways)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
@@ -346,24 +350,17 @@ impl Core {
             let once = bytes(product([channels, taps])?)?;
             Ok((kernel.fewest(extents)?, to_f32(whole(&once))))
         };
+        let family =
+            |extents| -> Result<_, Error> { Ok(Family { extents, even: Axis::Rows, fewest: fewest(extents)?, limit }) };
         let kernel = |_| Ok(kernel);
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
         let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        let least = self.each(extents, Axis::Rows, fewest(extents)?, self.shapes(), kernel, by_channel, limit, ways)?;
+        let least = self.each(&family(extents)?, self.shapes(), kernel, by_channel, ways)?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        Ok(least.min(self.each(
-            extents,
-            Axis::Rows,
-            fewest(extents)?,
-            self.shapes(),
-            kernel,
-            by_column,
-            limit,
-            ways,
-        )?))
+        Ok(least.min(self.each(&family(extents)?, self.shapes(), kernel, by_column, ways)?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
@@ -377,13 +374,10 @@ impl Core {
     /// least, on one core.
     fn each(
         &self,
-        extents: [u64; 3],
-        even: Axis,
-        (fewest_slots, fewest_bytes): (u64, f32),
+        &Family { extents, even, fewest: (fewest_slots, fewest_bytes), limit }: &Family<'_>,
         shapes: impl Iterator<Item = [u64; 2]>,
         kernel: impl Fn([u64; 2]) -> Result<Kernel, Error>,
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
-        limit: &Limit,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
         if limit.is_passed(fewest_slots, fewest_bytes) {
