@@ -22,6 +22,7 @@
 
 mod kernel;
 mod registers;
+mod ways;
 
 use crate::error::Error;
 use crate::mapper::levels::{Crossing, Levels, Limit, Pace, of, streamed};
@@ -32,7 +33,8 @@ use crate::shape::product;
 use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, Parts as _, to_f32};
 use crate::work::Gemm;
-use registers::{Core, Product, Tiled, Ways};
+use registers::{Core, Product};
+use ways::{Tiled, Ways};
 
 /// The vector unit of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
