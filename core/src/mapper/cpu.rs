@@ -113,8 +113,12 @@ impl Search<'_, '_> {
 
     /// Whether no way of so many slots is faster than the best.
     fn is_over(&self, slots: u64) -> bool {
-        let time = |best: &Way| self.pace.busy(self.cycles(slots), &self.fewest_bytes) >= best.cost.0;
-        self.best.as_ref().is_some_and(time)
+        self.takes(slots, self.best.as_ref().map_or(f32::INFINITY, |best| best.cost.0))
+    }
+
+    /// Whether all ways of so many slots take at least this time.
+    fn takes(&self, slots: u64, time: f32) -> bool {
+        self.pace.busy(self.cycles(slots), &self.fewest_bytes) >= time
     }
 
     /// Slots on one core, and bytes at the innermost level, that take longer than the best way.
@@ -130,6 +134,7 @@ impl Search<'_, '_> {
     fn ways(&mut self, shares: &Crossing, [first, second]: [&mut Ways; 2]) -> Result<u64, Error> {
         first.clear();
         second.clear();
+        let before = self.best.as_ref().map_or(f32::INFINITY, |best| best.cost.0);
         let nest = self.nest;
         let sizes = nest.sizes;
         let core = self.core;
@@ -153,7 +158,8 @@ impl Search<'_, '_> {
         let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min();
         let two = matches!(nest.loops, Loops::Attention(_));
         let slots = fewest(first).unwrap_or(0).saturating_add(fewest(second).unwrap_or(0));
-        if !self.is_over(slots.saturating_mul(nest.repeats)) {
+        // Of ways faster than those of more cores, one as fast as the best so far may move less.
+        if !self.takes(slots.saturating_mul(nest.repeats), before) {
             for one in first.iter_mut().filter(|way| !way.seen) {
                 if two {
                     second.iter().try_for_each(|other| self.see(one.then(other)?, shares))?;
