@@ -373,7 +373,7 @@ fn samples(family: Family, hardware: &Hardware<'_>, precision: Precision) -> Res
         }
         let list = regimes.entry((place.limit, place.level)).or_default();
         let at_border = list.iter().filter(|sample| sample.place.border).count();
-        if list.len() < PER_REGIME && (!place.border || at_border * BORDER_EVERY <= list.len()) {
+        if list.len() < PER_REGIME && (!place.border || (at_border + 1) * BORDER_EVERY <= list.len() + 1) {
             list.push(Sample { family, text, graph, place });
         }
     }

@@ -8,6 +8,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use super::Network;
+use derate_core::graph::Tables;
+
 use super::operator::{Flush, Job, Setup, time_runs};
 use super::timing::{TorchError, first_line};
 use crate::import::inline::graph_of;
@@ -95,7 +97,7 @@ pub fn serve(job: &Job, setup: &Setup) -> std::io::Result<()> {
     let prepared = || -> Result<(Network, Flush), String> {
         let graph = graph_of(&job.text, job.precision.data_type()).map_err(|error| error.to_string())?;
         let said = |error: TorchError| first_line(&error.to_string());
-        let network = Network::new(derate_core::graph::Tables::view(&graph)).map_err(said)?;
+        let network = Network::on(graph.view(), setup.device).map_err(said)?;
         for _ in 0..job.warmup.max(1) {
             drop(network.run().map_err(said)?);
         }

@@ -179,7 +179,7 @@ impl Executor for OperatorExecutor<'_> {
                     Err(reason) => Prepared::Skipped { reason },
                 });
             }
-            match Network::new(shape.graph.view()) {
+            match Network::on(shape.graph.view(), self.setup.device) {
                 Ok(network) => self.networks.insert(sample, (network, Vec::new())),
                 Err(error) => return Ok(skipped(error)),
             };
