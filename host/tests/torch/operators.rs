@@ -8,6 +8,7 @@ use derate::hardware_file::HardwareFile;
 use derate::import::inline::{describe, graph_of};
 use derate_core::shape::DataType;
 
+use crate::common::documented::has_keys_of;
 use crate::common::{COLUMNS, Folder, TWO_CORE, number};
 use crate::table::Table;
 
@@ -17,7 +18,15 @@ const LINE: &str = "sweep operators --hardware two_core.toml --output sweep.csv 
 fn a_short_sweep_measures_classes_and_protocols_and_is_resumed() {
     let folder = Folder::new();
     let json = folder.derate(&format!("{LINE} --budget 3s --format json")).exits(0).json();
+    let verbs = "`sweep operators`, `gemm`, `elementwise`";
+    let of_passes = ["precision", "threads", "configurations", "resumed", "rows", "skipped", "disturbed", "seconds"];
+    let of_classes = ["op_class", "protocol", "shapes", "runs", "median_spread_pct", "median_ms", "mad_ms"];
+    has_keys_of(&json, verbs, &[&of_passes[..], &of_classes].concat());
     let pass = &json["passes"][0];
+    has_keys_of(pass, verbs, &[&["output", "passes", "classes"], &of_classes[..]].concat());
+    let others = ["output", "passes", "classes", "interrupted", "mad_ms"];
+    let not_of_classes = ["precision", "threads", "configurations", "resumed", "rows", "seconds"];
+    has_keys_of(&json["classes"][0], verbs, &[&others[..], &not_of_classes].concat());
     assert_eq!((&pass["precision"], &pass["threads"]), (&"fp32".into(), &2.into()));
     let (rows, seconds) = (number(pass, "rows"), number(pass, "seconds"));
     // One block may begin just before the time is over.
@@ -131,6 +140,37 @@ fn what_is_large_runs_in_a_process_of_its_own_and_its_end_is_survived() {
     folder.write("killed.sh", "#!/bin/sh\necho refused no such kernel\n");
     let Prepared::Skipped { reason } = executor.prepare(2, 1).expect("an answer") else { panic!("it refused") };
     assert_eq!(reason, "no such kernel");
+}
+
+#[test]
+fn shapes_of_every_family_run_and_give_what_is_described() {
+    use derate::sweep::operators::{Plan, Protocol, Selection};
+    use derate::torch::Network;
+    use derate_core::graph::Tables;
+    use derate_core::shape::Precision;
+
+    let file = HardwareFile::parse(TWO_CORE, "two_core.toml").expect("valid");
+    let parts = file.parts().expect("valid");
+    let hardware = parts.hardware().expect("valid");
+    for selection in [Selection::Operators, Selection::Gemm, Selection::Elementwise] {
+        let plan = Plan::new(selection, &Protocol::ALL, &hardware, Precision::Fp32, 2).expect("a plan");
+        for &(family, _) in selection.families() {
+            let small = |sample: &&derate::sweep::operators::Sample| {
+                sample.family == family && sample.place.working_set < 8 << 20 && sample.place.seconds < 1e-3
+            };
+            let mut run = 0;
+            for sample in plan.samples.iter().filter(small).take(16) {
+                let view = sample.graph.view();
+                let output = Network::new(view).and_then(|network| network.run());
+                let output = output.unwrap_or_else(|error| panic!("{}: {error}", sample.text));
+                let described = view.output(view.nodes().last().expect("an op")).expect("one").shape;
+                let extents: Vec<i64> = described.extents().iter().map(|&extent| extent.into()).collect();
+                assert_eq!(output.size(), extents, "{}", sample.text);
+                run += 1;
+            }
+            assert!(run >= 10, "{family:?}: {run}");
+        }
+    }
 }
 
 #[test]

@@ -112,13 +112,18 @@ fn conv(d: &mut Draw) -> String {
     if d.n() % 12 == 7 {
         image.channels = 3;
     }
-    let options = options(stride, padding(d, kernel), 1);
-    format!("op:conv2d,{c_out},k{kernel}{options}{}:{image}", bias(d))
+    // Dilated, as in segmentation.
+    let (padding, dilation) = if kernel == 3 && d.n() % 16 == 11 { (2, ",d2") } else { (padding(d, kernel), "") };
+    format!("op:conv2d,{c_out},k{kernel}{}{dilation}{}:{image}", options(stride, padding, 1), bias(d))
 }
 
 fn pointwise(d: &mut Draw) -> String {
-    let image = Image::with(d, 8);
-    let stride = d.of(&[1, 1, 1, 1, 1, 2]);
+    let mut image = Image::with(d, 8);
+    let mut stride = d.of(&[1, 1, 1, 1, 1, 2]);
+    // One position, as in squeeze and excitation.
+    if d.n() % 10 == 9 {
+        (image.height, image.width, stride) = (1, 1, 1);
+    }
     let c_out = d.size((image.channels / 6).max(8), (image.channels.saturating_mul(6)).clamp(16, 2_048));
     format!("op:conv2d,{c_out},k1{}{}:{image}", options(stride, 0, 1), bias(d))
 }

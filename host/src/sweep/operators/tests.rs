@@ -163,6 +163,19 @@ fn shapes_are_those_of_networks() {
 }
 
 #[test]
+fn every_shape_can_be_estimated() {
+    use derate_core::estimate::{Target, estimate};
+    with_two_core_cpu(|hardware| {
+        let target = Target::new(hardware).expect("valid");
+        for sample in &plan(Selection::Operators, hardware).samples {
+            let latency =
+                estimate(sample.graph.view(), &target).unwrap_or_else(|error| panic!("{}: {error}", sample.text));
+            assert!(latency.latency.0 > 0.0, "{}", sample.text);
+        }
+    });
+}
+
+#[test]
 fn borders_and_regimes_by_hand() {
     with_two_core_cpu(|hardware| {
         let place = |text: &str| {
