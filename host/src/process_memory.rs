@@ -62,7 +62,7 @@ fn groups(text: &str) -> Vec<(PathBuf, Version)> {
             }
             _ => continue,
         };
-        let own = Path::new(root).join(path.trim_start_matches('/'));
+        let own: PathBuf = Path::new(root).join(path.trim_start_matches('/')).components().collect();
         all.extend(own.ancestors().take_while(|folder| folder.starts_with(root)).map(|it| (it.to_owned(), version)));
     }
     all

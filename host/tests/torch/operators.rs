@@ -200,11 +200,11 @@ fn cold_runs_meet_empty_caches() {
     let setup = Setup { device: tch::Device::Cpu, last_cache: 64 << 20, program: "none".into(), large: None };
     let mut executor = OperatorExecutor::new(&plan, setup).expect("room");
     let mut least = [0.0; 2];
-    for configuration in 0..2 {
+    for (configuration, least) in least.iter_mut().enumerate() {
         assert_eq!(executor.prepare(configuration, 3).expect("an answer"), Prepared::Ready);
         let mut samples = Vec::new();
         assert_eq!(executor.run(configuration, 30, &mut samples).expect("an answer"), Ran::Done);
-        least[configuration] = Sorted::of_ns(&samples).expect("samples").percentile(10.0);
+        *least = Sorted::of_ns(&samples).expect("samples").percentile(10.0);
     }
     executor.release(0);
     executor.release(1);

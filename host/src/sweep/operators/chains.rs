@@ -91,7 +91,7 @@ fn basic(d: &mut Draw) -> String {
     chain.describe(&image.to_string())
 }
 
-/// 1 × 1, 3 × 3, 1 × 1 beside an identity (ResNet-50); `groups` of them in the middle (ResNeXt).
+/// 1 × 1, 3 × 3, 1 × 1 beside an identity (ResNet-50); `groups` of them in the middle (`ResNeXt`).
 fn narrowed(d: &mut Draw, groups: u32) -> String {
     let mut image = Image::with(d, 32);
     let width = (image.channels / 4 / groups).max(2) * groups;

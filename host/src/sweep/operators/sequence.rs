@@ -143,7 +143,7 @@ mod tests {
             assert!((9..=2_000).contains(&size), "{size}");
             match draw.rounding() {
                 // The ends of the range are kept.
-                Rounding::Eight => assert!(size % 8 == 0 || size == 9),
+                Rounding::Eight => assert!(size.is_multiple_of(8) || size == 9),
                 Rounding::Power => assert!(size.is_power_of_two() || size == 9 || size == 2_000),
                 Rounding::Odd => assert!(size % 2 == 1 || size == 2_000),
             }

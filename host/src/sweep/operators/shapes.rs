@@ -160,8 +160,8 @@ fn linear(d: &mut Draw) -> String {
 fn mat_mul(d: &mut Draw) -> String {
     let (m, n, k) = (d.size(1, 2_048), d.size(8, 2_048), d.size(8, 2_048));
     // Scores and values of attention have a small depth and many heads; every third is one plain product.
-    let batch = if d.n() % 3 == 0 { String::new() } else { format!("{}x", d.log(1, 192)) };
-    if d.n() % 2 == 0 {
+    let batch = if d.n().is_multiple_of(3) { String::new() } else { format!("{}x", d.log(1, 192)) };
+    if d.n().is_multiple_of(2) {
         format!("op:mat_mul,tb:{batch}{m}x{k}+{batch}{n}x{k}")
     } else {
         format!("op:mat_mul:{batch}{m}x{k}+{batch}{k}x{n}")

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::pick::Sampled;
 use super::row::{header, sampled};
 use crate::measure::Sorted;
 use crate::report::table::{Column, Table};
@@ -37,35 +38,39 @@ pub struct Class {
 pub fn classes(csv: &Path) -> Result<Vec<Class>, csv::Error> {
     let column = |name: &str| header().iter().position(|column| *column == name).unwrap_or(usize::MAX);
     let (class, protocol, status) = (column("op_class"), column("protocol"), column("status"));
-    let mut all: BTreeMap<(String, String), (Class, Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    let mut all: BTreeMap<(String, String), Rows> = BTreeMap::new();
     for record in csv::Reader::from_path(csv)?.records() {
         let record = record?;
         let text = |at: usize| record.get(at).unwrap_or_default().to_owned();
-        let (sums, spreads, times) = all.entry((text(class), text(protocol))).or_insert_with(|| {
-            let empty = Class {
-                op_class: text(class),
-                protocol: text(protocol),
-                shapes: 0,
-                skipped: 0,
-                disturbed: 0,
-                runs: 0,
-                median_spread_pct: None,
-                median_ms: None,
-            };
-            (empty, Vec::new(), Vec::new())
-        });
-        sums.skipped += usize::from(record.get(status) == Some("skipped"));
-        if let Some(row) = sampled(0, &record) {
-            sums.shapes += 1;
-            sums.disturbed += usize::from(row.disturbed);
-            sums.runs += u64::from(row.runs);
-            spreads.push(100.0 * row.mad_s / row.median_s);
-            times.push(row.median_s * 1e3);
+        let rows = all.entry((text(class), text(protocol))).or_default();
+        rows.skipped += usize::from(record.get(status) == Some("skipped"));
+        rows.measured.extend(sampled(0, &record));
+    }
+    Ok(all.into_iter().map(|(names, rows)| rows.summed(names)).collect())
+}
+
+/// Rows of one class under one protocol.
+#[derive(Debug, Default)]
+struct Rows {
+    measured: Vec<Sampled>,
+    skipped: usize,
+}
+
+impl Rows {
+    fn summed(&self, (op_class, protocol): (String, String)) -> Class {
+        let median =
+            |value: fn(&Sampled) -> f64| Sorted::new(self.measured.iter().map(value)).map(|sorted| sorted.median());
+        Class {
+            op_class,
+            protocol,
+            shapes: self.measured.len(),
+            skipped: self.skipped,
+            disturbed: self.measured.iter().filter(|row| row.disturbed).count(),
+            runs: self.measured.iter().map(|row| u64::from(row.runs)).sum(),
+            median_spread_pct: median(|row| 100.0 * row.mad_s / row.median_s),
+            median_ms: median(|row| row.median_s * 1e3),
         }
     }
-    let median = |values: Vec<f64>| Sorted::new(values).map(|sorted| sorted.median());
-    let class = |(sums, spreads, times)| Class { median_spread_pct: median(spreads), median_ms: median(times), ..sums };
-    Ok(all.into_values().map(class).collect())
 }
 
 /// The sums as a table for people.
