@@ -171,7 +171,7 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
             }
             for place in visiting_order(members.len(), round as usize) {
                 let member = &mut members[place];
-                let capped = member.run_time.as_secs_f64() >= self.settings.time_cap_s;
+                let capped = member.capped(self.settings);
                 let sits_out = capped || member.stop.is_some() && round % self.settings.finished_turns_every != 0;
                 if member.skipped.is_some() || spread && sits_out {
                     continue;

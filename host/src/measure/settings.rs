@@ -45,6 +45,15 @@ pub struct Settings {
     /// in every round one slow configuration would cost as much as all of them together.
     #[serde(skip_serializing_if = "is_default_turn")]
     pub finished_turns_every: u32,
+    /// Kept samples before the time cap ends a configuration, unless it has taken ten times the cap. Default 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub runs_before_cap: u32,
+}
+
+/// Whether the value may be left out.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(runs: &u32) -> bool {
+    *runs == 0
 }
 
 /// Whether the value may be left out, so that sweeps that were begun without it are resumed.
@@ -70,6 +79,7 @@ impl Default for Settings {
             drop_first_below_s: 0.05,
             reference_interval_s: 0.25,
             finished_turns_every: DEFAULT_TURN,
+            runs_before_cap: 0,
         }
     }
 }

@@ -32,8 +32,9 @@ pub fn settings() -> Settings {
         // A configuration has a second round where its first was not steady, and seldom more.
         max_runs: 20,
         target_relative_half_width: 0.03,
-        // Of the longest shapes this is five runs and more.
+        // On a quiet machine this is more than five runs of the longest shapes; on a busy one it waits for five.
         time_cap_s: 1.0,
+        runs_before_cap: 5,
         min_block_time_s: 0.0,
         kept_per_chunk: 20,
         reference_interval_s: 1.0,
