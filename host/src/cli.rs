@@ -4,6 +4,7 @@
 mod device;
 mod estimate;
 mod graph;
+mod models;
 mod source;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use derate_core::shape::Precision;
 pub use self::device::{ClockArg, Compare, Explain, Place, SortBy, Tile};
 pub use self::estimate::Estimate;
 pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
+pub use self::models::{MeasureGraphMemory, SweepModels};
 pub use self::source::{Extents, Source};
 use crate::sweep::{Kind, Scenario};
 
@@ -82,6 +84,9 @@ pub enum Verb {
     /// Growth of peak memory by one network, in bytes; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureMemory(MeasureMemory),
+    /// The same of a network of the zoo or a file.
+    #[command(hide = true)]
+    MeasureGraphMemory(MeasureGraphMemory),
 }
 
 /// `derate hardware`.
@@ -130,6 +135,8 @@ pub enum SweepVerb {
     Mlp(SweepArgs),
     /// Stacks of convolutions: padded by half the kernel, with bias, ReLU after each.
     Conv2d(SweepArgs),
+    /// Whole networks, of the zoo or from files: latency of each from end to end, all in turns over the whole sweep.
+    Models(SweepModels),
 }
 
 /// Which configurations: one of four.

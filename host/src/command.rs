@@ -27,7 +27,10 @@ mod graph;
 mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
+#[cfg(feature = "torch")]
+mod relaunch;
 mod sweep;
+mod sweep_models;
 mod tile;
 #[cfg(not(feature = "torch"))]
 mod torch;
@@ -103,6 +106,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Hardware(verb) => hardware::run(verb, format),
         Verb::Sweep(SweepVerb::Mlp(args)) => sweep::run(Kind::Mlp, args, format),
         Verb::Sweep(SweepVerb::Conv2d(args)) => sweep::run(Kind::Conv2d, args, format),
+        Verb::Sweep(SweepVerb::Models(args)) => sweep_models::run(args, format),
         Verb::Graph(verb) => graph::run(verb, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
@@ -113,6 +117,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Compare(args) => compare::run(args, format),
         Verb::Tile(args) => tile::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
+        Verb::MeasureGraphMemory(args) => sweep_models::measure_memory(args),
     }
 }
 

@@ -3,9 +3,11 @@
 //! Each op of a graph is one `ATen` call (or as few as there are) in eager mode, without gradients, as a PyTorch user's `model(x)` under
 //! `torch.no_grad()` does; fp32 matrix products and convolutions go through MKL and oneDNN as libtorch decides.
 
+mod models;
 mod network;
 mod timing;
 
+pub use models::ModelExecutor;
 pub use network::Network;
 pub use timing::{GraphExecutor, TorchError, measure_memory};
 

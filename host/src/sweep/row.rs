@@ -2,6 +2,7 @@
 
 use derate_core::estimate::{Target, estimate};
 use derate_core::graph::Tables;
+use derate_core::shape::Precision;
 
 use super::net::Kind;
 use super::plan::Configuration;
@@ -51,7 +52,12 @@ pub const OUR_COLUMNS: [&str; 18] = [
 /// All columns of a sweep of such networks.
 #[must_use]
 pub fn header(kind: Kind) -> Vec<&'static str> {
-    ["model"].into_iter().chain(kind.columns().iter().copied()).chain(PUBLISHED).chain(OUR_COLUMNS).collect()
+    ["model"].into_iter().chain(kind.columns().iter().copied()).chain(after_shape()).collect()
+}
+
+/// The columns after those of the network's shape.
+pub(super) fn after_shape() -> impl Iterator<Item = &'static str> {
+    PUBLISHED.into_iter().chain(OUR_COLUMNS)
 }
 
 /// What is the same for every row of a sweep.
@@ -96,16 +102,32 @@ pub fn fields(
     memory: Option<u64>,
     conditions: &Conditions<'_>,
 ) -> Result<Vec<String>, derate_core::Error> {
+    let net = &configuration.net;
+    let mut row: Vec<String> = vec![net.name()];
+    row.extend(net.cells());
+    row.extend(fields_after_shape(net.batch(), configuration.precision, graph, record, memory, conditions)?);
+    Ok(row)
+}
+
+/// Fields of a row in the order of [`after_shape`].
+///
+/// # Errors
+/// [`derate_core::Error`] where the network cannot be estimated on the target.
+pub(super) fn fields_after_shape(
+    batch: u32,
+    precision: Precision,
+    graph: &GraphBuf,
+    record: &Record,
+    memory: Option<u64>,
+    conditions: &Conditions<'_>,
+) -> Result<Vec<String>, derate_core::Error> {
     let got = estimate(graph.view(), &conditions.target)?;
     let footprint = graph.footprint()?.total()?;
     let analytical_ms = f64::from(got.latency.0) * 1e3;
     let analytical_mb = megabytes(footprint.0);
     let intensity = got.work.flops / graph.view().compulsory_traffic()?;
-    let net = &configuration.net;
 
-    let mut row: Vec<String> = vec![net.name()];
-    row.extend(net.cells());
-    row.extend([conditions.device.to_owned(), configuration.precision.name().to_owned()]);
+    let mut row: Vec<String> = vec![conditions.device.to_owned(), precision.name().to_owned()];
     let measured = match &record.outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Skipped { .. } => None,
@@ -117,7 +139,7 @@ pub fn fields(
         time_ms.map_or(String::new(), number),
         measured.and_then(|m| m.summary.std_ns).map_or(String::new(), ms),
         memory_mb.map_or(String::new(), number),
-        time_ms.map_or(String::new(), |time| number(f64::from(net.batch()) / (time / 1e3))),
+        time_ms.map_or(String::new(), |time| number(f64::from(batch) / (time / 1e3))),
         number(analytical_ms),
         number(analytical_mb),
         got.work.flops.0.to_string(),
@@ -160,7 +182,7 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 /// Six significant digits, without exponent: for people, and for every script.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     significant(value, 6).to_string()
 }
 

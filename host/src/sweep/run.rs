@@ -248,7 +248,7 @@ fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepEr
 }
 
 /// Renames a finished CSV and its journal to the first free number, and gives the new path.
-fn keep(csv: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn keep(csv: &Path) -> std::io::Result<PathBuf> {
     let stem = csv.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut number = 1;
     let kept = loop {
