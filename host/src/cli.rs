@@ -208,6 +208,18 @@ pub enum DeviceArg {
     Cuda,
 }
 
+#[cfg(feature = "torch")]
+impl DeviceArg {
+    /// The same, as what measures knows it.
+    #[must_use]
+    pub const fn place(self) -> crate::torch::Place {
+        match self {
+            Self::Cpu => crate::torch::Place::Cpu,
+            Self::Cuda => crate::torch::Place::Cuda,
+        }
+    }
+}
+
 /// `derate calibrate`.
 #[derive(Debug, Args)]
 pub struct Calibrate {

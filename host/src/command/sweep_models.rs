@@ -29,7 +29,7 @@ mod measuring {
     use derate_core::shape::{DataType, Precision};
     use serde::Serialize;
 
-    use super::super::sweep::{interrupt_flag, precisions};
+    use super::super::sweep::{interrupt_flag, load_cuda, precisions};
     use super::super::{
         Outcome, cores, detected_path, hardware, hardware_file, json, print_json, relaunch, with_threads,
     };
@@ -43,6 +43,7 @@ mod measuring {
     use crate::sweep::models::run::{Options, per_op_beside, run as run_sweep};
     use crate::sweep::models::{Model, ModelPlan, Protocol};
     use crate::sweep::row::Conditions;
+    use crate::torch::Place;
     use crate::{torch, zoo};
 
     /// Share of the available memory that networks prepared at once may take.
@@ -70,16 +71,22 @@ mod measuring {
     }
 
     pub(in super::super) fn run(args: &SweepModels, format: Format) -> Result<Outcome> {
-        if args.device == DeviceArg::Cuda {
-            bail!("--device cuda: sweeps run on the CPU in this version");
+        let place = args.device.place();
+        let mut environment = if args.no_pin { Vec::new() } else { relaunch::pinning() };
+        if place == Place::Cuda {
+            environment.extend(torch::cuda::environment());
         }
-        if !args.no_pin {
-            relaunch::with_environment(relaunch::pinning())?;
+        relaunch::with_environment(environment)?;
+        if place == Place::Cuda {
+            load_cuda(args.hardware.is_some())?;
         }
         let file = describe(args)?;
-        precisions(&args.precision, &file)?;
+        precisions(&args.precision, &file, place)?;
         let threads = threads(args, &file);
-        let mut protocols = vec![Protocol::WholeRun];
+        let mut protocols = match place {
+            Place::Cpu => vec![Protocol::WholeRun],
+            Place::Cuda => vec![Protocol::EndToEnd, Protocol::Device],
+        };
         if args.per_op {
             protocols.push(Protocol::PerOp);
         }
@@ -92,16 +99,26 @@ mod measuring {
         let files = threads.iter().map(|&count| with_threads(&file, count)).collect::<Result<Vec<_>>>()?;
         let parts = files.iter().map(HardwareFile::parts).collect::<Result<Vec<_>, _>>()?;
         let devices = parts.iter().map(|parts| parts.hardware()).collect::<Result<Vec<_>, _>>()?;
-        let runtime = torch::runtime();
+        let runtime = place.runtime();
         let mode = Mode::named(args.thermal_profile.as_deref());
         let mut conditions = Vec::new();
         for (&threads, device) in threads.iter().zip(&devices) {
-            conditions.push(Conditions { target: target(device, mode)?, device: "cpu", runtime: &runtime, threads });
+            conditions.push(Conditions {
+                target: target(device, mode)?,
+                device: place.name(),
+                runtime: &runtime,
+                threads,
+            });
         }
-        let output = args.output.clone().unwrap_or_else(|| PathBuf::from("results/models_sweep_cpu.csv"));
+        let output =
+            args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/models_sweep_{}.csv", place.name())));
         let pinned = if args.no_pin { String::new() } else { relaunch::pinned() };
         let most_threads = threads.iter().copied().max().unwrap_or(1);
-        let memory = if args.no_memory { Vec::new() } else { memory_arguments(args, &plan, most_threads) };
+        let memory = if args.no_memory || place == Place::Cuda {
+            Vec::new()
+        } else {
+            memory_arguments(args, &plan, most_threads)
+        };
         let options = Options {
             output: &output,
             settings: settings(args),
@@ -110,7 +127,7 @@ mod measuring {
             memory: &memory,
         };
         let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
-        let mut executor = torch::ModelExecutor::new(&plan, budget)?;
+        let mut executor = torch::ModelExecutor::new(&plan, place, budget)?;
         let finished = run_sweep(&plan, &mut executor, &conditions, &options)?;
 
         let finish = finished.finish;
@@ -154,7 +171,9 @@ mod measuring {
     }
 
     fn threads(args: &SweepModels, file: &HardwareFile) -> Vec<u32> {
-        let mut threads = if args.threads.is_empty() { vec![cores(file)] } else { args.threads.clone() };
+        // Threads of the host do no arithmetic for a CUDA device: one, unless told otherwise.
+        let usual = if args.device == DeviceArg::Cuda { 1 } else { cores(file) };
+        let mut threads = if args.threads.is_empty() { vec![usual] } else { args.threads.clone() };
         threads.sort_unstable();
         threads.dedup();
         threads

@@ -99,7 +99,7 @@ mod measuring {
         let profile = profile(args.profile.as_deref())?;
         let threads = threads(args.threads, profile.as_ref(), &file);
         let fit = fit(profile.as_ref(), args.precision, &file, threads, Some(&runtime))?;
-        precisions(&[args.precision], &file)?;
+        precisions(&[args.precision], &file, torch::Place::Cpu)?;
         let networks = networks(args)?;
         let baseline = match &args.baseline {
             None => None,

@@ -229,6 +229,8 @@ struct Member {
     switches: Option<Switches>,
     /// Runs of the latest turn beyond its first, and the time of one.
     pace: Option<(u32, Duration)>,
+    /// Time of a run at the best: a disturbed turn makes no slow network.
+    fastest: Option<Duration>,
 }
 
 /// Whether to go on, or the stop flag was set.
@@ -336,7 +338,10 @@ impl<E: Runner, W: Surroundings, S: RoundSink<E::Extra>> Whole<'_, E, W, S> {
             Some(pace) if !kept => pace,
             _ => (1, first),
         };
-        let more = chunk_runs(pace, settings.turn_time_s, last).max(settings.least_runs(pace)) - u32::from(kept);
+        let fastest = member.fastest.map_or(first, |fastest| fastest.min(first)).min(pace);
+        member.fastest = Some(fastest);
+        let least = settings.least_runs(fastest);
+        let more = chunk_runs(pace, settings.turn_time_s, last).max(least) - u32::from(kept);
         let mut runs = 1;
         if ran == Ran::Done && more > 0 {
             if !kept {
@@ -360,7 +365,7 @@ impl<E: Runner, W: Surroundings, S: RoundSink<E::Extra>> Whole<'_, E, W, S> {
             self.executor.release(member.idx);
             return Ok(());
         }
-        let least = settings.least_runs(pace) as usize;
+        let least = least as usize;
         let most = (KEPT_NUMBERS / member.width).clamp(least.max(1), (settings.kept_per_turn as usize).max(least));
         thin(&mut numbers, member.width, most);
         let at_unix_ms = self.surroundings.unix_ms();

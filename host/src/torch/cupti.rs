@@ -138,7 +138,7 @@ impl Cupti {
 
 /// Why CUPTI cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CuptiError {
+pub(super) enum CuptiError {
     /// It is not there.
     #[error("CUPTI: {0}")]
     Load(#[from] LoadError),
@@ -191,8 +191,9 @@ unsafe extern "C" fn complete(_context: *mut c_void, _stream: u32, buffer: *mut 
             let kind = unsafe { record.cast::<u32>().read() };
             if KINDS.contains(&kind) {
                 // SAFETY: records of these kinds hold two times of 8 bytes at bytes 16 and 24, see above.
-                let (start, end) =
-                    unsafe { (record.add(16).cast::<u64>().read_unaligned(), record.add(24).cast::<u64>().read_unaligned()) };
+                let (start, end) = unsafe {
+                    (record.add(16).cast::<u64>().read_unaligned(), record.add(24).cast::<u64>().read_unaligned())
+                };
                 stamps.push(Stamp { start, end });
             }
         }
@@ -234,7 +235,9 @@ mod tests {
         unsafe { request(&raw mut buffer, &raw mut size, &raw mut most) };
         assert!(!buffer.is_null() && size == BUFFER.size() && most == 0);
         // A kernel, a record of another kind, a copy.
-        for (position, (kind, start, end)) in [(CONCURRENT_KERNEL, 100, 130), (5, 1, 9), (MEMCPY, 140, 150)].iter().enumerate() {
+        for (position, (kind, start, end)) in
+            [(CONCURRENT_KERNEL, 100, 130), (5, 1, 9), (MEMCPY, 140, 150)].iter().enumerate()
+        {
             // SAFETY: within the buffer, aligned.
             unsafe {
                 let record = buffer.add(32 * position);

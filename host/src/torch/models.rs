@@ -5,9 +5,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use derate_core::graph::Tables;
+use derate_core::shape::Precision;
 
+use super::cuda::{self, Instruments};
 use super::timing::first_line;
-use super::{GraphExecutor, Network, TorchError, set_threads};
+use super::{GraphExecutor, Network, Place, TorchError, set_threads};
 use crate::graph_buf::GraphBuf;
 use crate::measure::rounds::Runner;
 use crate::measure::{Executor, Prepared, Ran, Reference};
@@ -16,6 +18,10 @@ use crate::sweep::models::{ModelPlan, ModelRun, Protocol};
 
 /// Seconds after which a network is warm, however few its runs, and the runs that it has at least.
 const WARM: (f64, u32) = (1.0, 2);
+
+/// Share of the free memory of a CUDA device that networks prepared at once may take: libtorch keeps what it frees, in pieces, and
+/// cuDNN takes work space beside it.
+const DEVICE_SHARE: f64 = 0.5;
 
 /// Times the rows of a plan.
 #[derive(Debug)]
@@ -28,18 +34,45 @@ pub struct ModelExecutor<'a> {
     threads: u32,
     most_threads: u32,
     budget: u64,
+    place: Place,
+    /// Of a CUDA device.
+    instruments: Option<Instruments>,
+    /// Whether products of fp32 may use TF32 now.
+    tf32: bool,
 }
 
 impl<'a> ModelExecutor<'a> {
-    /// An executor of this plan on the CPU, whose networks take at most `budget` bytes at once.
+    /// An executor of this plan, whose networks take at most `budget` bytes at once; on a CUDA device also at most its share of
+    /// the memory that is free there.
     ///
     /// # Errors
-    /// [`TorchError`] where the references do not fit into memory.
-    pub fn new(plan: &'a ModelPlan, budget: u64) -> Result<Self, TorchError> {
+    /// [`TorchError`] where the references do not fit into memory, or TF32 cannot be switched.
+    pub fn new(plan: &'a ModelPlan, place: Place, budget: u64) -> Result<Self, TorchError> {
         let most_threads = plan.runs.iter().map(|run| run.threads).max().unwrap_or(1);
         set_threads(most_threads);
-        let references = GraphExecutor::new(Vec::new(), budget)?;
-        Ok(Self { plan, prepared: HashMap::new(), references, threads: most_threads, most_threads, budget })
+        let instruments = (place == Place::Cuda).then(Instruments::open);
+        let budget = match &instruments {
+            Some(instruments) => instruments.free_bytes().map_or(budget, |free| (free as f64 * DEVICE_SHARE) as u64),
+            None => budget,
+        };
+        if place == Place::Cuda {
+            cuda::allow_tf32(false)?;
+        }
+        let references = GraphExecutor::on(Vec::new(), budget, place)?;
+        let prepared = HashMap::new();
+        let (threads, tf32) = (most_threads, false);
+        Ok(Self { plan, prepared, references, threads, most_threads, budget, place, instruments, tf32 })
+    }
+
+    /// Sets threads and arithmetic as a row wants them.
+    fn use_conditions(&mut self, run: &ModelRun) -> Result<(), TorchError> {
+        self.use_threads(run.threads);
+        let tf32 = run.precision == Precision::Tf32;
+        if self.place == Place::Cuda && tf32 != self.tf32 {
+            cuda::allow_tf32(tf32)?;
+            self.tf32 = tf32;
+        }
+        Ok(())
     }
 
     fn use_threads(&mut self, threads: u32) {
@@ -100,6 +133,18 @@ fn whole_run(network: &Network, numbers: &mut Vec<u64>) -> Result<(), TorchError
     Ok(())
 }
 
+/// One run on an accelerator that has nothing to do before: until the device is done, and until the last call returned.
+fn end_to_end(network: &Network, place: Place, numbers: &mut Vec<u64>) -> Result<(), TorchError> {
+    let start = Instant::now();
+    let output = network.run();
+    let dispatch = nanoseconds(start);
+    place.wait();
+    let whole = nanoseconds(start);
+    drop(black_box(output?));
+    numbers.extend([whole, dispatch]);
+    Ok(())
+}
+
 /// One run op by op: the sum, then each op, from where the one before it ended.
 fn per_op(network: &Network, wait: impl Fn(), numbers: &mut Vec<u64>) -> Result<(), TorchError> {
     let sum_at = numbers.len();
@@ -127,7 +172,7 @@ impl Executor for ModelExecutor<'_> {
 
     fn prepare(&mut self, idx: usize, warmup: u32) -> Result<Prepared, TorchError> {
         let (run, graph) = self.row(idx)?;
-        self.use_threads(run.threads);
+        self.use_conditions(&run)?;
         if self.prepared.contains_key(&run.model) {
             return Ok(Prepared::Ready);
         }
@@ -136,11 +181,13 @@ impl Executor for ModelExecutor<'_> {
             let alone = self.prepared.is_empty();
             return Ok(if alone { Prepared::Skipped { reason } } else { Prepared::NoRoom { reason } });
         }
-        let network = match Network::new(graph.view()) {
+        let network = match Network::on(graph.view(), self.place.device()) {
             Ok(network) => network,
             Err(error) => return Ok(Prepared::Skipped { reason: first_line(&error.to_string()) }),
         };
-        if let Err(reason) = warm(&network, warmup) {
+        let warmed = warm(&network, warmup);
+        self.place.wait();
+        if let Err(reason) = warmed {
             return Ok(Prepared::Skipped { reason });
         }
         self.prepared.insert(run.model, network);
@@ -149,12 +196,25 @@ impl Executor for ModelExecutor<'_> {
 
     fn run(&mut self, idx: usize, runs: u32, numbers: &mut Vec<u64>) -> Result<Ran, TorchError> {
         let (run, _) = self.row(idx)?;
-        self.use_threads(run.threads);
+        self.use_conditions(&run)?;
         let Some(network) = self.prepared.get(&run.model) else { return Err(TorchError::Empty) };
+        let place = self.place;
+        if run.protocol == Protocol::Device {
+            let Some(instruments) = &self.instruments else { return Err(TorchError::Empty) };
+            return Ok(match instruments.device_times(runs, || network.run().map(|output| drop(black_box(output)))) {
+                Ok(Ok(times)) => {
+                    numbers.extend(times.into_iter().flatten());
+                    Ran::Done
+                }
+                Ok(Err(error)) => Ran::Skipped { reason: first_line(&error.to_string()) },
+                Err(reason) => Ran::Skipped { reason },
+            });
+        }
         for _ in 0..runs {
             let ran = match run.protocol {
-                Protocol::PerOp => per_op(network, || {}, numbers),
-                _ => whole_run(network, numbers),
+                Protocol::PerOp => per_op(network, || place.wait(), numbers),
+                Protocol::EndToEnd => end_to_end(network, place, numbers),
+                Protocol::WholeRun | Protocol::Device => whole_run(network, numbers),
             };
             if let Err(error) = ran {
                 return Ok(Ran::Skipped { reason: first_line(&error.to_string()) });
@@ -182,11 +242,25 @@ impl Runner for ModelExecutor<'_> {
         let Ok((run, graph)) = self.row(idx) else { return 1 };
         match run.protocol {
             Protocol::PerOp => graph.view().nodes().len().saturating_add(1),
-            Protocol::WholeRun | Protocol::EndToEnd | Protocol::Device => 1,
+            Protocol::WholeRun => 1,
+            Protocol::EndToEnd => 2,
+            Protocol::Device => 3,
         }
     }
 
-    fn conclude(&mut self, _idx: usize) -> Result<Option<Energy>, TorchError> {
-        Ok(None)
+    fn conclude(&mut self, idx: usize) -> Result<Option<Energy>, TorchError> {
+        let (run, _) = self.row(idx)?;
+        self.use_conditions(&run)?;
+        let Some(network) = self.prepared.get(&run.model) else { return Err(TorchError::Empty) };
+        match &self.instruments {
+            Some(instruments) if run.protocol == Protocol::EndToEnd => {
+                let mut forgotten = Vec::new();
+                instruments.energy(|| {
+                    forgotten.clear();
+                    end_to_end(network, self.place, &mut forgotten)
+                })
+            }
+            _ => Ok(None),
+        }
     }
 }

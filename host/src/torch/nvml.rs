@@ -40,7 +40,7 @@ pub(super) struct Nvml {
 
 /// Why NVML cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum NvmlError {
+pub(super) enum NvmlError {
     /// It is not there.
     #[error("NVML: {0}")]
     Load(#[from] LoadError),
