@@ -72,10 +72,13 @@ mod measuring {
 
     pub(in super::super) fn run(args: &SweepModels, format: Format) -> Result<Outcome> {
         let place = args.device.place();
-        let mut environment = if args.no_pin { Vec::new() } else { relaunch::pinning() };
-        if place == Place::Cuda {
-            environment.extend(torch::cuda::environment());
-        }
+        // Threads of CUDA's own libraries would be bound to the core of the one that calls them: none is bound there.
+        let pin = place == Place::Cpu && !args.no_pin;
+        let environment = match place {
+            Place::Cpu if pin => relaunch::pinning(),
+            Place::Cpu => Vec::new(),
+            Place::Cuda => torch::cuda::environment(),
+        };
         relaunch::with_environment(environment)?;
         if place == Place::Cuda {
             load_cuda(args.hardware.is_some())?;
@@ -112,7 +115,7 @@ mod measuring {
         }
         let output =
             args.output.clone().unwrap_or_else(|| PathBuf::from(format!("results/models_sweep_{}.csv", place.name())));
-        let pinned = if args.no_pin { String::new() } else { relaunch::pinned() };
+        let pinned = if pin { relaunch::pinned() } else { String::new() };
         let most_threads = threads.iter().copied().max().unwrap_or(1);
         let memory = if args.no_memory || place == Place::Cuda {
             Vec::new()

@@ -6,6 +6,7 @@
 
 use std::ffi::{OsString, c_void};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cupti::{Cupti, CuptiError};
@@ -13,12 +14,11 @@ use super::dl::{Library, LoadError, anywhere};
 use super::nvml::Nvml;
 use crate::sweep::models::row::Energy;
 
-/// Seconds of a loop whose energy is read, at least.
-const LOOP_S: f64 = 1.0;
-/// Seconds between two looks at the energy counter.
+/// Seconds of a loop whose energy is read; of these, seconds before the first look that counts.
+const LOOP_S: f64 = 1.8;
+const WARM_S: f64 = 0.5;
+/// Seconds between two looks at the instruments.
 const LOOK_S: f64 = 0.005;
-/// Seconds that the counter may take to move before the loop is timed anyway.
-const EDGE_S: f64 = 1.0;
 
 /// Why libtorch cannot use a CUDA device.
 #[derive(Debug, thiserror::Error)]
@@ -155,58 +155,123 @@ impl Instruments {
             times.push([time.sum_ns, time.span_ns, time.count]);
         }
         cupti.stop();
-        match times.iter().all(|time| time[2] > 0) {
-            true => Ok(Ok(times)),
-            false => Err("CUPTI recorded no kernel".to_owned()),
-        }
+        if times.iter().all(|time| time[2] > 0) { Ok(Ok(times)) } else { Err("CUPTI recorded no kernel".to_owned()) }
     }
 
     /// Energy, power and clock over a loop of `run`, which waits for the device itself; `None` without NVML.
     ///
-    /// The counter moves some tens of times a second. The loop is timed from one move to another, at least a second later, and runs
-    /// on between, so that no idle time is in it.
+    /// The counter moves some tens of times a second, and asking for it takes milliseconds: another thread asks, so that the device
+    /// has no pause. Counted are the energy between two moves of the counter, and the runs between them.
     ///
     /// # Errors
     /// What `run` gives.
     pub fn energy<E>(&self, mut run: impl FnMut() -> Result<(), E>) -> Result<Option<Energy>, E> {
         let Some(nvml) = &self.nvml else { return Ok(None) };
         let begun = Instant::now();
-        let (mut looked, mut seen) = (begun, nvml.energy_j());
-        let mut start: Option<(Instant, f64)> = None;
-        let (mut runs, mut powers, mut clocks) = (0_u64, Vec::new(), Vec::new());
-        let timed = |since: Instant| since.elapsed().as_secs_f64();
-        loop {
-            run()?;
-            if start.is_some() {
-                runs += 1;
-            }
-            if looked.elapsed() < Duration::from_secs_f64(LOOK_S) {
-                continue;
-            }
-            looked = Instant::now();
-            let now = nvml.energy_j();
-            if let Some((since, first)) = start {
-                powers.extend(nvml.power_w());
-                clocks.extend(nvml.sm_clock_mhz());
-                let moved = now != seen;
-                if timed(since) >= LOOP_S && (moved || timed(since) >= LOOP_S + EDGE_S) {
-                    let joules = now.map(|now| now - first).filter(|joules| *joules > 0.0);
-                    let seconds = timed(since);
-                    powers.sort_by(f64::total_cmp);
-                    clocks.sort_unstable();
-                    let middle = powers.get(powers.len() / 2).copied();
-                    let power_w = joules.map(|joules| joules / seconds).or(middle);
-                    return Ok(Some(Energy {
-                        energy_j: power_w.map(|power| power * seconds / runs as f64),
-                        power_w,
-                        sm_clock_mhz: clocks.get(clocks.len() / 2).copied(),
-                        runs,
-                    }));
+        let over = AtomicBool::new(false);
+        let (ends, looks) = std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let mut looks = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    let joules = nvml.energy_j();
+                    let at = begun.elapsed().as_secs_f64();
+                    looks.push(Look { at, joules, power_w: nvml.power_w(), sm_clock_mhz: nvml.sm_clock_mhz() });
+                    std::thread::sleep(Duration::from_secs_f64(LOOK_S));
                 }
-            } else if now != seen || timed(begun) >= EDGE_S {
-                start = Some((looked, now.unwrap_or(0.0)));
+                looks
+            });
+            let mut ends = Vec::new();
+            let mut ran = Ok(());
+            while ran.is_ok() && begun.elapsed().as_secs_f64() < LOOP_S {
+                ran = run();
+                ends.push(begun.elapsed().as_secs_f64());
             }
-            seen = now;
+            over.store(true, Ordering::Relaxed);
+            let looks = looking.join().unwrap_or_default();
+            ran.map(|()| (ends, looks))
+        })?;
+        Ok(energy_of(&ends, &looks))
+    }
+}
+
+/// What the instruments said at a moment, in seconds from the start of the loop.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: f64,
+    joules: Option<f64>,
+    power_w: Option<f64>,
+    sm_clock_mhz: Option<u32>,
+}
+
+/// Energy of a run that ended at each of these moments, from looks at the counter: between its first move after the
+/// warm-up and its last, the part of a run at either side counted as that part. Without a counter, the median power for so long.
+fn energy_of(ends: &[f64], looks: &[Look]) -> Option<Energy> {
+    let last_end = ends.last().copied()?;
+    let warm: Vec<&Look> = looks.iter().filter(|look| look.at >= WARM_S && look.at <= last_end).collect();
+    let mut moves = Vec::new();
+    for pair in warm.windows(2) {
+        if let [before, after] = pair
+            && let (Some(was), Some(is)) = (before.joules, after.joules)
+            && is > was
+        {
+            moves.push((after.at, is));
         }
+    }
+    let mut powers: Vec<f64> = warm.iter().filter_map(|look| look.power_w).collect();
+    let mut clocks: Vec<u32> = warm.iter().filter_map(|look| look.sm_clock_mhz).collect();
+    powers.sort_by(f64::total_cmp);
+    clocks.sort_unstable();
+    let (from, to, counted) = match (moves.first(), moves.last()) {
+        (Some(&(from, first)), Some(&(to, last))) if to > from => (from, to, Some((last - first) / (to - from))),
+        _ => (WARM_S, last_end, None),
+    };
+    let runs = runs_until(ends, to) - runs_until(ends, from);
+    let power_w = counted.or_else(|| powers.get(powers.len() / 2).copied());
+    Some(Energy {
+        energy_j: power_w.filter(|_| runs > 0.0).map(|power| power * (to - from) / runs),
+        power_w,
+        sm_clock_mhz: clocks.get(clocks.len() / 2).copied(),
+        runs: runs.round() as u64,
+    })
+}
+
+/// Runs done at a moment, the open one by the part that is done.
+fn runs_until(ends: &[f64], at: f64) -> f64 {
+    let done = ends.partition_point(|&end| end <= at);
+    let begun = done.checked_sub(1).and_then(|last| ends.get(last)).copied().unwrap_or(0.0);
+    let part = ends.get(done).map_or(0.0, |&end| (at - begun) / (end - begun));
+    done as f64 + part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn energy_is_between_two_moves_of_the_counter() {
+        // A run each 0.1 s; the counter moves by 20 J each 0.2 s, seen 0.05 s later: 100 W, 10 J a run.
+        let ends: Vec<f64> = (1..=20).map(|run| f64::from(run) * 0.1).collect();
+        let look = |step: i32| Look {
+            at: f64::from(step) * 0.05,
+            joules: Some(1000.0 + f64::from(step / 4) * 20.0),
+            power_w: Some(90.0),
+            sm_clock_mhz: Some(1980),
+        };
+        let looks: Vec<Look> = (0..40).map(look).collect();
+        let energy = energy_of(&ends, &looks).expect("a loop");
+        assert!((energy.power_w.expect("power") - 100.0).abs() < 1e-6, "{energy:?}");
+        assert!((energy.energy_j.expect("energy") - 10.0).abs() < 1e-6, "{energy:?}");
+        assert_eq!(energy.sm_clock_mhz, Some(1980));
+        // Without a counter: 90 W for 0.1 s.
+        let blind: Vec<Look> = looks.iter().map(|look| Look { joules: None, ..*look }).collect();
+        let energy = energy_of(&ends, &blind).expect("a loop");
+        assert!((energy.energy_j.expect("energy") - 9.0).abs() < 1e-6, "{energy:?}");
+        assert_eq!(energy_of(&[], &looks), None);
+    }
+
+    #[test]
+    fn runs_are_counted_in_parts() {
+        let ends = [1.0, 2.0, 4.0];
+        assert_eq!([0.5, 1.0, 3.0, 4.0, 9.0].map(|at| runs_until(&ends, at)), [0.5, 1.0, 2.5, 3.0, 3.0]);
     }
 }

@@ -38,6 +38,12 @@ pub(super) struct Nvml {
     memory: MemoryInfo,
 }
 
+// SAFETY: NVML is thread-safe, as its reference says in "Feature Overview"; the handle is a name of the device, valid until NVML is shut
+// down, which this program does not do.
+unsafe impl Send for Nvml {}
+// SAFETY: as above.
+unsafe impl Sync for Nvml {}
+
 /// Why NVML cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NvmlError {
