@@ -28,7 +28,8 @@ fn networks_and_their_ops_have_rows() {
     // Each op of each run per op has a row; the ops of one add up to about its time.
     let graph = derate::zoo::network("tiny_ad", 1, derate_core::shape::DataType::Fp32).expect("a network");
     let ops = Table::read(&folder.path("m_per_op.csv"));
-    assert_eq!(ops.column("nodes"), graph.names().repeat(4));
+    let names: Vec<&str> = graph.names().iter().map(String::as_str).collect();
+    assert_eq!(ops.column("nodes"), names.repeat(4));
     let of_first: f64 = ops.numbers("mean_ms").iter().take(graph.names().len()).sum();
     let by_row = rows.numbers("mean_ms")[1];
     assert!((of_first / by_row - 1.0).abs() < 1e-3, "{of_first} ms against {by_row} ms");
