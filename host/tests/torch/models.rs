@@ -46,7 +46,8 @@ fn networks_and_their_ops_have_rows() {
 #[test]
 fn a_killed_sweep_goes_on_with_the_turns_that_are_left() {
     let folder = Folder::new();
-    let line = format!("{BRIEF} --zoo tiny_ad,tiny_kws --batch 1,2 --threads 1 --rounds 200");
+    let brief = BRIEF.replace("--rounds 2", "--rounds 200");
+    let line = format!("{brief} --zoo tiny_ad,tiny_kws --batch 1,2 --threads 1");
     let arguments: Vec<&str> = line.split(' ').collect();
     let mut command = folder.command(&arguments);
     command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null());
