@@ -4,6 +4,7 @@
 mod device;
 mod estimate;
 mod graph;
+mod models;
 mod operators;
 mod source;
 
@@ -15,6 +16,7 @@ use derate_core::shape::Precision;
 pub use self::device::{ClockArg, Compare, Explain, Place, SortBy, Tile};
 pub use self::estimate::Estimate;
 pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
+pub use self::models::{MeasureGraphMemory, SweepModels};
 pub use self::operators::{MeasureOperator, OperatorSweepArgs};
 pub use self::source::{Extents, Source};
 use crate::sweep::{Kind, Scenario};
@@ -87,6 +89,9 @@ pub enum Verb {
     /// Times of one op that takes much memory; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureOperator(MeasureOperator),
+    /// The same of a network of the zoo or a file.
+    #[command(hide = true)]
+    MeasureGraphMemory(MeasureGraphMemory),
 }
 
 /// `derate hardware`.
@@ -141,6 +146,8 @@ pub enum SweepVerb {
     Gemm(OperatorSweepArgs),
     /// As `operators`, functions of elements alone.
     Elementwise(OperatorSweepArgs),
+    /// Whole networks, of the zoo or from files: latency of each from end to end, all in turns over the whole sweep.
+    Models(SweepModels),
 }
 
 /// Which configurations: one of four.
@@ -210,6 +217,18 @@ pub enum DeviceArg {
     Cpu,
     /// The first CUDA device.
     Cuda,
+}
+
+#[cfg(feature = "torch")]
+impl DeviceArg {
+    /// The same, as what measures knows it.
+    #[must_use]
+    pub const fn place(self) -> crate::torch::Place {
+        match self {
+            Self::Cpu => crate::torch::Place::Cpu,
+            Self::Cuda => crate::torch::Place::Cuda,
+        }
+    }
 }
 
 /// `derate calibrate`.

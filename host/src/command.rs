@@ -27,7 +27,10 @@ mod graph;
 mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
+#[cfg(feature = "torch")]
+mod relaunch;
 mod sweep;
+mod sweep_models;
 mod sweep_operators;
 mod tile;
 #[cfg(not(feature = "torch"))]
@@ -108,6 +111,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Sweep(SweepVerb::Operators(args)) => sweep_operators::run(Selection::Operators, args, format),
         Verb::Sweep(SweepVerb::Gemm(args)) => sweep_operators::run(Selection::Gemm, args, format),
         Verb::Sweep(SweepVerb::Elementwise(args)) => sweep_operators::run(Selection::Elementwise, args, format),
+        Verb::Sweep(SweepVerb::Models(args)) => sweep_models::run(args, format),
         Verb::Graph(verb) => graph::run(verb, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
@@ -119,6 +123,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Tile(args) => tile::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
         Verb::MeasureOperator(args) => sweep_operators::measure_one(args),
+        Verb::MeasureGraphMemory(args) => sweep_models::measure_memory(args),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sweeps: which configurations are measured, how a row is written, and the run that can be killed at any point.
 
 mod lists;
+pub mod models;
 pub mod net;
 pub mod operators;
 pub mod plan;

@@ -4,11 +4,17 @@
 //! `torch.no_grad()` does; fp32 matrix products and convolutions go through MKL and oneDNN as libtorch decides.
 
 mod child;
+pub mod cuda;
+mod cupti;
+mod dl;
+mod models;
 mod network;
+mod nvml;
 mod operator;
 mod timing;
 
 pub use child::serve;
+pub use models::ModelExecutor;
 pub use network::Network;
 pub use operator::{Job, OperatorExecutor, Setup};
 pub use timing::{GraphExecutor, TorchError, measure_memory};
@@ -39,18 +45,70 @@ pub const fn kind(data_type: DataType) -> Option<Kind> {
     }
 }
 
+/// Where networks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device.
+    Cuda,
+}
+
+impl Place {
+    /// Name in rows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    /// The device, as libtorch calls it.
+    #[must_use]
+    pub const fn device(self) -> Device {
+        match self {
+            Self::Cpu => Device::Cpu,
+            Self::Cuda => Device::Cuda(0),
+        }
+    }
+
+    /// Waits until the device has nothing to do: an op on a CPU is done when its call returns.
+    pub fn wait(self) {
+        if self == Self::Cuda {
+            cuda::wait();
+        }
+    }
+
+    /// Name and version of the runtime, with those of CUDA and cuDNN where they are used.
+    #[must_use]
+    pub fn runtime(self) -> String {
+        match self {
+            Self::Cpu => runtime(),
+            Self::Cuda => format!("{} {}", runtime(), cuda::versions()),
+        }
+    }
+}
+
 /// Precisions in which a linear layer really runs on the CPU here: tried, not looked up.
 ///
 /// int8 is none of them: libtorch has no linear layer on int8 tensors whose result is right (its sums would wrap at 8 bits).
 #[must_use]
 pub fn precisions() -> Vec<Precision> {
+    precisions_on(Place::Cpu)
+}
+
+/// Precisions in which a linear layer really runs there. Whether a CUDA device has units for TF32 is not seen in a result: it is
+/// taken to have them.
+#[must_use]
+pub fn precisions_on(place: Place) -> Vec<Precision> {
     let runs = |precision: &Precision| {
         let Some(kind) = kind(precision.data_type()) else { return false };
-        if *precision == Precision::Tf32 {
+        if *precision == Precision::Tf32 && place == Place::Cpu {
             return false;
         }
-        let x = Tensor::ones([4, 64], (kind, Device::Cpu));
-        let w = Tensor::ones([64, 64], (kind, Device::Cpu));
+        let x = Tensor::ones([4, 64], (kind, place.device()));
+        let w = Tensor::ones([64, 64], (kind, place.device()));
         x.f_linear(&w, None::<Tensor>)
             .and_then(|y| y.f_to_kind(Kind::Double)?.f_sum(Kind::Double)?.f_double_value(&[]))
             .is_ok_and(|sum| (sum - 4.0 * 64.0 * 64.0).abs() < 1.0)

@@ -58,14 +58,14 @@ impl Source {
     }
 }
 
-fn dimension(text: &str) -> Result<(String, u32), String> {
+pub(super) fn dimension(text: &str) -> Result<(String, u32), String> {
     let allowed = || "it must be NAME=VALUE, the value a whole number, 1 or more".to_owned();
     let (name, value) = text.split_once('=').ok_or_else(allowed)?;
     let value = value.parse().ok().filter(|&value: &u32| value > 0 && !name.is_empty()).ok_or_else(allowed)?;
     Ok((name.to_owned(), value))
 }
 
-fn shape(text: &str) -> Result<Extents, String> {
+pub(super) fn shape(text: &str) -> Result<Extents, String> {
     let allowed = "it must be whole numbers, 1 or more, with `x` between, such as 1x3x224x224";
     let extent = |part: &str| part.parse().ok().filter(|&extent: &u32| extent > 0);
     text.split('x').map(extent).collect::<Option<Vec<u32>>>().map(Extents).ok_or_else(|| allowed.to_owned())

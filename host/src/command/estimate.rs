@@ -136,7 +136,7 @@ fn measure(
 ) -> Result<Option<Measured>> {
     use crate::measure::Outcome as Measurement;
 
-    super::sweep::precisions(&[precision], file)?;
+    super::sweep::precisions(&[precision], file, crate::torch::Place::Cpu)?;
     crate::torch::set_threads(threads);
     hardware::warn_if_disturbed();
     let Some(records) = super::measured::measure_all(std::slice::from_ref(graph), block_time)? else { return Ok(None) };

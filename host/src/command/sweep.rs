@@ -19,7 +19,7 @@ pub(super) fn measure_memory(_args: &MeasureMemory) -> Result<Outcome> {
 }
 
 #[cfg(feature = "torch")]
-pub(super) use measuring::{interrupt_flag, measure_memory, precisions, refuse_cuda, run, runs};
+pub(super) use measuring::{interrupt_flag, load_cuda, measure_memory, precisions, run, runs};
 
 #[cfg(feature = "torch")]
 mod measuring {
@@ -30,15 +30,17 @@ mod measuring {
     use derate_core::shape::Precision;
     use serde::Serialize;
 
-    use super::super::{Outcome, cores, detected_path, hardware, hardware_file, json, print_json, with_threads};
-    use crate::cli::{DeviceArg, Format, MeasureMemory, ScopeArgs, SweepArgs};
+    use super::super::{
+        Outcome, cores, detected_path, hardware, hardware_file, json, print_json, relaunch, with_threads,
+    };
+    use crate::cli::{Format, MeasureMemory, ScopeArgs, SweepArgs};
     use crate::hardware_file::HardwareFile;
     use crate::measure::verdict::LIMITS;
     use crate::measure::{Comparison, End, Settings};
     use crate::on_device::{Mode, target};
     use crate::sweep::run::{Options, disturbance, run as run_sweep};
     use crate::sweep::{Kind, Net, Plan, Scope, row::Conditions};
-    use crate::torch;
+    use crate::torch::{self, Place};
 
     /// What a sweep prints for programs.
     #[derive(Serialize)]
@@ -63,8 +65,12 @@ mod measuring {
 
     pub(in super::super) fn run(kind: Kind, args: &SweepArgs, format: Format) -> Result<Outcome> {
         // Whatever cannot work is said before any work.
-        refuse_cuda(args.device)?;
-        let runtime = torch::runtime();
+        let place = args.device.place();
+        if place == Place::Cuda {
+            relaunch::with_environment(torch::cuda::environment())?;
+            load_cuda(args.hardware.is_some())?;
+        }
+        let runtime = place.runtime();
         let scope = scope(&args.scope);
         let wanted = match (&args.precision[..], scope) {
             ([], Scope::Spec(path)) => Plan::precisions_of(kind, path)?.unwrap_or(vec![Precision::Fp32]),
@@ -78,8 +84,15 @@ mod measuring {
             hardware::detect_into(&detected_path()?)?;
         }
         let (_, file) = hardware_file(args.hardware.as_deref())?;
-        let threads = args.threads.unwrap_or_else(|| cores(&file));
-        precisions(&wanted, &file)?;
+        let threads = args.threads.unwrap_or_else(|| if place == Place::Cuda { 1 } else { cores(&file) });
+        precisions(&wanted, &file, place)?;
+        if place == Place::Cuda {
+            let tf32 = wanted.contains(&Precision::Tf32);
+            if tf32 && wanted.contains(&Precision::Fp32) {
+                bail!("--precision: fp32 and tf32 are measured by two sweeps, since one switch is for all products");
+            }
+            torch::cuda::allow_tf32(tf32)?;
+        }
         torch::set_threads(threads);
         let file = with_threads(&file, threads)?;
         let parts = file.parts()?;
@@ -87,13 +100,12 @@ mod measuring {
         let plan = Plan::new(kind, scope, &device, &wanted, args.batch.as_deref())?;
         hardware::warn_if_disturbed();
 
-        let output = args
-            .output
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(format!("results/{}_sweep_{}_cpu.csv", kind.name(), scope.name())));
+        let output = args.output.clone().unwrap_or_else(|| {
+            PathBuf::from(format!("results/{}_sweep_{}_{}.csv", kind.name(), scope.name(), place.name()))
+        });
         let conditions = Conditions {
             target: target(&device, Mode::named(args.thermal_profile.as_deref()))?,
-            device: "cpu",
+            device: place.name(),
             runtime: &runtime,
             threads,
         };
@@ -107,7 +119,7 @@ mod measuring {
             ..Settings::default()
         };
         let stop = interrupt_flag()?;
-        let finished = run_sweep(&plan, &conditions, &Options { output: &output, settings, stop })?;
+        let finished = run_sweep(&plan, &conditions, &Options { output: &output, settings, stop, place })?;
 
         let interrupted = finished.finish.end == End::Interrupted;
         if json(format) {
@@ -142,21 +154,6 @@ mod measuring {
         Ok(if finished.skipped_rows > 0 { Outcome::Skipped } else { Outcome::Done })
     }
 
-    /// Refuses a device that networks do not run on.
-    pub(in super::super) fn refuse_cuda(device: DeviceArg) -> Result<()> {
-        if device == DeviceArg::Cuda {
-            if !torch::has_cuda() {
-                bail!(
-                    "--device cuda: no CUDA device can be used here. It needs an NVIDIA GPU with its driver, and a libtorch \
-                     with CUDA (set LIBTORCH to it and build again); this build has {}",
-                    torch::runtime()
-                );
-            }
-            bail!("--device cuda: sweeps run on the CPU in this version");
-        }
-        Ok(())
-    }
-
     /// What the two sweeps recorded that speaks for a disturbance of a row on which they disagree.
     fn evidence(kind: Kind, key: &str, [earlier, later]: [&Path; 2], comparison: &Comparison) -> String {
         let mut said = Vec::new();
@@ -186,11 +183,26 @@ mod measuring {
     }
 
     /// Refuses a precision in which no op really runs here, or for which the description has no unit.
-    pub(in super::super) fn precisions(wanted: &[Precision], file: &HardwareFile) -> Result<()> {
+    pub(in super::super) fn precisions(wanted: &[Precision], file: &HardwareFile, place: Place) -> Result<()> {
         let described =
             |precision: &Precision| file.compute.iter().any(|unit| unit.macs_per_cycle.contains_key(precision));
-        let usable: Vec<Precision> = torch::precisions().into_iter().filter(described).collect();
+        let usable: Vec<Precision> = torch::precisions_on(place).into_iter().filter(described).collect();
         runs(wanted, &usable, &file.name)
+    }
+
+    /// Opens libtorch's CUDA part; whatever is missing is said at once.
+    pub(in super::super) fn load_cuda(described: bool) -> Result<()> {
+        if let Err(error) = torch::cuda::load() {
+            bail!(
+                "--device cuda: no CUDA device can be used here: {error}. It needs an NVIDIA GPU with its driver, and a \
+                 libtorch with CUDA: set LIBTORCH to its folder; this build has {}",
+                torch::runtime()
+            );
+        }
+        if !described {
+            bail!("--device cuda: name the description of the device with --hardware; only this CPU can be detected");
+        }
+        Ok(())
     }
 
     pub(in super::super) fn runs(wanted: &[Precision], usable: &[Precision], place: &str) -> Result<()> {

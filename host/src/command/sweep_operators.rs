@@ -26,18 +26,21 @@ mod measuring {
     use std::path::PathBuf;
 
     use anyhow::{Context, Result};
+    use derate_core::shape::Precision;
     use serde::Serialize;
     use tch::Device;
 
-    use super::super::sweep::{interrupt_flag, precisions, refuse_cuda, runs};
-    use super::super::{Outcome, cores, detected_path, hardware, hardware_file, json, print_json, with_threads};
+    use super::super::sweep::{interrupt_flag, load_cuda, precisions, runs};
+    use super::super::{
+        Outcome, cores, detected_path, hardware, hardware_file, json, print_json, relaunch, with_threads,
+    };
     use crate::cli::{DeviceArg, Format, MeasureOperator, OperatorSweepArgs};
     use crate::on_device::{Mode, target};
     use crate::sweep::operators::run::{Files, Options, Passed, digest, pass, settings};
     use crate::sweep::operators::summary::{self, Class};
     use crate::sweep::operators::{InOrder, Plan, Selection};
     use crate::sweep::row::Conditions;
-    use crate::torch::{self, Job, Setup};
+    use crate::torch::{self, Job, Place, Setup};
 
     /// What a sweep prints for programs.
     #[derive(Serialize)]
@@ -61,7 +64,11 @@ mod measuring {
 
     pub(in super::super) fn run(selection: Selection, args: &OperatorSweepArgs, format: Format) -> Result<Outcome> {
         // Whatever cannot work is said before any work.
-        refuse_cuda(args.device)?;
+        let place = args.device.place();
+        if place == Place::Cuda {
+            relaunch::with_environment(torch::cuda::environment())?;
+            load_cuda(args.hardware.is_some())?;
+        }
         if args.hardware.is_none() && !detected_path()?.exists() {
             // What libtorch itself cannot run is refused before some seconds are spent on describing the CPU.
             runs(&args.precision, &torch::precisions(), "this CPU")?;
@@ -69,16 +76,20 @@ mod measuring {
             hardware::detect_into(&detected_path()?)?;
         }
         let (_, whole) = hardware_file(args.hardware.as_deref())?;
-        precisions(&args.precision, &whole)?;
+        precisions(&args.precision, &whole, place)?;
         hardware::warn_if_disturbed();
 
-        let runtime = torch::runtime();
+        let runtime = place.runtime();
         let (device, device_name) = device(args.device);
         let output = args
             .output
             .clone()
             .unwrap_or_else(|| PathBuf::from(format!("results/{}_sweep_{device_name}.csv", selection.name())));
-        let threads = if args.threads.is_empty() { vec![cores(&whole)] } else { args.threads.clone() };
+        let threads = match (&args.threads[..], place) {
+            ([], Place::Cuda) => vec![1],
+            ([], Place::Cpu) => vec![cores(&whole)],
+            (given, _) => given.to_vec(),
+        };
         let options =
             Options { output: &output, selection, settings: settings(), budget: args.budget, stop: interrupt_flag()? };
         // Rows of one file are estimated with the same numbers and run by the same runtime.
@@ -106,6 +117,9 @@ mod measuring {
             };
             torch::set_threads(threads);
             for &precision in &args.precision {
+                if place == Place::Cuda {
+                    torch::cuda::allow_tf32(precision == Precision::Tf32)?;
+                }
                 let plan = Plan::new(selection, &args.protocol, &hardware, precision, threads)?;
                 let passed = pass(&mut files, &plan, &conditions, setup.clone(), &options, &mut InOrder)?;
                 let stop = passed.interrupted;

@@ -99,7 +99,7 @@ mod measuring {
         let profile = profile(args.profile.as_deref())?;
         let threads = threads(args.threads, profile.as_ref(), &file);
         let fit = fit(profile.as_ref(), args.precision, &file, threads, Some(&runtime))?;
-        precisions(&[args.precision], &file)?;
+        precisions(&[args.precision], &file, torch::Place::Cpu)?;
         let networks = networks(args)?;
         let baseline = match &args.baseline {
             None => None,
@@ -132,7 +132,7 @@ mod measuring {
             match &record.outcome {
                 Measurement::Measured(measured) => {
                     let (p10, median) = (measured.summary.p10_ns / 1e6, measured.summary.median_ns / 1e6);
-                    rows.push(row(graph, [p10, median], measured.status.word(), &target, fit.as_ref(), args)?);
+                    rows.push(row(graph, [p10, median], measured.status.word(), &target, fit.as_ref())?);
                 }
                 Measurement::Skipped { reason } => {
                     skipped = true;
@@ -275,7 +275,6 @@ mod measuring {
         status: &str,
         target: &Target<'_>,
         fit: Option<&PrecisionFit>,
-        args: &Verify,
     ) -> Result<Row> {
         let got = estimates(graph, target, fit, None)?;
         Ok(Row {

@@ -13,7 +13,8 @@
 //! | `disturbance`, `verdict` | [`Evidence`] around a row; [`Status`]: the rules that judge it |
 //! | `executor`, `mock` | what is measured, and its scripted stand-in |
 //! | `settings`, `plan`, `record` | what the loop is given, how it ends, what it hands over |
-//! | `order`, `member`, `schedule` | the loop: [`run`] |
+//! | `order`, `member`, `schedule` | the loop in blocks: [`run`] |
+//! | `rounds` | the loop in rounds over all configurations: [`rounds::run`] |
 //! | `append_file`, `append_rows`, `journal` | files that survive a killed process |
 //! | `compare` | whether two finished runs agree |
 //!
@@ -33,6 +34,9 @@ mod mock;
 pub mod order;
 pub mod plan;
 pub mod record;
+pub mod rounds;
+#[cfg(test)]
+mod rounds_tests;
 pub mod schedule;
 pub mod settings;
 pub mod stats;

@@ -53,6 +53,8 @@ pub enum Stop {
     RunCap,
     /// The time cap came first; there may be fewer runs than the least number.
     TimeCap,
+    /// All rounds of a whole run were over.
+    Rounds,
 }
 
 /// Finished measurement of one configuration.

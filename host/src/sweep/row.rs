@@ -52,7 +52,12 @@ pub const OUR_COLUMNS: [&str; 18] = [
 /// All columns of a sweep of such networks.
 #[must_use]
 pub fn header(kind: Kind) -> Vec<&'static str> {
-    ["model"].into_iter().chain(kind.columns().iter().copied()).chain(PUBLISHED).chain(OUR_COLUMNS).collect()
+    ["model"].into_iter().chain(kind.columns().iter().copied()).chain(after_shape()).collect()
+}
+
+/// The columns after those of the network's shape.
+pub(super) fn after_shape() -> impl Iterator<Item = &'static str> {
+    PUBLISHED.into_iter().chain(OUR_COLUMNS)
 }
 
 /// What is the same for every row of a sweep.
@@ -100,15 +105,15 @@ pub fn fields(
     let net = &configuration.net;
     let mut row: Vec<String> = vec![net.name()];
     row.extend(net.cells());
-    row.extend(after_shape(net.batch(), configuration.precision, graph, record, memory, conditions)?);
+    row.extend(fields_after_shape(net.batch(), configuration.precision, graph, record, memory, conditions)?);
     Ok(row)
 }
 
-/// Fields after those of the shape, which all sweeps have: [`PUBLISHED`], then [`OUR_COLUMNS`].
+/// Fields of a row in the order of [`after_shape`].
 ///
 /// # Errors
-/// Those of [`fields`].
-pub(super) fn after_shape(
+/// [`derate_core::Error`] where the network cannot be estimated on the target.
+pub(super) fn fields_after_shape(
     batch: u32,
     precision: Precision,
     graph: &GraphBuf,
@@ -122,7 +127,7 @@ pub(super) fn after_shape(
     let analytical_mb = megabytes(footprint.0);
     let intensity = got.work.flops / graph.view().compulsory_traffic()?;
 
-    let mut row = vec![conditions.device.to_owned(), precision.name().to_owned()];
+    let mut row: Vec<String> = vec![conditions.device.to_owned(), precision.name().to_owned()];
     let measured = match &record.outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Skipped { .. } => None,

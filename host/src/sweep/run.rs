@@ -21,7 +21,7 @@ use crate::measure::{
 };
 use crate::process_memory;
 use crate::progress::Reporter;
-use crate::torch::{GraphExecutor, TorchError};
+use crate::torch::{GraphExecutor, Place, TorchError};
 
 /// Share of the available memory that networks prepared at once may take.
 const MEMORY_SHARE: f64 = 0.6;
@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub settings: Settings,
     /// Set from outside to end the sweep.
     pub stop: &'a AtomicBool,
+    /// Where the networks run.
+    pub place: Place,
 }
 
 /// What a sweep did.
@@ -185,10 +187,10 @@ pub fn run(plan: &Plan, conditions: &Conditions<'_>, options: &Options<'_>) -> R
         .map(|c| c.net.graph(c.precision.data_type()))
         .collect::<Result<Vec<_>, GraphError>>()?;
     let budget = (process_memory::available() as f64 * MEMORY_SHARE) as u64;
-    let mut executor = GraphExecutor::new(graphs.clone(), budget)?;
+    let mut executor = GraphExecutor::on(graphs.clone(), budget, options.place)?;
     let Opened { rows, journal, todo, first_block, best, .. } = opened;
     let reporter = Reporter::new("configurations", resumed, plan.configurations.len());
-    let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, reporter };
+    let mut sink = Files { rows, journal, plan, graphs: &graphs, conditions, reporter, place: options.place };
     let schedule = Schedule { todo: &todo, total: plan.configurations.len(), first_block, best };
     let finish =
         measure(&mut executor, &mut SystemSurroundings::new(), &mut sink, schedule, &options.settings, options.stop)
@@ -248,7 +250,7 @@ fn open(csv: &Path, header_line: &Header, plan: &Plan) -> Result<Opened, SweepEr
 }
 
 /// Renames a finished CSV and its journal to the first free number, and gives the new path.
-fn keep(csv: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn keep(csv: &Path) -> std::io::Result<PathBuf> {
     let stem = csv.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut number = 1;
     let kept = loop {
@@ -318,6 +320,7 @@ struct Files<'a> {
     graphs: &'a [GraphBuf],
     conditions: &'a Conditions<'a>,
     reporter: Reporter,
+    place: Place,
 }
 
 impl Files<'_> {
@@ -340,8 +343,8 @@ impl Sink for Files<'_> {
     fn row(&mut self, record: &Record) -> Result<(), SinkError> {
         let configuration = &self.plan.configurations[record.idx];
         let memory = match &record.outcome {
-            Outcome::Measured(_) => memory_in_child(configuration, self.conditions.threads),
-            Outcome::Skipped { .. } => None,
+            Outcome::Measured(_) if self.place == Place::Cpu => memory_in_child(configuration, self.conditions.threads),
+            Outcome::Measured(_) | Outcome::Skipped { .. } => None,
         };
         let row = fields(configuration, &self.graphs[record.idx], record, memory, self.conditions)?;
         self.rows.append(&row)?;

@@ -61,7 +61,7 @@ impl Network {
         Self::on(graph, Device::Cpu)
     }
 
-    /// [`Network::new`] with all tensors on this device.
+    /// The same on a device of libtorch.
     ///
     /// # Errors
     /// Those of [`Network::new`].
@@ -72,13 +72,13 @@ impl Network {
     fn build(graph: GraphView<'_>, device: Device) -> Result<Self, TorchError> {
         let lifetimes = Lifetimes::of(graph);
         let sources = lifetimes.sources(graph, device)?;
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::on(device);
         let mut steps = Vec::with_capacity(graph.nodes().len());
         for (index, node) in graph.nodes().iter().enumerate() {
             let described = described(graph, node)?;
             refuse_int8(index, node.op, &described)?;
             let result = *graph.output(node)?;
-            let mut tensors = parameters.of(&node.op, &described, &result, node.shared, device)?;
+            let mut tensors = parameters.of(&node.op, &described, &result, node.shared)?;
             let operands: Vec<usize> = graph.operands(node).ids().iter().map(|id| id.index()).collect();
             if reads_indices(&node.op) {
                 let given = operands.get(1).or(operands.first()).copied();
@@ -115,6 +115,15 @@ impl Network {
     /// # Errors
     /// Those of [`Network::run`].
     pub fn run_all(&self) -> Result<Vec<Tensor>, TorchError> {
+        self.run_observed(|| {})
+    }
+
+    /// Runs the network once, gives all results of the last op, and calls `after` when an op has been called and what nobody reads
+    /// any more has been freed.
+    ///
+    /// # Errors
+    /// Those of [`Network::run`].
+    pub fn run_observed(&self, mut after: impl FnMut()) -> Result<Vec<Tensor>, TorchError> {
         tch::no_grad(|| {
             let mut values: Vec<Option<Tensor>> = Vec::new();
             values.resize_with(self.slots, || None);
@@ -136,11 +145,20 @@ impl Network {
                 {
                     *value = Some(output);
                 }
+                after();
             }
             let last = self.steps.last().ok_or(TorchError::Empty)?;
             let count = usize::from(last.op.output_count());
             Ok(values.iter_mut().skip(last.output).take(count).filter_map(Option::take).collect())
         })
+    }
+}
+
+impl Network {
+    /// Ops that a run calls.
+    #[must_use]
+    pub fn ops(&self) -> usize {
+        self.steps.len()
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use derate_core::graph::Tables;
 use derate_core::shape::DataType;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::Network;
+use super::{Network, Place};
 use crate::graph_buf::GraphBuf;
 use crate::measure::{Executor, Prepared, Ran, Reference};
 use crate::process_memory;
@@ -43,6 +43,9 @@ pub enum TorchError {
         /// What it failed with.
         source: Box<Self>,
     },
+    /// A function of libtorch that is reached by its name.
+    #[error("libtorch: {0}")]
+    Load(#[from] super::dl::LoadError),
     /// A graph without ops.
     #[error("the graph has no op to run")]
     Empty,
@@ -67,6 +70,7 @@ pub struct GraphExecutor {
     memory: [Tensor; 2],
     /// Bytes that may be taken for networks prepared at once.
     budget: u64,
+    place: Place,
 }
 
 impl GraphExecutor {
@@ -76,9 +80,23 @@ impl GraphExecutor {
     /// # Errors
     /// [`TorchError`] where the references do not fit into memory.
     pub fn new(graphs: Vec<GraphBuf>, budget: u64) -> Result<Self, TorchError> {
-        let square = || Tensor::f_randn([256, 256], (Kind::Float, Device::Cpu));
-        let stream = || Tensor::f_zeros([16 << 20], (Kind::Float, Device::Cpu));
+        Self::on(graphs, budget, Place::Cpu)
+    }
+
+    /// The same at a place; on a CUDA device the references are a product of 4096³ and a copy of 512 MiB, and a run ends when the
+    /// device is done.
+    ///
+    /// # Errors
+    /// [`TorchError`] where the references do not fit into memory.
+    pub fn on(graphs: Vec<GraphBuf>, budget: u64, place: Place) -> Result<Self, TorchError> {
+        let (rows, elements) = match place {
+            Place::Cpu => (256, 16 << 20),
+            Place::Cuda => (4096, 128 << 20),
+        };
+        let square = || Tensor::f_randn([rows, rows], (Kind::Float, place.device()));
+        let stream = || Tensor::f_zeros([elements], (Kind::Float, place.device()));
         Ok(Self {
+            place,
             graphs,
             prepared: HashMap::new(),
             compute: [square()?, square()?],
@@ -113,7 +131,7 @@ impl Executor for GraphExecutor {
             let reason = format!("{} MB needed, {} MB available", needed / 1_000_000, self.budget / 1_000_000);
             return Ok(if taken == 0 { Prepared::Skipped { reason } } else { Prepared::NoRoom { reason } });
         }
-        let network = match Network::new(graph.view()) {
+        let network = match Network::on(graph.view(), self.place.device()) {
             Ok(network) => network,
             Err(TorchError::Torch(error)) => return Ok(Prepared::Skipped { reason: first_line(&error.to_string()) }),
             Err(error) => return Err(error),
@@ -130,7 +148,11 @@ impl Executor for GraphExecutor {
     fn run(&mut self, idx: usize, runs: u32, samples_ns: &mut Vec<u64>) -> Result<Ran, TorchError> {
         let Some(network) = self.prepared.get(&idx) else { return Err(TorchError::Empty) };
         for _ in 0..runs {
-            let (ns, output) = time(|| network.run());
+            let (ns, output) = time(|| {
+                let output = network.run();
+                self.place.wait();
+                output
+            });
             match output {
                 Ok(output) => {
                     drop(black_box(output));
@@ -151,13 +173,22 @@ impl Executor for GraphExecutor {
             let (ns, ()) = match which {
                 Reference::ComputeBound => {
                     let [a, b] = &self.compute;
-                    let (ns, product) = time(|| a.f_mm(b));
+                    let (ns, product) = time(|| {
+                        let product = a.f_mm(b);
+                        self.place.wait();
+                        product
+                    });
                     drop(black_box(product?));
                     (ns, ())
                 }
                 Reference::MemoryBound => {
                     let [to, from] = &mut self.memory;
-                    let (ns, copied) = time(|| to.f_copy_(from));
+                    let place = self.place;
+                    let (ns, copied) = time(|| {
+                        let copied = to.f_copy_(from);
+                        place.wait();
+                        copied
+                    });
                     copied?;
                     (ns, ())
                 }

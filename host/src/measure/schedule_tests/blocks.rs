@@ -217,6 +217,7 @@ proptest! {
                     Stop::Converged => prop_assert!(n >= 50),
                     Stop::RunCap => prop_assert!(n >= 2_000),
                     Stop::TimeCap => prop_assert!(time >= 2.0),
+                    Stop::Rounds => prop_assert!(false, "blocks have no rounds in all"),
                 }
                 // One chunk beyond the cap: a first run below 0.05 s and 0.03 s at a quarter of the
                 // pace, or a single run of 0.4 s at most.

@@ -5,7 +5,7 @@ use derate_core::graph::Tables;
 use super::pick::Sampled;
 use super::{Configuration, Plan, pass};
 use crate::measure::Record;
-use crate::sweep::row::{Conditions, OUR_COLUMNS, PUBLISHED, after_shape, megabytes, number};
+use crate::sweep::row::{Conditions, OUR_COLUMNS, PUBLISHED, fields_after_shape, megabytes, number};
 
 /// Columns in the place of a network's shape.
 pub const SHAPE: [&str; 7] = ["op_class", "graph", "protocol", "regime", "working_set_mb", "border", "batch_size"];
@@ -55,7 +55,7 @@ pub fn fields(plan: &Plan, record: &Record, conditions: &Conditions<'_>) -> Resu
         if place.border { "yes" } else { "no" }.to_owned(),
         batch.to_string(),
     ];
-    row.extend(after_shape(batch, plan.precision, &sample.graph, record, None, conditions)?);
+    row.extend(fields_after_shape(batch, plan.precision, &sample.graph, record, None, conditions)?);
     Ok(row)
 }
 

@@ -184,9 +184,10 @@ const fn is_real(kind: Kind) -> bool {
 }
 
 /// The parameters of all ops so far, so that later ones can share them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parameters {
     held: Vec<Held>,
+    device: Device,
 }
 
 #[derive(Debug)]
@@ -198,6 +199,11 @@ struct Held {
 }
 
 impl Parameters {
+    /// None yet; those to come lie on this device.
+    pub(super) const fn on(device: Device) -> Self {
+        Self { held: Vec::new(), device }
+    }
+
     /// Random parameters of an op, in the order of its `ATen` call; or those of an earlier op, where they are `shared`.
     ///
     /// Weights that are stored in another type than the operand's are held in the operand's: libtorch's ops take both in one.
@@ -207,7 +213,6 @@ impl Parameters {
         operands: &[Described],
         result: &Described,
         shared: bool,
-        device: Device,
     ) -> Result<Vec<Tensor>, TorchError> {
         let described = parameters(op, operands);
         if described.is_empty() {
@@ -220,7 +225,7 @@ impl Parameters {
         let found = if shared { earlier().find(|held| held.op == *op).or_else(|| earlier().next()) } else { None };
         let tensors = match found {
             Some(held) => held.tensors.iter().map(Tensor::shallow_clone).collect(),
-            None => described.iter().map(|one| one.tensor(kind, device)).collect::<Result<Vec<_>, _>>()?,
+            None => described.iter().map(|one| one.tensor(kind, self.device)).collect::<Result<Vec<_>, _>>()?,
         };
         let copies = tensors.iter().map(Tensor::shallow_clone).collect();
         self.held.push(Held { op: *op, kind, described, tensors: copies });
