@@ -15,6 +15,9 @@ const LEAST_ROWS: usize = 19;
 /// Least standard deviation of the error that the ops of one network have in common.
 const LEAST_COMMON: f64 = 0.02;
 
+/// Share of the measurements that intervals hold.
+const USUAL: f64 = 0.9;
+
 /// A held-out row: logarithm of measured over estimated time, weight, group of rows.
 #[derive(Clone, Copy)]
 struct Residual<'a> {
@@ -32,7 +35,21 @@ impl Bench<'_> {
     /// one. Of networks: σ² of a group's error, less what its ops add on their own.
     #[must_use]
     pub fn intervals(&self, coefficients: &Coefficients, held_out: &[f64]) -> Option<Intervals> {
-        let counted: Vec<usize> = (0..held_out.len()).filter(|&row| self.samples[row].has_kernels()).collect();
+        let all: Vec<usize> = (0..held_out.len()).collect();
+        let cells: Vec<_> = self.samples.iter().map(|sample| self.character(sample, coefficients)).collect();
+        self.intervals_among(&all, held_out, &cells, USUAL)
+    }
+
+    /// As [`Bench::intervals`], from some rows alone, whose kinds and regimes are given for all samples; of ops those that hold this share.
+    #[must_use]
+    pub fn intervals_among(
+        &self,
+        rows: &[usize],
+        held_out: &[f64],
+        cells: &[(Group, Regime)],
+        held: f64,
+    ) -> Option<Intervals> {
+        let counted: Vec<usize> = rows.iter().copied().filter(|&row| self.samples[row].has_kernels()).collect();
         if counted.len() < LEAST_ROWS {
             return None;
         }
@@ -49,7 +66,7 @@ impl Bench<'_> {
                     log: (sample.seconds / held_out[row]).ln(),
                     weight: 1.0 / in_model[model].sqrt(),
                     group: model,
-                    cell: self.character(sample, coefficients),
+                    cell: cells[row],
                 }
             })
             .collect();
@@ -58,7 +75,7 @@ impl Bench<'_> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
             let models = kept.iter().map(|row| row.group).collect::<std::collections::BTreeSet<_>>().len();
             (kept.len() >= CELL_ROWS && models > 1 || kept.len() == residuals.len()).then(|| {
-                [0.05, 0.95].map(|share| (quantile(&kept, share) * wider).exp() as f32)
+                [(1.0 - held) / 2.0, (1.0 + held) / 2.0].map(|share| (quantile(&kept, share) * wider).exp() as f32)
             })
         };
         let all = bounds(&|_| true)?;
