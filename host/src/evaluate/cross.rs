@@ -204,7 +204,8 @@ fn wholes(samples: &[Sample], predictions: &[Prediction], of: impl Fn(usize) -> 
     for (row, sample) in samples.iter().enumerate() {
         groups.entry(&sample.group).or_default().push(row);
     }
-    groups.retain(|_, rows| rows.len() > 1);
+    // One op that was measured twice is no network.
+    groups.retain(|_, rows| rows.iter().any(|&row| samples[row].kinds[0] != samples[rows[0]].kinds[0]));
     let whole = |(group, rows): (&str, Vec<usize>)| {
         let sum = |of: &dyn Fn(&Prediction) -> f64| rows.iter().map(|&row| of(&predictions[row])).sum::<f64>();
         let (measured, predicted) = (sum(&|row| row.measured), sum(&|row| row.predicted));
@@ -241,17 +242,16 @@ fn apart(samples: &[Sample]) -> BTreeMap<String, Vec<&'static str>> {
     let alone = |family: &str, class: usize| {
         classes.iter().filter(|(other, _)| **other != family).all(|(_, own)| !own.contains(&class))
     };
-    if classes.len() < 2 {
-        return BTreeMap::new();
-    }
-    classes
+    let apart: BTreeMap<String, Vec<&'static str>> = classes
         .iter()
         .map(|(family, own)| {
             let names = Class::ALL.iter().filter(|class| own.contains(&class.index()) && alone(family, class.index()));
             ((*family).to_owned(), names.map(|class| class.name()).collect::<Vec<_>>())
         })
         .filter(|(_, names)| !names.is_empty())
-        .collect()
+        .collect();
+    // Where every family is of its own kind there is nothing to tell apart from.
+    if apart.len() < classes.len() { apart } else { BTreeMap::new() }
 }
 
 /// Shares of the measurements that intervals are asked to hold.
