@@ -18,12 +18,12 @@ const LEAST_COMMON: f64 = 0.02;
 /// Share of the measurements that intervals hold.
 const USUAL: f64 = 0.9;
 
-/// A held-out row: logarithm of measured over estimated time, weight, group of rows.
+/// A held-out row: logarithm of measured over estimated time, weight, model or family.
 #[derive(Clone, Copy)]
 struct Residual<'a> {
     log: f64,
     weight: f64,
-    group: &'a str,
+    unit: &'a str,
     cell: (Group, Regime),
 }
 
@@ -37,10 +37,11 @@ impl Bench<'_> {
     pub fn intervals(&self, coefficients: &Coefficients, held_out: &[f64]) -> Option<Intervals> {
         let all: Vec<usize> = (0..held_out.len()).collect();
         let cells: Vec<_> = self.samples.iter().map(|sample| self.character(sample, coefficients)).collect();
-        self.intervals_among(&all, held_out, &cells, USUAL)
+        self.intervals_among(&all, held_out, &cells, USUAL, 1)
     }
 
-    /// As [`Bench::intervals`], from some rows alone, whose kinds and regimes are given for all samples; of ops those that hold this share.
+    /// As [`Bench::intervals`], from some rows alone, whose kinds and regimes are given for all samples; of ops those that hold this
+    /// share. `unit` is what the next one is: 1 a model, 2 a family. Cells need two of them, and are widened by their number.
     #[must_use]
     pub fn intervals_among(
         &self,
@@ -48,6 +49,7 @@ impl Bench<'_> {
         held_out: &[f64],
         cells: &[(Group, Regime)],
         held: f64,
+        unit: usize,
     ) -> Option<Intervals> {
         let counted: Vec<usize> = rows.iter().copied().filter(|&row| self.samples[row].has_kernels()).collect();
         if counted.len() < LEAST_ROWS {
@@ -57,6 +59,8 @@ impl Bench<'_> {
         for &row in &counted {
             *in_model.entry(&self.samples[row].kinds[1]).or_default() += 1.0;
         }
+        let units: std::collections::BTreeSet<&str> =
+            counted.iter().map(|&row| self.samples[row].kinds[unit].as_str()).collect();
         let residuals: Vec<Residual<'_>> = counted
             .iter()
             .map(|&row| {
@@ -65,16 +69,16 @@ impl Bench<'_> {
                 Residual {
                     log: (sample.seconds / held_out[row]).ln(),
                     weight: 1.0 / in_model[model].sqrt(),
-                    group: model,
+                    unit: &sample.kinds[unit],
                     cell: cells[row],
                 }
             })
             .collect();
-        let wider = 1.0 + 1.0 / in_model.len() as f64;
+        let wider = 1.0 + 1.0 / units.len() as f64;
         let bounds = |keep: &dyn Fn(&Residual<'_>) -> bool| -> Option<[f32; 2]> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
-            let models = kept.iter().map(|row| row.group).collect::<std::collections::BTreeSet<_>>().len();
-            (kept.len() >= CELL_ROWS && models > 1 || kept.len() == residuals.len()).then(|| {
+            let units = kept.iter().map(|row| row.unit).collect::<std::collections::BTreeSet<_>>().len();
+            (kept.len() >= CELL_ROWS && units > 1 || kept.len() == residuals.len()).then(|| {
                 [(1.0 - held) / 2.0, (1.0 + held) / 2.0].map(|share| (quantile(&kept, share) * wider).exp() as f32)
             })
         };

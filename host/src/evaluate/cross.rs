@@ -111,6 +111,8 @@ struct Cross<'a> {
     bench: Bench<'a>,
     fold: Vec<usize>,
     folds: usize,
+    /// What a row that is held out is a new one of: 1 a model, 2 a family.
+    unit: usize,
 }
 
 /// What fits on the other folds say of each row.
@@ -156,7 +158,7 @@ impl Cross<'_> {
         (0..self.folds)
             .map(|this| {
                 let others = self.rows(|fold| fold != this);
-                self.bench.intervals_among(&others, &told.times, &told.cells, held)
+                self.bench.intervals_among(&others, &told.times, &told.cells, held, self.unit)
             })
             .collect()
     }
@@ -269,7 +271,8 @@ pub fn evaluate(set: &Set, machine: Machine, holdout: Holdout, depth: Depth) -> 
     let bench = Bench { samples, machine, evidence: set.evidence, target: None, precision: set.precision };
     let (fold, name) = folds(samples, set.evidence, holdout)?;
     let folds = fold.iter().max().map_or(0, |last| last + 1);
-    let cross = Cross { bench, fold, folds };
+    let unit = if holdout == Holdout::Family { 2 } else { 1 };
+    let cross = Cross { bench, fold, folds, unit };
     let mut study = Study::new(format!("{}, held out: {name}", set.name()));
     for model in MODELS {
         let told = cross.told(model, |_| true).with_context(|| format!("{}, {}", set.name(), model.name()))?;
