@@ -31,7 +31,7 @@ impl Bench<'_> {
     /// Intervals from times that were held out; `None` of too few rows.
     ///
     /// Of ops: the 5 % and 95 % quantiles of each cell, a row weighted by one over the root of the number of rows of its model; of a cell with fewer
-    /// than 40 rows or of one model, those of its regime, else of all. They are widened by one part in the number of models: the next model is another
+    /// than 40 rows or of one model, those of its regime, else of all. They are widened for coming from few models: the next is another
     /// one. Of networks: σ² of a group's error, less what its ops add on their own.
     #[must_use]
     pub fn intervals(&self, coefficients: &Coefficients, held_out: &[f64]) -> Option<Intervals> {
@@ -74,7 +74,7 @@ impl Bench<'_> {
                 }
             })
             .collect();
-        let wider = 1.0 + 1.0 / units.len() as f64;
+        let wider = of_few(units.len());
         let bounds = |keep: &dyn Fn(&Residual<'_>) -> bool| -> Option<[f32; 2]> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
             let units = kept.iter().map(|row| row.unit).collect::<std::collections::BTreeSet<_>>().len();
@@ -129,6 +129,16 @@ impl Bench<'_> {
     }
 }
 
+/// How much wider an interval of the next unit is, as a factor of its logarithm, for coming from so few: Student's t over the normal
+/// quantile, times √(1 + 1/n) for the next being another one. Not above 3, which is what an op far from all measured ones gets.
+fn of_few(units: usize) -> f64 {
+    let n = units.max(1) as f64;
+    (student_95(units.saturating_sub(1)) / NORMAL_95 * (1.0 + 1.0 / n).sqrt()).min(f64::from(Intervals::WIDER[1]))
+}
+
+/// 95 % quantile of the normal distribution.
+const NORMAL_95: f64 = 1.644_853_626_951_472_2;
+
 /// Weighted quantile: the least value with at least this share of the weights up to it.
 fn quantile(rows: &[Residual<'_>], share: f64) -> f64 {
     let mut sorted: Vec<(f64, f64)> = rows.iter().map(|row| (row.log, row.weight)).collect();
@@ -146,7 +156,7 @@ fn quantile(rows: &[Residual<'_>], share: f64) -> f64 {
 
 /// 95 % quantile of Student's t, to three digits from 2 degrees of freedom on (Cornish–Fisher expansion, Abramowitz and Stegun 26.7.5).
 fn student_95(degrees: usize) -> f64 {
-    const Z: f64 = 1.644_853_626_951_472_2;
+    const Z: f64 = NORMAL_95;
     let n = degrees as f64;
     let z = [Z, Z.powi(3), Z.powi(5), Z.powi(7), Z.powi(9)];
     match degrees {
@@ -165,6 +175,13 @@ fn student_95(degrees: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_models_widen_by_hand() {
+        // 9: 1.860 / 1.645 · √(10/9) = 1.192; many: 1; two: 6.31 / 1.645 · 1.22 = 4.7, cut.
+        assert!((of_few(9) - 1.192).abs() < 2e-3 && (of_few(100_000) - 1.0).abs() < 1e-4);
+        assert_eq!((of_few(2), of_few(1)), (3.0, 3.0));
+    }
 
     #[test]
     fn students_t_as_tabulated() {
