@@ -147,9 +147,9 @@ impl Line<'_> {
         let text = self.text(column);
         let parts: Option<Vec<u32>> =
             text.split('x').map(|part| part.parse::<u32>().ok().filter(|&extent| extent > 0)).collect();
-        parts.and_then(|parts| <[u32; N]>::try_from(parts).ok()).ok_or_else(|| {
-            self.wrong(column, &format!("it must be {}, whole numbers from 1", names.join("x")))
-        })
+        parts
+            .and_then(|parts| <[u32; N]>::try_from(parts).ok())
+            .ok_or_else(|| self.wrong(column, &format!("it must be {}, whole numbers from 1", names.join("x"))))
     }
 
     /// A list like `[512, 512]` of whole numbers from 1, at least two.

@@ -84,11 +84,8 @@ fn folds(samples: &[Sample], evidence: Evidence, holdout: Holdout) -> Result<(Ve
     let count = FOLDS[usize::from(evidence == Evidence::Networks)];
     let few = kinds.len() <= KINDS.min(if holdout == Holdout::Configuration { count } else { KINDS });
     let order = shuffled(kinds.len());
-    let fold: BTreeMap<String, usize> = kinds
-        .into_iter()
-        .zip(order)
-        .map(|(kind, place)| (kind, if few { place } else { place % count }))
-        .collect();
+    let fold: BTreeMap<String, usize> =
+        kinds.into_iter().zip(order).map(|(kind, place)| (kind, if few { place } else { place % count })).collect();
     let name = if few { format!("one {}", holdout.name()) } else { format!("{count} folds by {}", holdout.name()) };
     Ok((samples.iter().map(|sample| fold[&kind(sample)]).collect(), name))
 }
@@ -350,7 +347,8 @@ pub fn of_calibration(
     });
     let all: Vec<usize> = (0..samples.len()).collect();
     for (model, values) in baselines {
-        let times = bench.predict(model, &all, &values).with_context(|| format!("{}: no finite times", model.name()))?;
+        let times =
+            bench.predict(model, &all, &values).with_context(|| format!("{}: no finite times", model.name()))?;
         let predictions: Vec<Prediction> =
             samples.iter().zip(times).map(|(sample, seconds)| prediction(sample, seconds, None, None, 1.0)).collect();
         study.wholes.push(wholes(samples, &predictions, |_| None));

@@ -86,7 +86,11 @@ pub fn read(file: &Columns, folder: Option<&Path>) -> Result<Vec<(Precision, Tim
             known.insert(key.clone(), graph_of(&source, precision, file, folder).with_context(|| line.at("graph"))?);
         }
         let graph = &known[&key];
-        rows.push((precision, timing, sample(graph, &line, precision, timing, seconds).with_context(|| line.at("graph"))?));
+        rows.push((
+            precision,
+            timing,
+            sample(graph, &line, precision, timing, seconds).with_context(|| line.at("graph"))?,
+        ));
     }
     Ok(rows)
 }

@@ -6,9 +6,9 @@ mod plots;
 use derate_core::calibration::{Group, Regime};
 use serde::Serialize;
 
+use super::Study;
 use super::summary::{Apart, Figures, Part, Summary};
 use super::truth::Source;
-use super::Study;
 use crate::report::Table;
 use crate::report::table::Column::{Left, Right};
 
@@ -88,7 +88,10 @@ impl Report {
     fn heading(&self) -> String {
         let Provenance { hardware, thermal_profile, runtime, threads, .. } = &self.provenance;
         let by = self.provenance.profile.as_ref().map_or(String::new(), |profile| format!(", profile {profile}"));
-        format!("{hardware}, {thermal_profile}, {runtime}, {threads} threads{by}; derate {}", self.provenance.tool_version)
+        format!(
+            "{hardware}, {thermal_profile}, {runtime}, {threads} threads{by}; derate {}",
+            self.provenance.tool_version
+        )
     }
 
     fn sources(&self) -> Table<'static> {
@@ -172,13 +175,19 @@ fn tables(summary: &Summary) -> Vec<Titled> {
         add("Families with a class of ops that no other family has", table);
     }
     let mut table = Table::new([
-        Left("group"), Right("rows"), Right("median"), Right("MAPE"), Right("bias"), Right("whole"), Right("interval"),
+        Left("group"),
+        Right("rows"),
+        Right("median"),
+        Right("MAPE"),
+        Right("bias"),
+        Right("whole"),
+        Right("interval"),
     ]);
     for part in summary.groups.iter().take(LISTED) {
         let figure = |of: &dyn Fn(&Figures) -> f64| part.rows.as_ref().map_or("-".to_owned(), |rows| percent(of(rows)));
-        let interval = part.whole_interval.map(|[low, high]| {
-            format!("{}…+{}", percent((low - 1.0) * 100.0), percent((high - 1.0) * 100.0))
-        });
+        let interval = part
+            .whole_interval
+            .map(|[low, high]| format!("{}…+{}", percent((low - 1.0) * 100.0), percent((high - 1.0) * 100.0)));
         table.row([
             part.name.clone(),
             part.rows.as_ref().map_or(0, |rows| rows.n).to_string(),
@@ -196,13 +205,15 @@ fn tables(summary: &Summary) -> Vec<Titled> {
 /// The heat map as a table.
 fn heat(summary: &Summary) -> Table<'static> {
     let regimes = Regime::ALL.map(Regime::name);
-    let mut table = Table::new(
-        std::iter::once(Left("kind")).chain(regimes.iter().map(|regime| Right(regime))).collect::<Vec<_>>(),
-    );
+    let mut table =
+        Table::new(std::iter::once(Left("kind")).chain(regimes.iter().map(|regime| Right(regime))).collect::<Vec<_>>());
     for group in Group::ALL.map(Group::name) {
         let cell = |regime: &&str| {
             let cell = summary.cells.iter().find(|cell| cell.class == group && cell.regime == *regime);
-            cell.map_or_else(|| "-".to_owned(), |cell| format!("{}, {}", share(Some(cell.error_share)), percent(cell.mape_pct)))
+            cell.map_or_else(
+                || "-".to_owned(),
+                |cell| format!("{}, {}", share(Some(cell.error_share)), percent(cell.mape_pct)),
+            )
         };
         table.row(std::iter::once(group.to_owned()).chain(regimes.iter().map(cell)));
     }

@@ -156,9 +156,8 @@ impl Summary {
             wholes: Figures::of(&kept(wholes, |row| keep(family(&row.name)))),
         };
         let alone = study.apart.iter();
-        let apart: Vec<Apart> = alone
-            .map(|(name, classes)| of_families(name.clone(), classes.clone(), &|family| family == name))
-            .collect();
+        let apart: Vec<Apart> =
+            alone.map(|(name, classes)| of_families(name.clone(), classes.clone(), &|family| family == name)).collect();
         let others = (!apart.is_empty())
             .then(|| of_families("all others".to_owned(), Vec::new(), &|family| !study.apart.contains_key(family)));
         Self {
@@ -194,9 +193,7 @@ fn groups(study: &Study, ours: &[Prediction], wholes: &[Prediction]) -> Vec<Part
         name: name.to_owned(),
         rows: Figures::of(&rows),
         whole_error_pct: whole.get(name).map(|whole| whole.error_pct()),
-        whole_interval: whole
-            .get(name)
-            .and_then(|whole| Some(whole.interval?.map(|bound| bound / whole.predicted))),
+        whole_interval: whole.get(name).and_then(|whole| Some(whole.interval?.map(|bound| bound / whole.predicted))),
     };
     rows.into_iter().map(part).collect()
 }

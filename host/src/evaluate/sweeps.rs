@@ -46,8 +46,15 @@ impl Form {
     pub const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Conv2d => &[
-                "conv_type", "in_channels", "out_channels", "spatial_size", "kernel_size", "stride", "groups",
-                "batch_size", "precision",
+                "conv_type",
+                "in_channels",
+                "out_channels",
+                "spatial_size",
+                "kernel_size",
+                "stride",
+                "groups",
+                "batch_size",
+                "precision",
             ],
             Self::Gemm => &["M", "N", "K", "batch_size", "precision"],
             Self::Chain => &["layer_dims", "batch_size", "precision"],

@@ -33,6 +33,8 @@ pub struct Set {
     pub precision: Precision,
     /// How they were timed.
     pub protocol: Protocol,
+    /// Whether some were timed in other ways, which on a CPU come to the same.
+    pub mixed: bool,
     /// What they can tell.
     pub evidence: Evidence,
     /// The rows.
@@ -44,6 +46,7 @@ impl Set {
     #[must_use]
     pub fn name(&self) -> String {
         let timed = match self.protocol {
+            _ if self.mixed => "ops and whole runs",
             Protocol::WholeRun => "whole runs",
             _ => "each op by itself",
         };
@@ -93,11 +96,7 @@ fn form_of(file: &Columns) -> Result<Columned> {
     if Kind::ALL.into_iter().any(|kind| file.has(kind.columns())) {
         return Ok(Columned::Sweep);
     }
-    let forms = [
-        networks::COLUMNS.join(","),
-        layers::COLUMNS.join(","),
-        KERNELS.join(","),
-    ];
+    let forms = [networks::COLUMNS.join(","), layers::COLUMNS.join(","), KERNELS.join(",")];
     let sweeps = Form::ALL.iter().map(|form| form.columns()).chain(Kind::ALL.iter().map(|kind| kind.columns()));
     let forms: Vec<String> = forms.into_iter().chain(sweeps.map(|columns| columns.join(","))).collect();
     bail!(
@@ -180,12 +179,13 @@ pub fn read(files: &[PathBuf], wanted: Wanted<'_>) -> Result<(Vec<Set>, Vec<Sour
             let alike = |set: &Set| wanted.runtime == Runtime::EagerCpu || set.protocol == protocol;
             match sets.iter_mut().find(|set| set.precision == precision && alike(set)) {
                 Some(set) => {
+                    set.mixed |= set.protocol != protocol;
                     if set.evidence != evidence {
                         set.evidence = Evidence::Operators;
                     }
                     set.samples.push(sample);
                 }
-                None => sets.push(Set { precision, protocol, evidence, samples: vec![sample] }),
+                None => sets.push(Set { precision, protocol, mixed: false, evidence, samples: vec![sample] }),
             }
         }
     }

@@ -29,7 +29,8 @@ pub fn page(report: &Report, studies: &[Study]) -> Result<String> {
             html.push('\n');
         }
         for Titled { title, table } in tables(summary) {
-            html += &format!("<h3>{}</h3>\n<div class=\"wide\">{}</div>\n", escaped(&title), of_table(&table.markdown()));
+            html +=
+                &format!("<h3>{}</h3>\n<div class=\"wide\">{}</div>\n", escaped(&title), of_table(&table.markdown()));
         }
     }
     html += "<h2>Provenance</h2>\n<div class=\"wide\">";
@@ -65,9 +66,6 @@ mod tests {
     #[test]
     fn a_table_keeps_its_cells_and_no_markup() {
         let html = of_table("| a   |   b |\n| --- | --: |\n| x\\|y | <i> |\n");
-        assert_eq!(
-            html,
-            "<table><tr><th>a</th><th>b</th></tr>\n<tr><td>x|y</td><td>&lt;i&gt;</td></tr>\n</table>"
-        );
+        assert_eq!(html, "<table><tr><th>a</th><th>b</th></tr>\n<tr><td>x|y</td><td>&lt;i&gt;</td></tr>\n</table>");
     }
 }

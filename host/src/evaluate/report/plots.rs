@@ -172,7 +172,12 @@ fn learning(points: &[[f64; 2]]) -> Result<String, Failure> {
             .x_label_area_size(48)
             .y_label_area_size(72)
             .build_cartesian_2d(span.clone(), axis.clone())?;
-        draw::mesh(&mut chart, ["rows measured, of which the held-out ones are not fitted", "MAPE of rows, held out"], label, percentage)?;
+        draw::mesh(
+            &mut chart,
+            ["rows measured, of which the held-out ones are not fitted", "MAPE of rows, held out"],
+            label,
+            percentage,
+        )?;
         chart.draw_series([PathElement::new(points.clone(), BLUE.stroke_width(2))])?;
         for &point in &points {
             mark(chart.plotting_area(), Mark::Circle(BLUE), point)?;
