@@ -3,6 +3,7 @@
 
 mod device;
 mod estimate;
+mod evaluate;
 mod graph;
 mod models;
 mod operators;
@@ -15,6 +16,7 @@ use derate_core::shape::Precision;
 
 pub use self::device::{ClockArg, Compare, Explain, Place, SortBy, Tile};
 pub use self::estimate::Estimate;
+pub use self::evaluate::{Evaluate, RuntimeArg};
 pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
 pub use self::models::{MeasureGraphMemory, SweepModels};
 pub use self::operators::{MeasureOperator, OperatorSweepArgs};
@@ -77,6 +79,8 @@ pub enum Verb {
     Verify(Verify),
     /// Estimate one network, op by op; and measure it beside, if asked to.
     Estimate(Estimate),
+    /// Hold measured rows out of fits, or set a stored profile beside them: errors, intervals, where the error sits.
+    Evaluate(Evaluate),
     /// Say which limit binds a network's kernels on a device, and what their time is made of.
     Explain(Explain),
     /// Put networks on devices side by side: latency, throughput, energy, whether they fit, what bounds.

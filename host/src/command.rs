@@ -22,6 +22,7 @@ mod calibrate;
 mod compare;
 mod estimate;
 mod estimates;
+mod evaluate;
 mod explain;
 mod graph;
 mod hardware;
@@ -118,6 +119,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Verify(args) if args.all_hardware => all_hardware::run(format),
         Verb::Verify(args) => verify::run(args, format),
         Verb::Estimate(args) => estimate::run(args, format),
+        Verb::Evaluate(args) => evaluate::run(args, format),
         Verb::Explain(args) => explain::run(args, format),
         Verb::Compare(args) => compare::run(args, format),
         Verb::Tile(args) => tile::run(args, format),

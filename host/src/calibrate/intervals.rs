@@ -15,12 +15,15 @@ const LEAST_ROWS: usize = 19;
 /// Least standard deviation of the error that the ops of one network have in common.
 const LEAST_COMMON: f64 = 0.02;
 
-/// A held-out row: logarithm of measured over estimated time, weight, group of rows.
+/// Share of the measurements that intervals hold.
+const USUAL: f64 = 0.9;
+
+/// A held-out row: logarithm of measured over estimated time, weight, model or family.
 #[derive(Clone, Copy)]
 struct Residual<'a> {
     log: f64,
     weight: f64,
-    group: &'a str,
+    unit: &'a str,
     cell: (Group, Regime),
 }
 
@@ -28,11 +31,27 @@ impl Bench<'_> {
     /// Intervals from times that were held out; `None` of too few rows.
     ///
     /// Of ops: the 5 % and 95 % quantiles of each cell, a row weighted by one over the root of the number of rows of its model; of a cell with fewer
-    /// than 40 rows or of one model, those of its regime, else of all. They are widened by one part in the number of models: the next model is another
+    /// than 40 rows or of one model, those of its regime, else of all. They are widened for coming from few models: the next is another
     /// one. Of networks: σ² of a group's error, less what its ops add on their own.
     #[must_use]
     pub fn intervals(&self, coefficients: &Coefficients, held_out: &[f64]) -> Option<Intervals> {
-        let counted: Vec<usize> = (0..held_out.len()).filter(|&row| self.samples[row].has_kernels()).collect();
+        let all: Vec<usize> = (0..held_out.len()).collect();
+        let cells: Vec<_> = self.samples.iter().map(|sample| self.character(sample, coefficients)).collect();
+        self.intervals_among(&all, held_out, &cells, USUAL, 1)
+    }
+
+    /// As [`Bench::intervals`], from some rows alone, whose kinds and regimes are given for all samples; of ops those that hold this
+    /// share. `unit` is what the next one is: 1 a model, 2 a family. Cells need two of them, and are widened by their number.
+    #[must_use]
+    pub fn intervals_among(
+        &self,
+        rows: &[usize],
+        held_out: &[f64],
+        cells: &[(Group, Regime)],
+        held: f64,
+        unit: usize,
+    ) -> Option<Intervals> {
+        let counted: Vec<usize> = rows.iter().copied().filter(|&row| self.samples[row].has_kernels()).collect();
         if counted.len() < LEAST_ROWS {
             return None;
         }
@@ -40,6 +59,8 @@ impl Bench<'_> {
         for &row in &counted {
             *in_model.entry(&self.samples[row].kinds[1]).or_default() += 1.0;
         }
+        let units: std::collections::BTreeSet<&str> =
+            counted.iter().map(|&row| self.samples[row].kinds[unit].as_str()).collect();
         let residuals: Vec<Residual<'_>> = counted
             .iter()
             .map(|&row| {
@@ -48,17 +69,18 @@ impl Bench<'_> {
                 Residual {
                     log: (sample.seconds / held_out[row]).ln(),
                     weight: 1.0 / in_model[model].sqrt(),
-                    group: model,
-                    cell: self.character(sample, coefficients),
+                    unit: &sample.kinds[unit],
+                    cell: cells[row],
                 }
             })
             .collect();
-        let wider = 1.0 + 1.0 / in_model.len() as f64;
+        let wider = of_few(units.len());
         let bounds = |keep: &dyn Fn(&Residual<'_>) -> bool| -> Option<[f32; 2]> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
-            let models = kept.iter().map(|row| row.group).collect::<std::collections::BTreeSet<_>>().len();
-            (kept.len() >= CELL_ROWS && models > 1 || kept.len() == residuals.len())
-                .then(|| [0.05, 0.95].map(|share| (quantile(&kept, share) * wider) as f32))
+            let units = kept.iter().map(|row| row.unit).collect::<std::collections::BTreeSet<_>>().len();
+            (kept.len() >= CELL_ROWS && units > 1 || kept.len() == residuals.len()).then(|| {
+                [(1.0 - held) / 2.0, (1.0 + held) / 2.0].map(|share| (quantile(&kept, share) * wider) as f32)
+            })
         };
         let all = bounds(&|_| true)?;
         let mut ops = [[all; Regime::ALL.len()]; Group::ALL.len()];
@@ -107,6 +129,16 @@ impl Bench<'_> {
     }
 }
 
+/// How much wider an interval of the next unit is, as a factor of its logarithm, for coming from so few: Student's t over the normal
+/// quantile, times √(1 + 1/n) for the next being another one. Not above 3, which is what an op far from all measured ones gets.
+fn of_few(units: usize) -> f64 {
+    let n = units.max(1) as f64;
+    (student_95(units.saturating_sub(1)) / NORMAL_95 * (1.0 + 1.0 / n).sqrt()).min(f64::from(Intervals::WIDER[1]))
+}
+
+/// 95 % quantile of the normal distribution.
+const NORMAL_95: f64 = 1.644_853_626_951_472_2;
+
 /// Weighted quantile: the least value with at least this share of the weights up to it.
 fn quantile(rows: &[Residual<'_>], share: f64) -> f64 {
     let mut sorted: Vec<(f64, f64)> = rows.iter().map(|row| (row.log, row.weight)).collect();
@@ -124,7 +156,7 @@ fn quantile(rows: &[Residual<'_>], share: f64) -> f64 {
 
 /// 95 % quantile of Student's t, to three digits from 2 degrees of freedom on (Cornish–Fisher expansion, Abramowitz and Stegun 26.7.5).
 fn student_95(degrees: usize) -> f64 {
-    const Z: f64 = 1.644_853_626_951_472_2;
+    const Z: f64 = NORMAL_95;
     let n = degrees as f64;
     let z = [Z, Z.powi(3), Z.powi(5), Z.powi(7), Z.powi(9)];
     match degrees {
@@ -146,10 +178,17 @@ mod tests {
 
     #[test]
     fn a_weighted_quantile_by_hand() {
-        let row = |log, weight| Residual { log, weight, group: "", cell: (Group::Conv, Regime::Compute) };
+        let row = |log, weight| Residual { log, weight, unit: "", cell: (Group::Conv, Regime::Compute) };
         // Weights 1, 2, 1 in order of the values: a quarter lies up to 0.1, three quarters up to 0.2.
         let rows = [row(0.3, 1.0), row(0.1, 1.0), row(0.2, 2.0)];
         assert_eq!([0.05, 0.25, 0.3, 0.75, 0.8].map(|share| quantile(&rows, share)), [0.1, 0.1, 0.2, 0.2, 0.3]);
+    }
+
+    #[test]
+    fn few_models_widen_by_hand() {
+        // 9: 1.860 / 1.645 · √(10/9) = 1.192; many: 1; two: 6.31 / 1.645 · 1.22 = 4.7, cut.
+        assert!((of_few(9) - 1.192).abs() < 2e-3 && (of_few(100_000) - 1.0).abs() < 1e-4);
+        assert_eq!((of_few(2), of_few(1)), (3.0, 3.0));
     }
 
     #[test]

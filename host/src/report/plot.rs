@@ -4,8 +4,8 @@
 //! Text stays text: whoever shows the file chooses the font. Colours are those of Okabe and Ito (2008), which the colour-blind
 //! can tell apart; marks differ in shape as well.
 
-mod axis;
-mod draw;
+pub(crate) mod axis;
+pub(crate) mod draw;
 
 use derate_core::shape::Precision;
 use plotters::prelude::*;
@@ -17,10 +17,10 @@ use super::analysis::{Analysis, PrecisionAnalysis};
 use super::format::percent;
 use super::row::{COMPUTE_BOUND_ABOVE, Regime, RowAnalysis};
 
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const ORANGE: RGBColor = RGBColor(230, 159, 0);
-const GREY: RGBColor = RGBColor(140, 140, 140);
-const INK: RGBColor = RGBColor(40, 40, 40);
+pub(crate) const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub(crate) const ORANGE: RGBColor = RGBColor(230, 159, 0);
+pub(crate) const GREY: RGBColor = RGBColor(140, 140, 140);
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
 
 /// One plot of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Plot {
 }
 
 /// Why a drawing failed.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The plots of every precision; files are named `<stem>_<precision>_*.svg`.
 ///

@@ -7,6 +7,7 @@ mod calibrate;
 mod common;
 mod compare;
 mod estimate;
+mod evaluate;
 mod explain;
 mod graph;
 mod hardware;

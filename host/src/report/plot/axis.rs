@@ -6,13 +6,13 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Where it begins.
-    pub(super) low: f64,
+    pub(crate) low: f64,
     /// Where it ends.
-    pub(super) high: f64,
+    pub(crate) high: f64,
     /// Values with a tick and a label.
-    pub(super) ticks: Vec<f64>,
+    pub(crate) ticks: Vec<f64>,
     logarithmic: bool,
 }
 
@@ -37,7 +37,7 @@ impl Ranged for Span {
 
 impl Span {
     /// A logarithmic axis around all positive, finite values, wider by a factor on both sides.
-    pub(super) fn logarithmic(values: impl Iterator<Item = f64>, margin: f64) -> Self {
+    pub(crate) fn logarithmic(values: impl Iterator<Item = f64>, margin: f64) -> Self {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         for value in values.filter(|value| value.is_finite() && *value > 0.0) {
             low = low.min(value);
@@ -59,12 +59,12 @@ impl Span {
     }
 
     /// A linear axis from 0 to an end, with these ticks.
-    pub(super) const fn linear(high: f64, ticks: Vec<f64>) -> Self {
+    pub(crate) const fn linear(high: f64, ticks: Vec<f64>) -> Self {
         Self { low: 0.0, high, ticks, logarithmic: false }
     }
 
     /// A linear axis from −size to size, a little wider.
-    pub(super) fn symmetric(size: f64) -> Self {
+    pub(crate) fn symmetric(size: f64) -> Self {
         let high = size * 1.06;
         let half = steps(high, 5.0);
         let ticks = half.iter().skip(1).rev().map(|tick| -tick).chain(half.iter().copied()).collect();
@@ -72,7 +72,7 @@ impl Span {
     }
 
     /// A linear axis from 0 to a positive end, a little beyond.
-    pub(super) fn from_zero(end: f64) -> Self {
+    pub(crate) fn from_zero(end: f64) -> Self {
         let high = end * 1.06;
         Self::linear(high, steps(high, 8.0))
     }
@@ -88,7 +88,7 @@ fn steps(high: f64, most: f64) -> Vec<f64> {
 }
 
 /// A tick's label: plain decimals, without trailing zeros.
-pub(super) fn label(value: &f64) -> String {
+pub(crate) fn label(value: &f64) -> String {
     if *value == 0.0 {
         return "0".into();
     }

@@ -7,31 +7,31 @@ use plotters::prelude::*;
 use super::{Failure, INK};
 
 /// A drawing area of an SVG in memory.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Text styles.
-pub(super) mod text {
+pub(crate) mod text {
     use plotters::prelude::*;
     use plotters::style::text_anchor::{HPos, Pos, VPos};
 
     use super::super::INK;
 
     /// Ends at the point.
-    pub(in super::super) const RIGHT: Pos = Pos { h_pos: HPos::Right, v_pos: VPos::Center };
+    pub(crate) const RIGHT: Pos = Pos { h_pos: HPos::Right, v_pos: VPos::Center };
     /// Begins at the point.
-    pub(in super::super) const LEFT: Pos = Pos { h_pos: HPos::Left, v_pos: VPos::Center };
+    pub(crate) const LEFT: Pos = Pos { h_pos: HPos::Left, v_pos: VPos::Center };
     /// Has the point in its middle.
-    pub(in super::super) const CENTRE: Pos = Pos { h_pos: HPos::Center, v_pos: VPos::Center };
+    pub(crate) const CENTRE: Pos = Pos { h_pos: HPos::Center, v_pos: VPos::Center };
 
     /// Text of a size, in ink.
-    pub(in super::super) fn style(size: u32, anchor: Pos) -> TextStyle<'static> {
+    pub(crate) fn style(size: u32, anchor: Pos) -> TextStyle<'static> {
         ("sans-serif", size).into_font().color(&INK).pos(anchor)
     }
 }
 
 /// How one value is drawn.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     Circle(RGBColor),
     Triangle(RGBColor),
     Cross(RGBColor),
@@ -42,10 +42,10 @@ pub(super) enum Mark {
 }
 
 /// An entry of a legend.
-pub(super) type Key<'a> = (&'a str, Mark);
+pub(crate) type Key<'a> = (&'a str, Mark);
 
 /// The SVG of what `draw` draws on white.
-pub(super) fn canvas(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Failure>) -> Result<String, Failure> {
+pub(crate) fn canvas(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<(), Failure>) -> Result<String, Failure> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -57,13 +57,13 @@ pub(super) fn canvas(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()
 }
 
 /// The title, at the top left.
-pub(super) fn caption(root: &Area<'_>, title: &str) -> Result<(), Failure> {
+pub(crate) fn caption(root: &Area<'_>, title: &str) -> Result<(), Failure> {
     let style = ("sans-serif", 19).into_font().style(FontStyle::Bold).color(&INK).pos(text::LEFT);
     Ok(root.draw_text(title, &style, (18, 28))?)
 }
 
 /// A short text beside a mark, on white, so that lines do not cross it.
-pub(super) fn note(root: &Area<'_>, note: &str, (x, y): (i32, i32)) -> Result<(), Failure> {
+pub(crate) fn note(root: &Area<'_>, note: &str, (x, y): (i32, i32)) -> Result<(), Failure> {
     let corners = [(x - 3, y - 9), (x + width(note)?, y + 9)];
     root.draw(&Rectangle::new(corners, WHITE.mix(0.85).filled()))?;
     Ok(root.draw_text(note, &text::style(14, text::LEFT), (x, y))?)
@@ -75,7 +75,7 @@ fn width(text: &str) -> Result<i32, Failure> {
 }
 
 /// Ticks, their labels, and light lines; `names` are those of the two axes.
-pub(super) fn mesh<'a, X, Y>(
+pub(crate) fn mesh<'a, X, Y>(
     chart: &mut ChartContext<'_, SVGBackend<'a>, Cartesian2d<X, Y>>,
     names: [&str; 2],
     x_label: impl Fn(&f64) -> String,
@@ -101,7 +101,7 @@ where
 }
 
 /// A mark at a value; marks let those below shine through.
-pub(super) fn mark<'a, CT>(area: &DrawingArea<SVGBackend<'a>, CT>, mark: Mark, at: CT::From) -> Result<(), Failure>
+pub(crate) fn mark<'a, CT>(area: &DrawingArea<SVGBackend<'a>, CT>, mark: Mark, at: CT::From) -> Result<(), Failure>
 where
     CT: CoordTranslate,
     CT::From: Clone + 'static,
@@ -116,7 +116,7 @@ where
 }
 
 /// A legend, one entry below the other, from this corner on.
-pub(super) fn legend(root: &Area<'_>, (x, y): (i32, i32), keys: &[Key<'_>]) -> Result<(), Failure> {
+pub(crate) fn legend(root: &Area<'_>, (x, y): (i32, i32), keys: &[Key<'_>]) -> Result<(), Failure> {
     let height = 22 * i32::try_from(keys.len())?;
     let corners = [(x - 8, y - 8), (x + 190, y + height)];
     root.draw(&Rectangle::new(corners, WHITE.mix(0.85).filled()))?;
@@ -128,7 +128,7 @@ pub(super) fn legend(root: &Area<'_>, (x, y): (i32, i32), keys: &[Key<'_>]) -> R
 }
 
 /// A legend in one line, from this point on.
-pub(super) fn legend_line(root: &Area<'_>, (mut x, y): (i32, i32), keys: &[Key<'_>]) -> Result<(), Failure> {
+pub(crate) fn legend_line(root: &Area<'_>, (mut x, y): (i32, i32), keys: &[Key<'_>]) -> Result<(), Failure> {
     for (name, kind) in keys {
         entry(root, (x, y), name, *kind)?;
         x += 44 + width(name)?;
