@@ -78,9 +78,8 @@ impl Bench<'_> {
         let bounds = |keep: &dyn Fn(&Residual<'_>) -> bool| -> Option<[f32; 2]> {
             let kept: Vec<Residual<'_>> = residuals.iter().copied().filter(|row| keep(row)).collect();
             let units = kept.iter().map(|row| row.unit).collect::<std::collections::BTreeSet<_>>().len();
-            (kept.len() >= CELL_ROWS && units > 1 || kept.len() == residuals.len()).then(|| {
-                [(1.0 - held) / 2.0, (1.0 + held) / 2.0].map(|share| (quantile(&kept, share) * wider) as f32)
-            })
+            (kept.len() >= CELL_ROWS && units > 1 || kept.len() == residuals.len())
+                .then(|| [(1.0 - held) / 2.0, (1.0 + held) / 2.0].map(|share| (quantile(&kept, share) * wider) as f32))
         };
         let all = bounds(&|_| true)?;
         let mut ops = [[all; Regime::ALL.len()]; Group::ALL.len()];

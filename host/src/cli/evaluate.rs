@@ -14,7 +14,8 @@ use crate::evaluate::cross::Holdout;
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// Measured rows of one device: CSVs whose form follows from their columns (docs/formats.md). Layers of networks, sweeps of
-    /// operators, or networks of your own (`graph,precision,protocol,median_ms`).
+    /// operators, or networks of your own (`graph,precision,protocol,median_ms`); or timings of micro-kernels
+    /// (`kernel,mr,nr,m,k,n,seconds`), which need nothing else.
     #[arg(long, required = true, num_args = 1.., value_name = "CSV")]
     pub truth: Vec<PathBuf>,
     /// Folder of the graphs that rows name.
@@ -22,7 +23,7 @@ pub struct Evaluate {
     pub graphs: Option<PathBuf>,
     /// Description of the device that was measured: a file, the name of a shipped one, or `detected`.
     #[arg(long, value_name = "HARDWARE")]
-    pub hardware: String,
+    pub hardware: Option<String>,
     /// Thermal profile that the device ran in; without it, the default one.
     #[arg(long, value_name = "NAME")]
     pub thermal_profile: Option<String>,

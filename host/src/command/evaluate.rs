@@ -9,18 +9,23 @@ use derate_core::shape::Precision;
 use super::{Outcome, clock, hardware, json, print_json};
 use crate::calibrate::model::Model;
 use crate::cli::{Evaluate, Format};
-use crate::evaluate::cross::{Depth, evaluate, of_calibration};
+use crate::evaluate::columns::Columns;
+use crate::evaluate::cross::{Depth, Holdout, evaluate, of_calibration};
 use crate::evaluate::report::{Provenance, Report};
-use crate::evaluate::truth::{Set, Wanted, read};
-use crate::evaluate::{Study, report};
+use crate::evaluate::truth::{Set, Source, Wanted, holds_kernels, read};
+use crate::evaluate::{Study, gemm, report};
 use crate::hardware_file::{DeviceKind, HardwareFile, write_atomic};
 use crate::on_device::{Mode, target};
 use crate::profile::{Belonging, Profile};
 
 pub(super) fn run(args: &Evaluate, format: Format) -> Result<Outcome> {
     let pages = args.report.clone().map(pages).transpose()?;
-    let (_, file) = hardware::find(&args.hardware)?;
-    let runtime = runtime(args, &file)?;
+    if args.truth.iter().map(|path| holds_kernels(path)).collect::<Result<Vec<_>>>()?.iter().all(|holds| *holds) {
+        return kernels(args, pages.as_ref(), format);
+    }
+    let named = args.hardware.as_deref().context("--hardware HARDWARE is needed: what was measured")?;
+    let (_, file) = hardware::find(named)?;
+    let runtime = runtime(args, named, &file)?;
     let profile = match &args.profile {
         Some(path) => Some((path, Profile::read(path)?)),
         None => None,
@@ -77,9 +82,14 @@ pub(super) fn run(args: &Evaluate, format: Format) -> Result<Outcome> {
         profile: args.profile.as_ref().map(|path| path.display().to_string()),
         sources,
     };
-    let report = Report::new(provenance, &studies);
-    if let Some([page, table]) = &pages {
-        write_atomic(page, &report::html::page(&report, &studies)?)?;
+    said(provenance, &studies, pages.as_ref(), format)
+}
+
+/// Writes the page, if there is to be one, and prints the tables.
+fn said(provenance: Provenance, studies: &[Study], pages: Option<&[PathBuf; 2]>, format: Format) -> Result<Outcome> {
+    let report = Report::new(provenance, studies);
+    if let Some([page, table]) = pages {
+        write_atomic(page, &report::html::page(&report, studies)?)?;
         write_atomic(table, &report.markdown())?;
         eprintln!("wrote {} and {}", page.display(), table.display());
     }
@@ -89,6 +99,46 @@ pub(super) fn run(args: &Evaluate, format: Format) -> Result<Outcome> {
         say_part!("{}", report.text());
     }
     Ok(Outcome::Done)
+}
+
+/// Timings of micro-kernels of one core: five folds by shape, of products of matrices and of a matrix and a vector.
+fn kernels(args: &Evaluate, pages: Option<&[PathBuf; 2]>, format: Format) -> Result<Outcome> {
+    if args.profile.is_some() || args.holdout.is_some_and(|holdout| holdout != Holdout::Configuration) {
+        bail!("timings of micro-kernels are held out by shape: --holdout configuration");
+    }
+    let mut rows = Vec::new();
+    let mut sources = Vec::new();
+    for path in &args.truth {
+        let read = gemm::read(path)?;
+        sources.push(Source {
+            file: path.display().to_string(),
+            sha256: Columns::read(path)?.sha256,
+            form: "kernels",
+            rows: read.len(),
+        });
+        rows.extend(read);
+    }
+    let (vectors, matrices): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.gemm.n == 1);
+    let mut studies: Vec<Study> = Vec::new();
+    let mut titles: Vec<String> = Vec::new();
+    for held_out in gemm::evaluate(&matrices, &vectors)? {
+        if titles.last() == Some(&held_out.holdout) {
+            studies.last_mut().expect("as many as titles").held_out.push(held_out);
+        } else {
+            titles.push(held_out.holdout.clone());
+            studies.push(Study::of(held_out.holdout.clone(), vec![held_out]));
+        }
+    }
+    let provenance = Provenance {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        hardware: "one core".to_owned(),
+        thermal_profile: "-".to_owned(),
+        runtime: "micro-kernels",
+        threads: 1,
+        profile: None,
+        sources,
+    };
+    said(provenance, &studies, pages, format)
 }
 
 /// The page, and the tables beside it, in a folder that is made.
@@ -103,14 +153,13 @@ fn pages(page: PathBuf) -> Result<[PathBuf; 2]> {
 }
 
 /// What ran the rows: what is asked for, or what is usual on that kind of device.
-fn runtime(args: &Evaluate, file: &HardwareFile) -> Result<Runtime> {
+fn runtime(args: &Evaluate, named: &str, file: &HardwareFile) -> Result<Runtime> {
     match (args.runtime, file.kind) {
         (Some(runtime), _) => Ok(runtime.into()),
         (None, DeviceKind::Cpu) => Ok(Runtime::EagerCpu),
         (None, DeviceKind::Gpu) => Ok(Runtime::EagerGpu),
         (None, _) => bail!(
-            "--hardware {}: neither a CPU nor a GPU; say with --runtime what ran the rows: eager-cpu or eager-gpu",
-            args.hardware
+            "--hardware {named}: neither a CPU nor a GPU; say with --runtime what ran the rows: eager-cpu or eager-gpu"
         ),
     }
 }

@@ -328,7 +328,7 @@ pub fn hold_out(rows: &[Row], predictor: Predictor, together: Together, holdout:
                 predictions.push(Prediction {
                     name: format!("{} {m}x{k}x{n}", row.kernel),
                     group: (*group).to_owned(),
-                    class: if n == 1 { "gemv" } else { "gemm" },
+                    class: "product",
                     regime,
                     measured: row.seconds,
                     predicted,

@@ -80,6 +80,14 @@ enum Columned {
 /// Columns of timings of micro-kernels.
 const KERNELS: [&str; 7] = ["kernel", "mr", "nr", "m", "k", "n", "seconds"];
 
+/// Whether a file holds timings of micro-kernels.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn holds_kernels(path: &Path) -> Result<bool> {
+    Ok(Columns::read(path)?.has(&KERNELS))
+}
+
 fn form_of(file: &Columns) -> Result<Columned> {
     if file.has(&networks::COLUMNS) {
         return Ok(Columned::Networks);
@@ -156,7 +164,7 @@ pub fn read(files: &[PathBuf], wanted: Wanted<'_>) -> Result<(Vec<Set>, Vec<Sour
                 }
             }
             Columned::Kernels => bail!(
-                "{}: timings of micro-kernels (columns {}) are of no network and no eager runtime; they are evaluated by themselves",
+                "{}: timings of micro-kernels (columns {}) are of no network and no eager runtime: evaluate them by themselves",
                 path.display(),
                 KERNELS.join(",")
             ),
