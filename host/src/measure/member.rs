@@ -88,6 +88,21 @@ pub(super) fn thin(samples: &mut Vec<u64>, keep: usize) {
     samples.truncate(keep);
 }
 
+/// Keeps the numbers of at most `keep` runs of `width` numbers, one run of each of as many equal parts, in order.
+pub(super) fn thin_runs(numbers: &mut Vec<u64>, width: usize, keep: usize) {
+    let runs = numbers.len() / width;
+    let mut places: Vec<u64> = (0..runs as u64).collect();
+    thin(&mut places, keep);
+    if places.len() < runs {
+        *numbers = places
+            .iter()
+            .filter_map(|&place| numbers.get(place as usize * width..(place as usize + 1) * width))
+            .flatten()
+            .copied()
+            .collect();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -367,7 +367,7 @@ impl<E: Runner, W: Surroundings, S: RoundSink<E::Extra>> Whole<'_, E, W, S> {
         }
         let least = least as usize;
         let most = (KEPT_NUMBERS / member.width).clamp(least.max(1), (settings.kept_per_turn as usize).max(least));
-        thin(&mut numbers, member.width, most);
+        super::member::thin_runs(&mut numbers, member.width, most);
         let at_unix_ms = self.surroundings.unix_ms();
         let chunk = Chunk { idx: member.idx, block: self.block, round, runs, samples_ns: &numbers, at_unix_ms };
         self.sink.chunk(&chunk).map_err(RunError::Sink)?;
@@ -485,20 +485,5 @@ impl<E: Runner, W: Surroundings, S: RoundSink<E::Extra>> Whole<'_, E, W, S> {
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
-    }
-}
-
-/// Keeps the numbers of at most `keep` runs of `width` numbers, one run of each of as many equal parts, in order.
-fn thin(numbers: &mut Vec<u64>, width: usize, keep: usize) {
-    let runs = numbers.len() / width;
-    let mut places: Vec<u64> = (0..runs as u64).collect();
-    super::member::thin(&mut places, keep);
-    if places.len() < runs {
-        *numbers = places
-            .iter()
-            .filter_map(|&place| numbers.get(place as usize * width..(place as usize + 1) * width))
-            .flatten()
-            .copied()
-            .collect();
     }
 }
