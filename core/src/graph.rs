@@ -174,7 +174,10 @@ impl<'a> GraphView<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1.
     pub fn bytes_stored(&self) -> Result<Bytes, Error> {
         let own = self.stored()?.bytes_stored;
-        self.nodes.iter().try_fold(own, |sum, node| sum.checked_add(self.work(node)?.bytes_stored))
+        self.nodes
+            .iter()
+            .filter(|node| !node.shared)
+            .try_fold(own, |sum, node| sum.checked_add(node.op.stored(self.operands(node), self.output(node)?)?))
     }
 
     /// Bytes that the model itself must move, however it is executed: parameters once, inputs once, outputs once.

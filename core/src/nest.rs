@@ -298,12 +298,29 @@ impl Task {
         Ok(Self { work, precision, nests, stream })
     }
 
+    /// A task of nothing, for [`Self::set`].
+    pub(crate) const NOTHING: Self = Self {
+        work: Work::none(crate::work::Class::View),
+        precision: Precision::Fp32,
+        nests: heapless::Vec::new(),
+        stream: Stream {
+            read: Bytes::ZERO,
+            weights: Bytes::ZERO,
+            written: Bytes::ZERO,
+            flops: Flops::ZERO,
+            elements: 0,
+            homes: Homes::COLD,
+        },
+    };
+
     /// The task of a kernel that computes in this precision; every operand in the backing store.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn of(graph: GraphView<'_>, kernel: &Kernel<'_>, precision: Precision) -> Result<Self, Error> {
-        Self::with_work(graph, kernel.work()?, kernel.products(), precision)
+        let mut task = Self::NOTHING;
+        task.set(graph, kernel, precision)?;
+        Ok(task)
     }
 
     /// The task of a single op with this work; [`Task::of`] otherwise.
@@ -311,43 +328,52 @@ impl Task {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn op(graph: GraphView<'_>, node: &Node, work: Work, precision: Precision) -> Result<Self, Error> {
-        Self::with_work(graph, work, core::iter::once(node).filter(|node| node.op.is_product()), precision)
+        let mut task = Self::NOTHING;
+        let products = core::iter::once(node).filter(|node| node.op.is_product());
+        task.fill(graph, work, products, precision)?;
+        Ok(task)
     }
 
-    fn with_work<'n>(
+    /// Becomes the task of a kernel, as [`Task::of`] has it: a task has room for several products, and is large to move.
+    ///
+    /// # Errors
+    /// As [`Task::of`].
+    pub(crate) fn set(&mut self, graph: GraphView<'_>, kernel: &Kernel<'_>, precision: Precision) -> Result<(), Error> {
+        self.fill(graph, kernel.work()?, kernel.products(), precision)
+    }
+
+    fn fill<'n>(
+        &mut self,
         graph: GraphView<'_>,
         work: Work,
         products: impl Iterator<Item = &'n Node>,
         precision: Precision,
-    ) -> Result<Self, Error> {
-        let mut task = Self {
-            work,
-            precision,
-            nests: heapless::Vec::new(),
-            stream: Stream {
-                read: work.bytes_in,
-                weights: work.bytes_weight,
-                written: work.bytes_out,
-                flops: work.flops,
-                elements: work.elements_out,
-                homes: Homes::COLD,
-            },
+    ) -> Result<(), Error> {
+        (self.work, self.precision) = (work, precision);
+        self.stream = Stream {
+            read: work.bytes_in,
+            weights: work.bytes_weight,
+            written: work.bytes_out,
+            flops: work.flops,
+            elements: work.elements_out,
+            homes: Homes::COLD,
         };
+        self.nests.clear();
         for node in products {
-            nests_of(graph, node, &mut task.nests)?;
+            nests_of(graph, node, &mut self.nests)?;
         }
-        join_attention(&mut task.nests);
+        join_attention(&mut self.nests);
         // What the products read, write and compute is not streamed a second time.
-        for nest in &task.nests {
+        let stream = &mut self.stream;
+        for nest in &self.nests {
             let bytes = Traffic::compulsory(nest)?;
-            let stream = &mut task.stream;
             stream.flops = Flops(stream.flops.0.saturating_sub(nest.macs()?.flops()?.0));
             stream.read = Bytes(stream.read.0.saturating_sub(bytes.a.0));
             let b = if nest.weighted { &mut stream.weights } else { &mut stream.read };
             *b = Bytes(b.0.saturating_sub(bytes.b.0));
             stream.written = Bytes(stream.written.0.saturating_sub(bytes.c.0));
         }
-        Ok(task)
+        Ok(())
     }
 
     /// The same task with its operands at these levels.

@@ -119,6 +119,10 @@ trait Describe {
     }
     /// Its work on these operands, of which `output` was the first result.
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error>;
+    /// Bytes that are stored for it: those of its work. A sum over a graph asks for nothing else, so frequent ops say no more.
+    fn stored(&self, operands: Operands<'_>, output: &Tensor) -> Result<Bytes, Error> {
+        self.work(operands, output).map(|work| work.bytes_stored)
+    }
 }
 
 impl Op {
@@ -213,6 +217,14 @@ impl Op {
     /// [`Error::CountOverflow`], and what [`Op::output`] returns.
     pub fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
         self.describe().work(operands, output)
+    }
+
+    /// Bytes of parameters and buffers that are stored for the op: `bytes_stored` of its work.
+    ///
+    /// # Errors
+    /// Those of [`Op::work`] that concern them.
+    pub(crate) fn stored(&self, operands: Operands<'_>, output: &Tensor) -> Result<Bytes, Error> {
+        self.describe().stored(operands, output)
     }
 
     /// Whether the result takes the place of operand 0, so that no new memory is needed.
@@ -323,10 +335,15 @@ pub(crate) fn weighted(
 ) -> Result<Work, Error> {
     let macs = Macs(product([gemm.m, gemm.n, gemm.k, gemm.groups])?);
     let work = streaming(class, operands, output, u64::from(bias > 0))?;
-    let data_type = stored_as.unwrap_or(operands.at(0)?.data_type);
-    let bias_type = if data_type == DataType::Int8 { DataType::Int32 } else { data_type };
+    let [data_type, bias_type] = weight_types(operands, stored_as)?;
     let work = Work { gemm: Some(gemm), macs, flops: macs.flops()?.checked_add(work.flops)?, ..work };
     work.with_parameters(weights, data_type)?.with_parameters(bias, bias_type)
+}
+
+/// Data types of weights and of the bias beside them.
+fn weight_types(operands: Operands<'_>, stored_as: Option<DataType>) -> Result<[DataType; 2], Error> {
+    let data_type = stored_as.unwrap_or(operands.at(0)?.data_type);
+    Ok([data_type, if data_type == DataType::Int8 { DataType::Int32 } else { data_type }])
 }
 
 /// Work without a matrix product: all operands read, the output written, `flops_per_element` of the output.

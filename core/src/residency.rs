@@ -4,7 +4,7 @@
 //! This is the one place to replace: [`Residency::share`] gives the share of a stream that each level serves.
 
 use crate::hardware::{Hardware, MemoryLevel};
-use crate::units::{Bytes, Factor, Seconds, to_f32};
+use crate::units::{Bytes, Factor, Seconds};
 
 /// How sharply a level stops serving as the reuse distance passes its capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,11 +105,6 @@ impl Transfer {
         let level = if other.time.0 > self.time.0 { other.level } else { self.level };
         Self { time: self.time + other.time, level }
     }
-}
-
-/// Threads among which an elementwise op of so many elements is divided, as a factor from 1 on; see [`crate::calibration`].
-pub(crate) fn ramp(elements: u64, grain: f32) -> f32 {
-    1.0 + to_f32(elements) / grain
 }
 
 #[cfg(test)]

@@ -59,24 +59,24 @@ impl Class {
         Self::View,
     ];
 
-    /// Bit of this class in a set of classes.
+    /// Its place among [`Class::ALL`].
     #[must_use]
-    pub const fn bit(self) -> u16 {
+    pub const fn index(self) -> usize {
         match self {
-            Self::Conv => 1,
-            Self::Pointwise => 1 << 1,
-            Self::Depthwise => 1 << 2,
-            Self::GroupedConv => 1 << 3,
-            Self::Linear => 1 << 4,
-            Self::Elementwise => 1 << 5,
-            Self::Transcendental => 1 << 6,
-            Self::Pooling => 1 << 7,
-            Self::Reduction => 1 << 8,
-            Self::Copy => 1 << 9,
-            Self::View => 1 << 10,
-            Self::MatMul => 1 << 11,
-            Self::Attention => 1 << 12,
-            Self::Recurrent => 1 << 13,
+            Self::Conv => 0,
+            Self::Pointwise => 1,
+            Self::Depthwise => 2,
+            Self::GroupedConv => 3,
+            Self::Linear => 4,
+            Self::MatMul => 5,
+            Self::Attention => 6,
+            Self::Recurrent => 7,
+            Self::Elementwise => 8,
+            Self::Transcendental => 9,
+            Self::Pooling => 10,
+            Self::Reduction => 11,
+            Self::Copy => 12,
+            Self::View => 13,
         }
     }
 

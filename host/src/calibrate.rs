@@ -3,8 +3,10 @@
 pub mod dataset;
 pub mod fit;
 pub mod holdout;
+pub mod intervals;
 pub mod metrics;
 pub mod model;
+pub mod sample;
 
 pub use dataset::{Dataset, DatasetError, Row, Statistic};
 pub use holdout::{Study, study};

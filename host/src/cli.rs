@@ -4,6 +4,7 @@
 mod device;
 mod estimate;
 mod graph;
+mod operators;
 mod source;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use derate_core::shape::Precision;
 pub use self::device::{ClockArg, Compare, Explain, Place, SortBy, Tile};
 pub use self::estimate::Estimate;
 pub use self::graph::{Fusion, GraphConvert, GraphForm, GraphMemory, GraphShow, GraphSource, GraphStats, GraphVerb};
+pub use self::operators::{MeasureOperator, OperatorSweepArgs};
 pub use self::source::{Extents, Source};
 use crate::sweep::{Kind, Scenario};
 
@@ -82,6 +84,9 @@ pub enum Verb {
     /// Growth of peak memory by one network, in bytes; run by sweeps in a process of its own.
     #[command(hide = true)]
     MeasureMemory(MeasureMemory),
+    /// Times of one op that takes much memory; run by sweeps in a process of its own.
+    #[command(hide = true)]
+    MeasureOperator(MeasureOperator),
 }
 
 /// `derate hardware`.
@@ -130,6 +135,12 @@ pub enum SweepVerb {
     Mlp(SweepArgs),
     /// Stacks of convolutions: padded by half the kernel, with bias, ReLU after each.
     Conv2d(SweepArgs),
+    /// Single ops of every class, warm and cold, and short sequences of them: designed shapes, as many as the budget allows.
+    Operators(OperatorSweepArgs),
+    /// As `operators`, linear layers and products alone.
+    Gemm(OperatorSweepArgs),
+    /// As `operators`, functions of elements alone.
+    Elementwise(OperatorSweepArgs),
 }
 
 /// Which configurations: one of four.

@@ -28,6 +28,7 @@ mod hardware;
 #[cfg(feature = "torch")]
 mod measured;
 mod sweep;
+mod sweep_operators;
 mod tile;
 #[cfg(not(feature = "torch"))]
 mod torch;
@@ -43,6 +44,7 @@ use clap::Parser;
 use crate::cli::{Cli, Format, SweepVerb, Verb};
 use crate::hardware_file::HardwareFile;
 use crate::sweep::Kind;
+use crate::sweep::operators::Selection;
 
 /// How a verb ended, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,9 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Hardware(verb) => hardware::run(verb, format),
         Verb::Sweep(SweepVerb::Mlp(args)) => sweep::run(Kind::Mlp, args, format),
         Verb::Sweep(SweepVerb::Conv2d(args)) => sweep::run(Kind::Conv2d, args, format),
+        Verb::Sweep(SweepVerb::Operators(args)) => sweep_operators::run(Selection::Operators, args, format),
+        Verb::Sweep(SweepVerb::Gemm(args)) => sweep_operators::run(Selection::Gemm, args, format),
+        Verb::Sweep(SweepVerb::Elementwise(args)) => sweep_operators::run(Selection::Elementwise, args, format),
         Verb::Graph(verb) => graph::run(verb, format),
         Verb::Calibrate(args) => calibrate::run(args, format),
         Verb::Apply(args) => apply::run(args, format),
@@ -113,6 +118,7 @@ pub fn run(cli: &Cli) -> Result<Outcome> {
         Verb::Compare(args) => compare::run(args, format),
         Verb::Tile(args) => tile::run(args, format),
         Verb::MeasureMemory(args) => sweep::measure_memory(args),
+        Verb::MeasureOperator(args) => sweep_operators::measure_one(args),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Evaluations: what a model says of rows that it was not fitted on, beside what was measured. Every figure of accuracy is a summary of these.
 
+pub mod gemm;
+pub mod layers;
+
 /// One measured row, and what was predicted of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Prediction {

@@ -1,7 +1,8 @@
 //! Memory in bytes: resident in this process, from `/proc/self/status` (Linux, proc(5)), and still to be had, from
-//! `/proc/meminfo` and the control group (version 2). Where there is no such file: 0 resident, and no limit.
+//! `/proc/meminfo` and the control groups (versions 1 and 2, cgroups(7)). Where there is no such file: 0 resident, and no limit.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Bytes resident now (`VmRSS`).
 #[must_use]
@@ -21,22 +22,55 @@ pub fn forget_peak() {
     fs::write("/proc/self/clear_refs", "5").ok();
 }
 
-/// Bytes that may still be allocated: the least of the system's available memory and the room in the cgroup; `u64::MAX` where
-/// neither is told.
+/// Bytes that may still be allocated: the least of the system's available memory and the room in each control group that this process
+/// is in; `u64::MAX` where neither is told.
 #[must_use]
 pub fn available() -> u64 {
-    let read = |path: &str| fs::read_to_string(path).ok();
-    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let system = read("/proc/meminfo").and_then(|text| kibibytes(&text, "MemAvailable:"));
-    let limit = number("/sys/fs/cgroup/memory.max").zip(number("/sys/fs/cgroup/memory.current"));
-    let group =
-        limit.map(|(limit, current)| room(limit, current, &read("/sys/fs/cgroup/memory.stat").unwrap_or_default()));
-    system.into_iter().chain(group).min().unwrap_or(u64::MAX)
+    let read = |path: &Path| fs::read_to_string(path).ok();
+    let number = |path: &Path| read(path)?.trim().parse::<u64>().ok();
+    let system = read(Path::new("/proc/meminfo")).and_then(|text| kibibytes(&text, "MemAvailable:"));
+    let groups = groups(&read(Path::new("/proc/self/cgroup")).unwrap_or_default());
+    let rooms = groups.into_iter().filter_map(|(folder, version)| {
+        let [limit, current, cache] = match version {
+            Version::One => ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"],
+            Version::Two => ["memory.max", "memory.current", "inactive_file"],
+        };
+        let (limit, current) = number(&folder.join(limit)).zip(number(&folder.join(current)))?;
+        Some(room(limit, current, cache, &read(&folder.join("memory.stat")).unwrap_or_default()))
+    });
+    system.into_iter().chain(rooms).min().unwrap_or(u64::MAX)
+}
+
+/// Version of control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// Folders of the control groups that may limit memory, from `/proc/self/cgroup`: the process's own and all that hold it, since each
+/// limits all below it. Within a container the own path may be that outside; the outermost folder is then its own.
+fn groups(text: &str) -> Vec<(PathBuf, Version)> {
+    let mut all = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (root, version) = match controllers {
+            "" => ("/sys/fs/cgroup", Version::Two),
+            _ if controllers.split(',').any(|controller| controller == "memory") => {
+                ("/sys/fs/cgroup/memory", Version::One)
+            }
+            _ => continue,
+        };
+        let own: PathBuf = Path::new(root).join(path.trim_start_matches('/')).components().collect();
+        all.extend(own.ancestors().take_while(|folder| folder.starts_with(root)).map(|it| (it.to_owned(), version)));
+    }
+    all
 }
 
 /// Bytes below the limit of a control group. Pages of files that nobody uses count as taken, and go when memory is needed.
-fn room(limit: u64, current: u64, stat: &str) -> u64 {
-    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse::<u64>().ok());
+fn room(limit: u64, current: u64, cache: &str, stat: &str) -> u64 {
+    let cache = stat.lines().find_map(|line| line.strip_prefix(cache)?.strip_prefix(' ')?.trim().parse::<u64>().ok());
     limit.saturating_sub(current.saturating_sub(cache.unwrap_or(0)))
 }
 
@@ -75,7 +109,33 @@ mod tests {
 
     #[test]
     fn the_page_cache_of_a_control_group_is_room() {
-        let stat = "anon 300\nactive_file 50\ninactive_file 400\n";
+        let stat = "anon 300\nactive_file 50\ninactive_file 400\ntotal_inactive_file 500\n";
+        let room = |limit, current, stat| room(limit, current, "inactive_file", stat);
         assert_eq!((room(1000, 800, stat), room(1000, 800, ""), room(1000, 1200, "")), (600, 200, 0));
+        assert_eq!(super::room(1000, 800, "total_inactive_file", stat), 700);
+    }
+
+    #[test]
+    fn groups_of_both_versions_and_those_that_hold_them_are_found() {
+        let folders = |text: &str| -> Vec<(String, Version)> {
+            groups(text).into_iter().map(|(folder, version)| (folder.display().to_string(), version)).collect()
+        };
+        let two = |path: &str| (path.to_owned(), Version::Two);
+        let one = |path: &str| (path.to_owned(), Version::One);
+        assert_eq!(
+            folders("0::/user.slice/job"),
+            [two("/sys/fs/cgroup/user.slice/job"), two("/sys/fs/cgroup/user.slice"), two("/sys/fs/cgroup")]
+        );
+        // Both at once, as hybrid systems have them.
+        assert_eq!(
+            folders("8:pids:/\n4:cpu,memory:/docker/ab\n0::/\nnonsense\n"),
+            [
+                one("/sys/fs/cgroup/memory/docker/ab"),
+                one("/sys/fs/cgroup/memory/docker"),
+                one("/sys/fs/cgroup/memory"),
+                two("/sys/fs/cgroup"),
+            ]
+        );
+        assert!(available() > 0);
     }
 }

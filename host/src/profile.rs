@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use derate_core::calibration::{COEFFICIENTS, Calibration, MODEL_VERSION};
+use derate_core::calibration::{COEFFICIENTS, Calibration, Group, MODEL_VERSION, Regime};
 use derate_core::shape::Precision;
+use derate_core::work::Class;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Statistic;
 
 /// Version of this format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// How far two clocks of one device may lie apart, as a share: the factors scale the peak at the clock they were fitted at.
 pub const CLOCK_TOLERANCE: f64 = 0.1;
@@ -129,14 +130,20 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ProfileError> {
-        let profile: Self =
-            serde_json::from_str(text).map_err(|source| ProfileError::Json { path: name.to_owned(), source })?;
+        let no_json = |source| ProfileError::Json { path: name.to_owned(), source };
         let mismatch = |key: String, found: String, allowed: String| {
             Err(ProfileError::Mismatch { path: name.to_owned(), key, found, allowed })
         };
-        if profile.format != FORMAT {
-            return mismatch("format".into(), profile.format.to_string(), format!("this version reads {FORMAT}"));
+        // The format first: of another one, unknown keys say little.
+        let Version { format } = serde_json::from_str(text).map_err(no_json)?;
+        if format != FORMAT {
+            return mismatch(
+                "format".into(),
+                format.to_string(),
+                format!("this version reads {FORMAT}: calibrate again"),
+            );
         }
+        let profile: Self = serde_json::from_str(text).map_err(no_json)?;
         if profile.threads == 0 {
             return mismatch("threads".into(), "0".into(), "it must be 1 or more".into());
         }
@@ -254,17 +261,32 @@ fn is_positive(value: f64) -> bool {
 }
 
 /// Key, value and allowed values of an interval or a hull that no calibration has.
-fn wrong_bounds(calibration: &Calibration) -> Option<(&'static str, [f32; 2], &'static str)> {
-    if let Some(interval) = calibration.interval
-        && let [low, high] = interval
-        && !(low > 0.0 && low <= 1.0 && (1.0..f32::INFINITY).contains(&high))
-    {
-        return Some(("interval", interval, "it must be [low, high] with low above 0, low <= 1 <= high, both finite"));
+fn wrong_bounds(calibration: &Calibration) -> Option<(String, [f32; 2], &'static str)> {
+    let of_interval = "it must be [low, high] with -80 < low <= 0 <= high < 80";
+    let cells = calibration.intervals.iter().flat_map(|intervals| intervals.ops.iter().zip(Group::ALL));
+    for (row, group) in cells {
+        for (&[low, high], regime) in row.iter().zip(Regime::ALL) {
+            if !(low > -80.0 && low <= 0.0 && (0.0..80.0).contains(&high)) {
+                return Some((format!("intervals.ops.{}.{}", group.name(), regime.name()), [low, high], of_interval));
+            }
+        }
     }
-    [("hull.flops", calibration.hull.flops), ("hull.bytes", calibration.hull.bytes)]
-        .into_iter()
-        .find(|(_, range)| range.iter().any(|bound| !(0.0..f32::INFINITY).contains(bound)))
-        .map(|(key, range)| (key, range, "it must be [least, greatest], finite and not negative"))
+    calibration
+        .hulls
+        .iter()
+        .zip(Class::ALL)
+        .flat_map(|(hull, class)| [("flops", hull.flops, class), ("bytes", hull.bytes, class)])
+        .find(|(_, range, _)| range.iter().any(|bound| !(0.0..f32::INFINITY).contains(bound)))
+        .map(|(key, range, class)| {
+            let key = format!("hulls.{}.{key}", class.name());
+            (key, range, "it must be [least, greatest], finite and not negative")
+        })
+}
+
+/// The one key that every format has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
 }
 
 /// What a profile must have been made for.
@@ -285,15 +307,17 @@ pub struct Belonging<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use derate_core::calibration::{Coefficients, Hull};
+    use derate_core::calibration::{Coefficients, Hull, Intervals, Protocol, Runtime};
 
     pub(crate) fn example() -> Profile {
         let calibration = Calibration {
             model_version: MODEL_VERSION,
-            coefficients: Coefficients::PRIOR,
-            classes: 1,
-            hull: Hull { flops: [1.0, 1e9], bytes: [1.0, 1e9] },
-            interval: Some([0.9, 1.1]),
+            runtime: Runtime::EagerCpu,
+            protocol: Protocol::WholeRun,
+            threads: 2,
+            coefficients: Coefficients { linear_throughput: 5e10, ..Coefficients::NEUTRAL },
+            hulls: [Hull { flops: [1.0, 1e9], bytes: [1.0, 1e9] }; Class::ALL.len()],
+            intervals: Some(Intervals { ops: [[[-0.1, 0.1]; 3]; 5], common: 0.05, own: 0.1, quantile: 1.9 }),
         };
         Profile {
             format: FORMAT,
@@ -332,12 +356,12 @@ pub(crate) mod tests {
         let text = serde_json::to_string(&example()).expect("serializes");
         let parse =
             |from: &str, to: &str| Profile::parse(&text.replace(from, to), "p.json").expect_err("wrong").to_string();
-        assert!(parse("\"model_version\":1", "\"model_version\":9").contains("model_version` is 9"));
+        assert!(parse("\"model_version\":2", "\"model_version\":9").contains("model_version` is 9"));
         assert!(
-            parse("\"gemm_efficiency\":0.5", "\"gemm_efficiency\":7")
-                .contains("coefficients.gemm_efficiency` is 7; it must lie in")
+            parse("\"linear_throughput\":50000000000.0", "\"linear_throughput\":7")
+                .contains("coefficients.linear_throughput` is 7; it must lie in")
         );
-        assert!(parse("\"format\":1", "\"format\":2").contains("`format` is 2"));
+        assert!(parse("\"format\":2", "\"format\":1").contains("`format` is 1"));
         assert!(parse("\"threads\"", "\"treads\"").contains("unknown field `treads`"));
         assert!(Profile::parse(&text[..100], "p.json").is_err());
     }
@@ -357,13 +381,18 @@ pub(crate) mod tests {
         refused(&|profile| profile.clock_hz = 0.0, "clock_hz` is 0; it must be a positive, finite number");
         refused(&|profile| profile.clock_hz = -4e9, "clock_hz` is -4000000000; it must be a positive, finite number");
         let place = "fits[fp32].calibration";
+        let intervals = |profile: &mut Profile, cell| {
+            profile.fits[0].calibration.intervals.as_mut().expect("some").ops[0][2] = cell;
+        };
         refused(
-            &|profile| profile.fits[0].calibration.interval = Some([1.25, 1.5]),
-            &format!("{place}.interval` is [1.25, 1.5]; it must be [low, high] with low above 0, low <= 1 <= high"),
+            &|profile| intervals(profile, [0.25, 0.5]),
+            &format!("{place}.intervals.ops.conv.compute` is [0.25, 0.5]; it must be [low, high] with -80 < low <= 0"),
         );
         refused(
-            &|profile| profile.fits[0].calibration.hull.bytes = [-1.0, 2.0],
-            &format!("{place}.hull.bytes` is [-1.0, 2.0]; it must be [least, greatest], finite and not negative"),
+            &|profile| profile.fits[0].calibration.hulls[4].bytes = [-1.0, 2.0],
+            &format!(
+                "{place}.hulls.linear.bytes` is [-1.0, 2.0]; it must be [least, greatest], finite and not negative"
+            ),
         );
     }
 

@@ -2,6 +2,7 @@
 
 mod lists;
 pub mod net;
+pub mod operators;
 pub mod plan;
 pub mod row;
 #[cfg(feature = "torch")]

@@ -3,10 +3,14 @@
 //! Each op of a graph is one `ATen` call (or as few as there are) in eager mode, without gradients, as a PyTorch user's `model(x)` under
 //! `torch.no_grad()` does; fp32 matrix products and convolutions go through MKL and oneDNN as libtorch decides.
 
+mod child;
 mod network;
+mod operator;
 mod timing;
 
+pub use child::serve;
 pub use network::Network;
+pub use operator::{Job, OperatorExecutor, Setup};
 pub use timing::{GraphExecutor, TorchError, measure_memory};
 
 use derate_core::shape::{DataType, Precision};

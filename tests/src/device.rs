@@ -1,7 +1,9 @@
 //! Random devices and calibrations, within the ranges of real ones.
 
 use derate_core::Error;
-use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull, MODEL_VERSION};
+use derate_core::calibration::{
+    COEFFICIENTS, Calibration, Coefficients, Hull, Intervals, MODEL_VERSION, Protocol, Runtime,
+};
 use derate_core::hardware::{Basis, ComputeUnit, Hardware, MemoryLevel, PrecisionFactors, ThermalProfile};
 use derate_core::shape::PerPrecision;
 use derate_core::units::{Bytes, BytesPerSecond, Factor, Hertz, MacsPerCycle, Seconds};
@@ -73,23 +75,29 @@ impl Device {
     }
 }
 
-/// Calibrations anywhere in the ranges of the coefficients, evenly in their logarithms, that cover any set of classes.
+/// Calibrations of a CPU anywhere in the ranges of the coefficients, evenly in their logarithms, that cover any set of classes.
 pub fn calibration() -> impl Strategy<Value = Calibration> {
     let coefficients = COEFFICIENTS.each_ref().map(|c| {
-        let (low, high) = (c.low, c.high);
-        (low.ln()..=high.ln()).prop_map(move |logarithm| logarithm.exp().clamp(low, high))
+        // Times and counts that may be nothing: nothing, or anything from a billionth of the most.
+        let (low, high) = (c.low.max(c.high * 1e-9), c.high);
+        let neutral = c.value;
+        let any = (low.ln()..=high.ln()).prop_map(move |logarithm| logarithm.exp().clamp(low, high));
+        prop_oneof![1 => Just(neutral), 3 => any].boxed()
     });
     // A region that holds nothing, everything, or some: so that every confidence occurs.
     let bound =
         || prop_oneof![Just([f32::MAX, 0.0]), Just([0.0, 1e30]), (1e2_f32..1e6).prop_map(|low| [low, low * 1e3])];
-    let parts = (coefficients, prop_oneof![Just(u16::MAX), 0_u16..1 << Class::ALL.len()], bound(), bound());
-    parts.prop_filter_map("outside a range", |(values, classes, flops, bytes)| {
+    let hulls =
+        [(); Class::ALL.len()].map(|()| (bound(), bound()).prop_map(|(flops, bytes)| Hull { flops, bytes }).boxed());
+    (coefficients, hulls, 1_u16..64).prop_filter_map("outside a range", |(values, hulls, threads)| {
         Some(Calibration {
             model_version: MODEL_VERSION,
+            runtime: Runtime::EagerCpu,
+            protocol: Protocol::WholeRun,
+            threads,
             coefficients: Coefficients::from_values(values).ok()?,
-            classes,
-            hull: Hull { flops, bytes },
-            interval: Some([0.8, 1.25]),
+            hulls,
+            intervals: Some(Intervals { ops: [[[-0.2, 0.2]; 3]; 5], common: 0.05, own: 0.1, quantile: 2.0 }),
         })
     })
 }

@@ -3,7 +3,9 @@
 //! They share no code with core beyond its plain types; where core has a closed form, these count.
 
 use derate_core::Error;
-use derate_core::calibration::{Calibration, FRESH, GRAIN};
+use derate_core::calibration::{
+    COEFFICIENTS, Calibration, Call, Calls, Coefficients, FRESH, GRAIN, Routine, SMALL_CONV,
+};
 use derate_core::graph::GraphView;
 use derate_core::work::{Class, Work};
 
@@ -105,63 +107,119 @@ pub fn shares(device: &Device, distance: f64, capacity_factor: Option<f64>) -> V
     (0..device.levels.len()).map(|level| if level == 0 { 1.0 } else { beyond(level - 1) } - beyond(level)).collect()
 }
 
-/// Time of one op in seconds, and by how much rounding may change it, from the equations of `derate_core::calibration` or, without
-/// one, from the description's two factors.
+/// Time of one op in seconds, and by how much rounding may change it, from the description's two factors.
 #[must_use]
-pub fn latency(
-    work: &Work,
-    weights: u64,
-    in_place: bool,
-    device: &Device,
-    calibration: Option<&Calibration>,
-) -> [f64; 2] {
+pub fn described_latency(work: &Work, device: &Device) -> [f64; 2] {
     if work.class == Class::View {
         return [0.0, 0.0];
     }
-    let flops = work.flops.0 as f64;
-    let activations = (work.bytes_in.0 + work.bytes_out.0) as f64;
-    let parameters = work.bytes_weight.0 as f64;
+    let footprint = (work.bytes_in.0 + work.bytes_out.0 + work.bytes_weight.0) as f64;
     let peak = f64::from(device.count) * f64::from(device.clock) * 2.0 * f64::from(device.macs_per_cycle);
-
-    let mut slack = 0.0;
-    let mut traffic =
-        |[activation_distance, weight_distance]: [f64; 2], capacity: Option<f64>, [cache, backing]: [f64; 2]| {
-            let last = device.levels.len() - 1;
-            let shares = [activation_distance, weight_distance].map(|distance| shares(device, distance, capacity));
-            let mut time = 0.0;
-            for (level, &(_, bandwidth)) in device.levels.iter().enumerate() {
-                let bandwidth = f64::from(bandwidth) * if level == last { backing } else { cache };
-                time += (activations * shares[0][level] + parameters * shares[1][level]) / bandwidth;
-                slack += tolerance::SHARE * (activations + parameters) / bandwidth;
-            }
-            time
-        };
-    let norm = |a: f64, b: f64| (a.powi(3) + b.powi(3)).cbrt();
-
-    let time = if let Some(calibration) = calibration {
-        let c = calibration.coefficients.values().map(f64::from);
-        let [efficiency, vector, backing, cache, capacity, dispatch, fork, fork_work, packing, k_half, serial, fault] =
-            c;
-        let distances = [activations, weights as f64 + activations];
-        let traffic = traffic(distances, Some(capacity), [cache, backing]);
-        let fresh = if !in_place && work.bytes_out.0 > FRESH { work.bytes_out.0 as f64 / fault } else { 0.0 };
-        if let Some(gemm) = work.gemm {
-            let (reached, pack) = if !calibration.covers(work.class) {
-                (device.efficiency.into(), 0.0)
-            } else if gemm.groups == 1 && (gemm.m == 1 || gemm.n == 1) {
-                (vector, 0.0)
-            } else {
-                (efficiency * gemm.k as f64 / (gemm.k as f64 + k_half), parameters / packing)
-            };
-            dispatch + fork * flops / (flops + fork_work) + pack + norm(flops / (peak * reached), traffic) + fresh
-        } else {
-            let alone = activations / serial / (1.0 + work.elements_out as f64 / f64::from(GRAIN));
-            dispatch + norm(flops / peak, traffic + alone) + fresh
-        }
-    } else {
-        let footprint = activations + parameters;
-        let traffic = traffic([footprint; 2], None, [f64::from(device.memory); 2]);
-        f64::from(device.dispatch) + norm(flops / (peak * f64::from(device.efficiency)), traffic)
-    };
+    let (mut traffic, mut slack) = (0.0, 0.0);
+    for (share, &(_, bandwidth)) in shares(device, footprint, None).iter().zip(&device.levels) {
+        let bandwidth = f64::from(bandwidth) * f64::from(device.memory);
+        traffic += footprint * share / bandwidth;
+        slack += tolerance::SHARE * footprint / bandwidth;
+    }
+    let compute = work.flops.0 as f64 / (peak * f64::from(device.efficiency));
+    let time = f64::from(device.dispatch) + norm(compute, traffic);
     [time, slack + time * tolerance::LATENCY]
+}
+
+fn norm(a: f64, b: f64) -> f64 {
+    (a.powi(3) + b.powi(3)).cbrt()
+}
+
+/// Time of one op in seconds on a CPU by a calibration, and by how much rounding may change it: the equations of
+/// `derate_core::calibration`, as they stand there.
+#[must_use]
+pub fn calibrated_latency(calls: &Calls, weights: u64, calibration: &Calibration) -> [f64; 2] {
+    let c = Wide::of(&calibration.coefficients);
+    let (mut time, mut slack) = (0.0, 0.0);
+    calls.each(|call, repeated| {
+        let [of_call, of_bytes] = c.call(call, weights as f64, f64::from(calibration.threads));
+        time += f64::from(repeated) * of_call;
+        slack += f64::from(repeated) * tolerance::SHARE * of_bytes;
+    });
+    [time, slack + time * tolerance::LATENCY]
+}
+
+/// The coefficients in `f64`.
+struct Wide(std::collections::HashMap<&'static str, f64>);
+
+impl Wide {
+    fn of(coefficients: &Coefficients) -> Self {
+        let values = coefficients.values().map(f64::from);
+        Self(COEFFICIENTS.iter().map(|c| c.name).zip(values).collect())
+    }
+
+    /// Time of a call within a network, and the time that all its bytes would take from the backing store.
+    fn call(&self, call: &Call, weights: f64, threads: f64) -> [f64; 2] {
+        let c = |name: &str| self.0[name];
+        let cold = 1.0 + (c("cold_factor") - 1.0) * c("network_coldness");
+        if call.routine == Routine::View {
+            return [c("view_dispatch") * cold, 0.0];
+        }
+        let element = f64::from(call.element);
+        let [n_in, n_out, n_w] = [call.elements_in, call.elements_out, call.elements_weight].map(f64::from);
+        let [m, n, k, g] = call.mnkg.map(f64::from);
+        let (a, w) = ((n_in + n_out) * element, n_w * element);
+        let beta = |distance: f64| {
+            let x = distance / c("cache_capacity");
+            let far = if distance > 0.0 { x * x / (1.0 + x * x) } else { 0.0 };
+            1.0 / c("cache_bandwidth") + far / c("memory_bandwidth")
+        };
+        let traffic = a * beta(a) + w * beta(weights + a);
+        let fresh = |elements: f64| if elements * element > f64::from(FRESH) { elements * element } else { 0.0 };
+        let conv =
+            matches!(call.routine, Routine::Conv | Routine::Pointwise | Routine::Depthwise | Routine::GroupedConv);
+        let mut pages = if call.in_place { 0.0 } else { fresh(n_out) };
+        let time = if conv || matches!(call.routine, Routine::Linear | Routine::MatMul) {
+            let direct = conv && call.batch == 1.0 && g == 1.0 && call.edge <= 3.0 && n_in <= f64::from(SMALL_CONV);
+            let kind = if conv && !direct { "conv" } else { "linear" };
+            let throughput = match call.routine {
+                Routine::Depthwise => c("depthwise_throughput"),
+                _ if direct => c("direct_throughput"),
+                _ => c(&format!("{kind}_throughput")),
+            };
+            let half = ["m", "n", "k"].map(|letter| c(&format!("{kind}_{letter}")));
+            let slower = match call.routine {
+                Routine::Depthwise => 1.0,
+                _ => (1.0 + half[0] / m) * (1.0 + half[1] / n) * (1.0 + half[2] / k),
+            };
+            let mut copies = 0.0;
+            if conv && !direct {
+                copies += c("reorder_passes") * traffic;
+                pages += fresh(n_out) + fresh(n_in);
+            }
+            if direct && call.taps > 1.0 && matches!(call.routine, Routine::Conv | Routine::GroupedConv) {
+                copies += 2.0 * m * k * g * element / c("thread_bandwidth");
+            }
+            let dispatch = if direct { c("dispatch") } else { c("library_dispatch") };
+            dispatch * f64::from(call.overhead_share) * cold
+                + norm(2.0 * m * n * k * g * slower / throughput, traffic)
+                + copies
+        } else {
+            let elements = if call.routine == Routine::Reduction { n_in } else { n_out };
+            let team = (elements / f64::from(GRAIN)).ceil().clamp(1.0, threads.max(1.0));
+            let batch_norm = call.routine == Routine::BatchNorm;
+            let dispatch = match call.routine {
+                Routine::Reduction | Routine::Norm | Routine::Softmax => c("reduction_dispatch"),
+                Routine::BatchNorm => c("norm_dispatch"),
+                _ => c("dispatch"),
+            };
+            let fork = if elements > f64::from(GRAIN) && !batch_norm { c("fork") } else { 0.0 };
+            let steps = match call.routine {
+                Routine::Transcendental | Routine::Softmax => n_out / c("transcendental_rate") * threads / team,
+                Routine::Pooling => n_out * (f64::from(call.taps) + 4.0) / c("pooling_rate"),
+                Routine::Reduction => n_in / c("indexed_rate"),
+                _ if call.broadcast => n_out / c("indexed_rate"),
+                _ => 0.0,
+            };
+            let alone = a / (c("thread_bandwidth") * if batch_norm { threads } else { team });
+            (dispatch * f64::from(call.overhead_share) + fork) * cold + norm(steps, traffic.max(alone))
+        };
+        let passes = 1.0 + c("reorder_passes");
+        [time + pages / c("fault_bandwidth"), passes * (a + w) / c("memory_bandwidth")]
+    }
 }

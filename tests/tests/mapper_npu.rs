@@ -222,7 +222,9 @@ proptest! {
         let many = map(&geometry, &nest, &device(&geometry, 1.0, count + more, levels));
         // The open block is computed in 32 bits.
         let slack = few.compute_cycles.0 / 1_000_000 + 1;
-        prop_assert!(many.compute_cycles.0 <= few.compute_cycles.0 + slack, "{few:?} {many:?}");
+        // A way of more cycles is taken where it moves less, and moves are all of the time.
+        let moves_less = many.traffic[0] < few.traffic[0];
+        prop_assert!(moves_less || many.compute_cycles.0 <= few.compute_cycles.0 + slack, "{few:?} {many:?}");
     }
 
     #[test]

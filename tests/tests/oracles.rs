@@ -5,7 +5,7 @@ use std::mem::discriminant;
 
 use derate_core::Error;
 use derate_core::error::Attribute;
-use derate_core::estimate::{Target, op_estimates};
+use derate_core::estimate::{KernelWork, Target, op_estimates};
 use derate_core::graph::{Build, Graph, GraphView, Tables};
 use derate_core::op::{Conv, ConvTranspose, Op, Pool, PoolKind, Window, Windows};
 use derate_core::residency::{Border, Residency};
@@ -164,7 +164,13 @@ proptest! {
                 let target = Target { calibration, ..Target::new(hardware)? };
                 for (node, op) in view.nodes().iter().zip(op_estimates(view, &target)?) {
                     let op = op?;
-                    let [expected, slack] = oracle::latency(&op.work, weights, node.op.in_place(), &device, calibration);
+                    let [expected, slack] = match calibration {
+                        None => oracle::described_latency(&op.work, &device),
+                        Some(calibration) => {
+                            let kernel = KernelWork::of_node(view, node)?;
+                            oracle::calibrated_latency(&kernel.calls, weights, calibration)
+                        }
+                    };
                     let off = (f64::from(op.latency.0) - expected).abs();
                     assert!(off <= slack, "{} s, by the equations {expected} s: {op:?}", op.latency.0);
                 }

@@ -303,29 +303,38 @@ fn an_image_more_costs_as_much_again() -> Result<(), Error> {
     Ok(())
 }
 
-/// Share of random pairs of levels for which more capacity may cost more: the outer tile is chosen by few candidates, and which cuts
-/// serve the inner level best is not searched.
-const RARELY: f64 = 0.015;
+/// Random convolutions of the law of several levels, for each number of levels.
+const GROWN: u32 = 24_000;
 
 #[test]
-fn more_capacity_of_two_levels_rarely_costs_more() -> Result<(), Error> {
+fn more_capacity_of_any_level_costs_no_more() -> Result<(), Error> {
+    let steps = [0.1..4.0_f64, 0.1..4.0_f64];
+    let case = (conv(40, 5), sizes(), 3.0..18.0_f64, steps, 0.1..1.0_f64, any::<[bool; 2]>());
     let mut runner = TestRunner::new_with_rng(Config::default(), rng());
-    let case = (conv(40, 5), sizes(), 3.0..18.0_f64, 0.1..4.0_f64, 0.1..1.0_f64, any::<[bool; 2]>());
-    let (mut more_costs, mut all, mut worst) = (0_u32, 0_u32, 1.0_f64);
-    for _ in 0..WALKED {
+    let (mut all, mut worst) = ([0_u32; 2], 1.0_f64);
+    for index in 0..2 * GROWN {
         let tree = case.new_tree(&mut runner).expect("a case");
-        let (loops, sizes, power, step, more, [double, inner]) = proptest::strategy::ValueTree::current(&tree);
+        let (loops, sizes, power, steps, more, [double, inner]) = proptest::strategy::ValueTree::current(&tree);
         let nest = LoopNest::new(Loops::Conv(loops), sizes);
-        let at = |powers: [f64; 2]| tile(&nest, &powers.map(|power| buffer(power.exp2() as u64, double)));
-        let Ok(less) = at([power, power + step]) else { continue };
-        let grown = if inner { [power + more.min(step), power + step] } else { [power, power + step + more] };
-        let Ok(grown) = at(grown) else { continue };
-        let ratio = total(&grown)? as f64 / total(&less)? as f64;
-        (all, worst) = (all + 1, worst.max(ratio));
-        more_costs += u32::from(ratio > WORST);
+        let levels = 2 + index as usize % 2;
+        let powers = [power, power + steps[0], power + steps[0] + steps[1]];
+        let at = |powers: &[f64]| {
+            let buffers: Vec<Buffer> = powers.iter().map(|power| buffer(power.exp2() as u64, double)).collect();
+            tile(&nest, &buffers)
+        };
+        let Ok(less) = at(&powers[..levels]) else { continue };
+        // The outermost level grows, or one inside it, up to the next one.
+        let grows = if inner { index as usize / 2 % (levels - 1) } else { levels - 1 };
+        let mut grown = powers;
+        grown[grows] += more;
+        if grows + 1 < levels {
+            grown[grows] = grown[grows].min(powers[grows + 1]);
+        }
+        let ratio = total(&at(&grown[..levels]).expect("what fitted"))? as f64 / total(&less)? as f64;
+        (all[levels - 2], worst) = (all[levels - 2] + 1, worst.max(ratio));
+        assert!(ratio <= WORST, "{ratio} {loops:?} {sizes:?} {double} {powers:?} {grown:?}");
     }
-    println!("more capacity costs more in {more_costs} of {all}, the worst {worst:.3}");
-    assert!(f64::from(more_costs) <= RARELY * f64::from(all), "{more_costs} of {all}");
+    println!("more capacity costs no more in two levels {}, in three {} times, the worst {worst:.4}", all[0], all[1]);
     Ok(())
 }
 

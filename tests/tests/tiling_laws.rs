@@ -76,7 +76,7 @@ fn levels(tiling: &Tiling) -> Vec<Level> {
 }
 
 proptest! {
-    // The same cases in each run: the search of several levels is not exact, see the shares below.
+    // The same cases in each run: the search of several levels is not exact.
     #![proptest_config(ProptestConfig { cases: 10_000, rng_seed: RngSeed::Fixed(1702), ..ProptestConfig::default() })]
 
     #[test]
@@ -119,8 +119,8 @@ proptest! {
             *capacity = Bytes(capacity.0 + (capacity.0 * u64::from(more)).div_ceil(256));
             let after = tiled(&nest, &larger)?.expect("it fitted before");
             let (before, after) = (totals(&before)?.iter().sum::<u64>(), totals(&after)?.iter().sum::<u64>());
-            // One level is exact; with three, 2 products of 10,000 cost more than 2 % more.
-            let percent = [100, 102, 105][buffers.len() - 1];
+            // One level is exact; of several, the search ends a little above the best.
+            let percent = if buffers.len() == 1 { 100 } else { 102 };
             prop_assert!(after * 100 <= before * percent, "{before} to {after}");
         }
     }

@@ -168,16 +168,16 @@ pub fn mapped_kernels<'a, M: Mapper>(
     let graph = fused.graph();
     let weights = graph.bytes_stored()?;
     let mut known: Option<Place<'_>> = None;
+    let mut task = Task::NOTHING;
     Ok(fused.kernels().map(move |kernel| {
-        // In its place: a task has room for several products, and is large.
-        let mut task = Task::of(graph, &kernel, kernel_precision(graph, &kernel, target)?);
-        let task = settled(&mut task, weights, target)?;
+        task.set(graph, &kernel, kernel_precision(graph, &kernel, target)?)?;
+        settle(&mut task, weights, target)?;
         // Most networks compute in one precision.
         let place = match &known {
             Some(place) if place.machine.precision == task.precision => place,
             _ => known.insert(Place::of(target, task.precision)?),
         };
-        placed(task, target, place, mapper, memos)
+        placed(&task, target, place, mapper, memos)
     }))
 }
 
@@ -187,9 +187,9 @@ pub fn mapped_kernels<'a, M: Mapper>(
 /// As [`mapped_kernels`] for a kernel.
 pub fn task_of(fused: Fused<'_>, kernel: &Kernel<'_>, weights: Bytes, target: &Target<'_>) -> Result<Task, Error> {
     let graph = fused.graph();
-    let mut task = Task::of(graph, kernel, kernel_precision(graph, kernel, target)?);
-    settled(&mut task, weights, target)?;
-    task
+    let mut task = Task::of(graph, kernel, kernel_precision(graph, kernel, target)?)?;
+    settle(&mut task, weights, target)?;
+    Ok(task)
 }
 
 fn kernel_precision(graph: GraphView<'_>, kernel: &Kernel<'_>, target: &Target<'_>) -> Result<Precision, Error> {
@@ -197,13 +197,12 @@ fn kernel_precision(graph: GraphView<'_>, kernel: &Kernel<'_>, target: &Target<'
 }
 
 /// Sets where the operands of a task lie.
-fn settled<'t>(task: &'t mut Result<Task, Error>, weights: Bytes, target: &Target<'_>) -> Result<&'t Task, Error> {
-    let task = task.as_mut().map_err(|error| *error)?;
+fn settle(task: &mut Task, weights: Bytes, target: &Target<'_>) -> Result<(), Error> {
     let activations = task.work.bytes_activation()?;
     let homes = homes(target.hardware, activations, weights.checked_add(activations)?);
     task.nests.iter_mut().for_each(|nest| nest.homes = homes);
     task.stream.homes = homes;
-    Ok(task)
+    Ok(())
 }
 
 /// The levels at which activations and weights of these sizes lie.
@@ -307,6 +306,7 @@ fn placed<M: Mapper>(
     let op = OpEstimate {
         work: task.work,
         latency,
+        interval: None,
         compute,
         memory,
         level,

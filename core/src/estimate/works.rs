@@ -5,8 +5,9 @@
 //!
 //! [`estimate_kernels`]: super::estimate_kernels
 
-use super::time::{Roofs, calibrated, described};
-use super::{Estimate, OpEstimate, Target, any_precision, bound_of, confidence, own_precision, total};
+use super::time::{Roofs, described};
+use super::{Confidence, Estimate, OpEstimate, Target, any_precision, bound_of, confidence, own_precision, total};
+use crate::calibration::{Call, Calls, Group, Intervals, Run};
 use crate::error::Error;
 use crate::fusion::{EAGER, Fused, Kernel};
 use crate::graph::{GraphView, Node};
@@ -16,32 +17,37 @@ use crate::units::Bytes;
 use crate::work::{Class, Work};
 
 /// Work of a kernel, and how it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KernelWork {
     /// Its exact work.
     pub work: Work,
     /// The precision it computes in; `None` for arithmetic on indices, which runs in units of fp32 or in whatever the device has.
     pub precision: Option<Precision>,
-    /// Whether its result lies where an operand lay.
-    pub in_place: bool,
+    /// What an eager runtime does for it; of a fused kernel, for the op that says how it spends its time.
+    pub calls: Calls,
 }
 
 impl KernelWork {
     /// A kernel that does nothing. Scratch for [`works`]: one for each kernel.
-    pub const NOTHING: Self = Self { work: Work::none(Class::View), precision: None, in_place: true };
+    pub const NOTHING: Self = Self { work: Work::none(Class::View), precision: None, calls: Calls::One(Call::VIEW) };
 
     /// Of a kernel.
     pub(super) fn of(graph: GraphView<'_>, kernel: &Kernel<'_>) -> Result<Self, Error> {
         let node = kernel.main().ok_or(Error::UnknownTensor { operand: 0 })?;
-        Ok(Self { work: kernel.work()?, precision: own_precision(graph, node)?, in_place: kernel.in_place() })
+        let work = kernel.work()?;
+        let calls = Calls::of(graph, node, &work)?;
+        Ok(Self { work, precision: own_precision(graph, node)?, calls: calls.in_place(kernel.in_place()) })
     }
 
     /// Of one op as an eager runtime runs it: what such a runtime makes a view of moves nothing.
-    pub(super) fn of_node(graph: GraphView<'_>, node: &Node) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
+    pub fn of_node(graph: GraphView<'_>, node: &Node) -> Result<Self, Error> {
         let work = graph.work(node)?;
         let work = if EAGER.is_view(graph, node) { work.as_view() } else { work };
-        Ok(Self { work, precision: own_precision(graph, node)?, in_place: node.op.in_place() })
+        Ok(Self { work, precision: own_precision(graph, node)?, calls: Calls::of(graph, node, &work)? })
     }
 }
 
@@ -91,43 +97,74 @@ pub fn estimate_works(works: &Works<'_>, target: &Target<'_>) -> Result<Estimate
     total(works.stored, works.kernels.iter().map(|kernel| roofline.estimate(kernel)), target)
 }
 
-/// The roofs of a target, looked up once for each precision in a row, and the bytes of all weights that lie beside a kernel's own.
+/// The roofs of a target, looked up once for each precision in a row, and the run so far by a calibration.
 pub(super) struct Roofline<'a> {
     target: &'a Target<'a>,
-    weights: Bytes,
     last: Option<(Option<Precision>, Roofs)>,
+    run: Option<Run<'a>>,
 }
 
 impl<'a> Roofline<'a> {
-    pub(super) const fn of(target: &'a Target<'a>, weights: Bytes) -> Self {
-        Self { target, weights, last: None }
+    /// Of a network whose weights are so many bytes together.
+    pub(super) fn of(target: &'a Target<'a>, weights: Bytes) -> Self {
+        let run = target.calibration.map(|calibration| calibration.run(weights));
+        Self { target, last: None, run }
     }
 
     pub(super) fn estimate(&mut self, kernel: &KernelWork) -> Result<OpEstimate, Error> {
-        let KernelWork { work, precision, in_place } = kernel;
+        let KernelWork { work, precision, calls } = kernel;
         let roofs = match &self.last {
-            Some((last, roofs)) if last == precision => roofs,
+            Some((last, roofs)) if last == precision => *roofs,
             _ => {
                 let known = precision.map_or_else(|| any_precision(self.target), Ok)?;
-                let (_, roofs) = self.last.insert((*precision, Roofs::of(self.target, known)?));
-                roofs
+                self.last.insert((*precision, Roofs::of(self.target, known)?)).1
             }
         };
-        let (compute, transfer, overhead) = match self.target.calibration {
-            Some(calibration) => calibrated(work, self.weights, *in_place, self.target, roofs, calibration)?,
-            None => described(work, self.target, roofs)?,
+        let confidence = confidence(work, self.target, &roofs)?;
+        let (Some(calibration), Some(run)) = (self.target.calibration, self.run.as_mut()) else {
+            let (compute, transfer, overhead) = described(work, self.target, &roofs)?;
+            return Ok(OpEstimate {
+                work: *work,
+                latency: overhead + smooth_max(compute, transfer.time),
+                interval: None,
+                compute,
+                memory: transfer.time,
+                level: transfer.level,
+                overhead,
+                bound: bound_of(compute, transfer.time, overhead, transfer.level),
+                confidence,
+            });
         };
-        let memory = transfer.time;
+        let op = run.op(calls);
+        let interval = calibration
+            .intervals
+            .map(|intervals| intervals.of_op(op.latency, Group::of(calls.routine()), op.regime(), wider(confidence)));
+        let [compute, memory, overhead] = [op.times.compute, op.times.memory + op.times.copies, op.times.overhead];
+        // The coefficients know two levels: all caches together, and the backing store.
+        let from_last = if op.times.far > 0.5 { 1 } else { 2 };
+        let level = self.target.hardware.memory().len().saturating_sub(from_last);
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
         Ok(OpEstimate {
             work: *work,
-            latency: overhead + smooth_max(compute, memory),
+            latency: op.latency,
+            interval,
             compute,
             memory,
-            level: transfer.level,
+            level,
             overhead,
-            bound: bound_of(compute, memory, overhead, transfer.level),
-            confidence: confidence(work, self.target, roofs)?,
+            bound: bound_of(compute, memory, overhead, level),
+            confidence,
         })
+    }
+}
+
+/// How much wider an interval is than within the region of measured ops, as a factor of its logarithm.
+pub(super) const fn wider(confidence: Confidence) -> f32 {
+    let [near, far] = Intervals::WIDER;
+    match confidence {
+        Confidence::Calibrated => 1.0,
+        Confidence::Interpolated => near,
+        Confidence::Theoretical | Confidence::Unknown => far,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kernels: the ops that a policy runs as one, and the work of all of them together.
 
-use super::{Fused, NONE, Rule};
+use super::{Fused, MAX_MEMBERS, NONE, Rule};
 use crate::error::Error;
 use crate::graph::Node;
 use crate::op::Op;
@@ -18,7 +18,7 @@ pub struct Kernel<'a> {
 
 impl<'a> Kernel<'a> {
     /// Numbers of its nodes in the graph, from the last to the first.
-    pub fn nodes(&self) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn nodes(&self) -> impl Iterator<Item = u32> + Clone + use<'a> {
         let links = self.fused.links;
         let first = Some(self.last);
         core::iter::successors(first, move |&number| {
@@ -27,7 +27,7 @@ impl<'a> Kernel<'a> {
         })
     }
 
-    fn members(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+    fn members(&self) -> impl Iterator<Item = &'a Node> + Clone + use<'a> {
         let nodes = self.fused.graph.nodes();
         self.nodes().filter_map(move |number| nodes.get(usize::try_from(number).ok()?))
     }
@@ -52,8 +52,7 @@ impl<'a> Kernel<'a> {
     /// The node that says how the kernel spends its time: the last matrix product, or without any the last that is more than a view.
     #[must_use]
     pub fn main(&self) -> Option<&'a Node> {
-        let product = self.members().find(|node| node.op.is_product());
-        product.or_else(|| self.members().find(|node| !node.op.is_view())).or_else(|| self.last())
+        main_of(self.members())
     }
 
     /// Whether the result lies where an operand from outside lay.
@@ -69,14 +68,20 @@ impl<'a> Kernel<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 of anything.
     pub fn work(&self) -> Result<Work, Error> {
         let graph = self.fused.graph;
-        let (Some(main), Some(last)) = (self.main(), self.last()) else { return Ok(Work::none(Class::View)) };
-        if self.nodes().nth(1).is_none() {
+        let mut members: heapless::Vec<&Node, MEMBERS> = heapless::Vec::new();
+        for node in self.members() {
+            members.push(node).ok();
+        }
+        let (Some(main), Some(last)) = (main_of(members.iter().copied()), members.first()) else {
+            return Ok(Work::none(Class::View));
+        };
+        if members.len() == 1 {
             let work = graph.work(main)?;
             return Ok(if self.fused.policy.is_view(graph, main) { work.as_view() } else { work });
         }
         let mut sum = Work::none(Class::View);
         let (mut class, mut gemm, mut elements_out) = (Class::View, None, 0);
-        for node in self.members() {
+        for node in &members {
             let mut work = graph.work(node)?;
             if node.output == main.output {
                 (class, gemm) = (work.class, work.gemm);
@@ -93,7 +98,7 @@ impl<'a> Kernel<'a> {
                 work.bytes_out = Bytes::ZERO;
             }
             for &id in graph.operands(node).ids() {
-                if self.members().any(|member| member.output == id) {
+                if members.iter().any(|member| member.output == id) {
                     let inside = graph.tensors().get(id.index()).map_or(Ok(Bytes::ZERO), Tensor::bytes)?;
                     work.bytes_in = Bytes(work.bytes_in.0.saturating_sub(inside.0));
                 }
@@ -102,6 +107,15 @@ impl<'a> Kernel<'a> {
         }
         Ok(Work { gemm, class, elements_out, ..sum })
     }
+}
+
+/// Most ops of a kernel.
+const MEMBERS: usize = MAX_MEMBERS + 1;
+
+/// Of the members of a kernel, last to first, the one that says how it spends its time.
+fn main_of<'a>(members: impl Iterator<Item = &'a Node> + Clone) -> Option<&'a Node> {
+    let product = members.clone().find(|node| node.op.is_product());
+    product.or_else(|| members.clone().find(|node| !node.op.is_view())).or_else(|| members.clone().next())
 }
 
 /// What is left of a batch normalisation once its factors are in the weights before it: one addition an output, and one value a

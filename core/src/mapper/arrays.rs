@@ -8,19 +8,16 @@ use heapless::Vec;
 
 use crate::error::Error;
 use crate::hardware::MemoryLevel;
-use crate::mapper::levels::{self, Crossing, Levels, Moved};
-use crate::mapping::{Loss, Lost, MAX_LOSSES, Machine, Mapping};
+use crate::mapper::levels::{self, Crossing, Levels};
+use crate::mapper::losses::{Losses, filled};
+use crate::mapping::{Loss, Machine, Mapping};
 use crate::nest::{AttentionLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
-use crate::tile::MAX_LEVELS;
-use crate::units::{Bytes, Cycles, Seconds, to_f32};
+use crate::units::{Bytes, Cycles, to_f32};
 use crate::work::Gemm;
 
 /// Most products of a nest: an attention is two.
 const MAX_PRODUCTS: usize = 2;
-
-/// Share from which on a loss is none: some roundings of 6e-8.
-const NO_LOSS: f32 = 1.0 - 1e-6;
 
 /// An operand at the edge of an array.
 #[derive(Clone, Copy, Debug)]
@@ -189,53 +186,13 @@ pub(super) fn stream_mapping(
     let work = if stream.is_empty() { 0 } else { stream.flops.0.max(stream.elements) };
     let passes = work.div_ceil(lanes.max(1));
     let cycles = passes.max(moving);
-    let losses = Losses::new(to_f32(work) / to_f32(lanes.max(1)));
-    let losses = losses.then(Loss::EdgeTiles, to_f32(passes)).then(Loss::Movement, to_f32(cycles));
-    let traffic = levels::streamed(stream, machine)?;
-    Ok(losses.mapping(Cycles(cycles), Moved { traffic, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None }))
-}
-
-/// Losses as ratios of bounds, each at least the one before: the product of what they leave is the first over the last.
-///
-/// ```text
-/// leftᵢ = boundᵢ₋₁ / boundᵢ        utilization = Π leftᵢ
-/// ```
-pub(super) struct Losses {
-    bound: f32,
-    left: f32,
-    losses: Vec<Lost, MAX_LOSSES>,
-}
-
-impl Losses {
-    /// From cycles with all lanes full.
-    pub(super) const fn new(ideal: f32) -> Self {
-        Self { bound: ideal, left: 1.0, losses: Vec::new() }
-    }
-
-    /// The next bound, and why it is higher.
-    pub(super) fn then(mut self, loss: Loss, bound: f32) -> Self {
-        let left = self.bound / bound;
-        if left > 0.0 && left < NO_LOSS {
-            self.left *= left;
-            self.losses.push(Lost { loss, left }).ok();
-        }
-        self.bound = bound;
-        self
-    }
-
-    /// The mapping in so many cycles, everything moved beside the arithmetic.
-    pub(super) fn mapping(self, compute_cycles: Cycles, moves: Moved) -> Mapping {
-        Mapping {
-            compute_cycles,
-            utilization: self.left,
-            losses: self.losses,
-            traffic: moves.traffic,
-            footprint: moves.footprint,
-            tiling: moves.tiling,
-            setup: Seconds::ZERO,
-            overlapped: true,
-        }
-    }
+    filled(|mapping| {
+        mapping.compute_cycles = Cycles(cycles);
+        mapping.traffic = levels::streamed(stream, machine)?;
+        let losses = Losses::from(to_f32(work) / to_f32(lanes.max(1)));
+        losses.then(Loss::EdgeTiles, to_f32(passes)).then(Loss::Movement, to_f32(cycles)).finish(mapping);
+        Ok(())
+    })
 }
 
 /// Sum of counts as a float, for bounds.
@@ -248,7 +205,7 @@ pub(super) mod tests {
     use super::*;
     use crate::hardware::{Basis, ComputeUnit, Filling, Hardware, ThermalProfile};
     use crate::shape::{PerPrecision, Precision};
-    use crate::units::{BytesPerSecond, Hertz, MacsPerCycle};
+    use crate::units::{BytesPerSecond, Hertz, MacsPerCycle, Seconds};
 
     /// Calls `body` with a machine for int8: types of units by count, MACs a cycle and clock in GHz; scratchpads of so
     /// many instances and of so many bytes in all, then DRAM.
@@ -312,13 +269,5 @@ pub(super) mod tests {
         assert_eq!(cycles_at(u128::MAX, f32::MAX), Ok(2));
         assert_eq!(cycles_at(1, f32::from_bits(1)), Err(Error::CountOverflow));
         assert_eq!(cycles_at(u128::from(u64::MAX) + 1, 1.0), Err(Error::CountOverflow));
-    }
-
-    #[test]
-    fn losses_multiply_to_the_utilization() {
-        // 60 of 80 of 80 of 120 cycles: three quarters, nothing, two thirds; a half in all.
-        let losses = Losses::new(60.0).then(Loss::EdgeTiles, 80.0).then(Loss::FillDrain, 80.0).then(Loss::Waves, 120.0);
-        assert_eq!(losses.losses.len(), 2);
-        assert!((losses.left - 0.5).abs() < 1e-6);
     }
 }

@@ -27,8 +27,9 @@ use crate::shape::product;
 use crate::units::{Bytes, Cycles, to_f32};
 
 use super::flows::{self, Fastest};
-use super::lanes::{Sums, ceil, losses, tiles};
+use super::lanes::{Sums, ceil, tiles};
 use super::levels::Levels;
+use super::losses::Losses;
 
 /// The geometry of a coarse-grained reconfigurable array.
 ///
@@ -102,14 +103,14 @@ impl Cgra {
     }
 
     /// The best of all unrollings of up to two sums one after the other.
-    fn best(
+    fn best<'a>(
         &self,
         sums: &[Sums],
         rate: &Rate,
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Unrolling>, Error> {
-        let mut best = Fastest::none();
+    ) -> Result<Fastest<'a, 2, Unrolling>, Error> {
+        let mut best = Fastest::none(levels, 1.0, machine);
         let mut see = |unrollings: [Option<Unrolling>; 2]| {
             let mut total = 0_u64;
             let mut array = Traffic { c: levels.once.c, ..Traffic::default() };
@@ -117,7 +118,7 @@ impl Cgra {
                 total = total.checked_add(*cycles).ok_or(Error::CountOverflow)?;
                 (array.a, array.b) = (array.a.checked_add(Bytes(*a))?, array.b.checked_add(Bytes(*b))?);
             }
-            best.see(unrollings, total, levels.crossing(&[array])?, (levels, 1.0), machine)
+            best.see(unrollings, total, |levels| levels.crossing(&[array]))
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let (ones, others) = (self.unrolled(first, rate)?, rest.first().map(|second| self.unrolled(second, rate)));
@@ -216,9 +217,10 @@ impl Mapper for Cgra {
         let lanes = to_f32(units) * to_f32(elements) / to_f32(mac_cycles);
         let sizes = [nest.sizes.a, nest.sizes.b];
         let rate = Rate { units, width, mac_cycles, interval, pipeline: self.pipeline_cycles, sizes };
-        let levels = Levels::of(nest, machine, 0)?;
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
         let sums = Sums::of(nest)?;
-        let best = self.best(&sums, &rate, &levels, machine)?;
+        let best = self.best(&sums, &rate, levels, machine)?;
         let (mut padded, mut edges, mut waves, mut latency) = (0.0, 0.0, 0.0, 0.0);
         for (sums, unrolling) in sums.iter().zip(best.chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
@@ -228,16 +230,12 @@ impl Mapper for Cgra {
             latency += to_f32(product([unrolling.shared, interval, mac_cycles])?) * runs;
         }
         let total = best.cycles;
-        let losses = losses(
-            machine.least_cycles(nest.macs()?),
-            [
-                (Loss::Padding, padded),
-                (Loss::EdgeTiles, edges),
-                (Loss::Waves, waves),
-                (Loss::Latency, latency),
-                (Loss::FillDrain, to_f32(total)),
-            ],
-        );
+        let losses = Losses::from(machine.least_cycles(nest.macs()?))
+            .then(Loss::Padding, padded)
+            .then(Loss::EdgeTiles, edges)
+            .then(Loss::Waves, waves)
+            .then(Loss::Latency, latency)
+            .then(Loss::FillDrain, to_f32(total));
         flows::product_mapping((levels, 1.0), &best.crossing, total, losses, self.reconfiguration_cycles, machine)
     }
 

@@ -22,17 +22,19 @@
 
 mod kernel;
 mod registers;
+mod ways;
 
 use crate::error::Error;
-use crate::mapper::levels::{Crossing, Levels, busy, of, streamed};
-use crate::mapper::losses::{Steps, parts, whole};
+use crate::mapper::levels::{Crossing, Levels, Limit, Pace, of, streamed};
+use crate::mapper::losses::{Losses, filled, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::product;
 use crate::tile::MAX_LEVELS;
-use crate::units::{Bytes, Cycles, Parts as _, Seconds, to_f32};
+use crate::units::{Bytes, Cycles, Parts as _, to_f32};
 use crate::work::Gemm;
-use registers::{Core, Product, Tiled, Ways};
+use registers::{Core, Product};
+use ways::{Tiled, Ways};
 
 /// The vector unit of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,102 +51,178 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The ways to tile a nest for so many cores at work; of an attention those of its first product and of its second. The
-    /// result is the slots that all of them take at least, on one core.
-    fn ways(&self, nest: &LoopNest, core: &Core, [first, second]: &mut [Ways; 2]) -> Result<u64, Error> {
-        first.clear();
-        second.clear();
-        let sizes = nest.sizes;
-        let least = match nest.loops {
-            Loops::Gemm(gemm) => core.ways(&Product::of(gemm, sizes), first)?,
-            Loops::Conv(conv) => {
-                let least = core.ways(&Product::of(implicit(&conv)?, sizes), first)?;
-                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, first)?) } else { least }
-            }
-            Loops::Attention(attention) => {
-                let (groups, m, n) = (attention.groups, attention.m, attention.n);
-                let partial = sizes.partial;
-                let scores = Gemm { m, n, k: attention.d, groups };
-                let least = core.ways(&Product { c: partial, ..Product::of(scores, sizes) }, first)?;
-                let values = Gemm { m, n: attention.d_v, k: n, groups };
-                least.saturating_add(core.ways(&Product { a: partial, ..Product::of(values, sizes) }, second)?)
-            }
-        };
-        if nest.repeats != 1 {
-            for way in first.iter_mut().chain(second.iter_mut()) {
-                way.repeat(nest.repeats)?;
-            }
-        }
-        Ok(least.saturating_mul(nest.repeats))
-    }
-
     /// The way, and the number of cores at work, that take least time, then fewest cycles, then fewest bytes.
     ///
     /// Fewer cores are faster than all where what each of them reads for itself takes longer than the arithmetic. What is there on
     /// a smaller device is there on a larger one too, and no slower.
     fn fastest(&self, nest: &LoopNest, levels: &Levels<'_>, machine: &Machine<'_>) -> Result<Option<Way>, Error> {
         let cores = u64::from(machine.unit.count).max(1);
-        let mut best: Option<Way> = None;
-        // Time of the best way if no core read anything for itself: it is no less with fewer cores.
-        let mut least = f32::INFINITY;
-        // Least bytes of each level then.
-        let mut fewest_bytes = [Bytes(u64::MAX); MAX_LEVELS];
+        let mut search = Search {
+            nest,
+            levels,
+            pace: Pace::of(machine),
+            core: Core::of(self, nest.sizes.partial, cores, machine),
+            best: None,
+            least: 0.0,
+            fewest_bytes: [Bytes::ZERO; MAX_LEVELS],
+        };
+        let (mut first, mut second) = (Ways::new(), Ways::new());
         // Slots of one core at least.
         let mut alone = 0_u64;
-        let mut ways = [Ways::new(), Ways::new()];
-        let twice = matches!(nest.loops, Loops::Attention(_));
         for workers in (1..=cores).rev() {
-            let core = Core::of(self, nest.sizes.partial, workers, machine);
-            let at_least = to_f32(alone.in_parts_of(workers)) * core.cycles_a_slot;
-            if best.as_ref().is_some_and(|best| busy(machine, at_least, &fewest_bytes) >= best.cost.0) {
+            search.core.cores = workers;
+            let fewer = workers < cores;
+            if fewer && search.is_over(alone.in_parts_of(workers)) {
                 break;
             }
-            alone = self.ways(nest, &core, &mut ways)?;
-            let [first, second] = &ways;
-            let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min().unwrap_or(0);
-            let fewest = fewest(first).saturating_add(fewest(second));
-            let cycles = |slots: u64| to_f32(slots) * core.cycles_a_slot;
-            if best.as_ref().is_some_and(|best| busy(machine, cycles(fewest), &fewest_bytes) >= best.cost.0) {
+            if workers.saturating_add(1) == cores {
+                search.apart(&first, &second)?;
+            }
+            let least = search.least;
+            if fewer
+                && (search.is_over(alone.in_parts_of(workers))
+                    || search.best.as_ref().is_some_and(|best| best.cost.0 <= least))
+            {
                 break;
             }
             let shares = shares(nest, workers, levels, machine)?;
-            let mut see = |tiled: Tiled| -> Result<(), Error> {
-                let crossing = levels.crossing_at_least(&[tiled.traffic], &shares)?;
-                let time = |crossing: &Crossing| -> Result<_, Error> {
-                    let mut traffic = levels.served(crossing, 1.0)?;
-                    if let Some(innermost) = traffic.first_mut() {
-                        *innermost = innermost.checked_add(tiled.local)?;
-                    }
-                    Ok((busy(machine, cycles(tiled.slots.busiest), &traffic), traffic))
-                };
-                let (time_here, traffic) = time(&crossing)?;
-                if workers == cores {
-                    let apart = levels.crossing(&[tiled.traffic])?;
-                    let (time, traffic) = if apart == crossing { (time_here, traffic) } else { time(&apart)? };
-                    least = least.min(time);
-                    for (fewest, bytes) in fewest_bytes.iter_mut().zip(traffic) {
-                        *fewest = bytes.min(*fewest);
-                    }
-                }
-                let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-                let cost = (time_here, cycles(tiled.slots.busiest), bytes);
-                if best.as_ref().is_none_or(|best| cost < best.cost) {
-                    best = Some(Way { cost, tiled, crossing, traffic, core });
-                }
-                Ok(())
-            };
-            for one in first {
-                if twice {
-                    second.iter().try_for_each(|other| see(one.then(other)?))?;
-                } else {
-                    see(*one)?;
-                }
+            alone = search.ways(&shares, [&mut first, &mut second])?;
+        }
+        Ok(search.best)
+    }
+}
+
+/// The search for the fastest way.
+struct Search<'a, 'l> {
+    nest: &'a LoopNest,
+    levels: &'a Levels<'l>,
+    pace: Pace,
+    core: Core,
+    best: Option<Way>,
+    /// Time of the best way if no core read anything for itself: it is no less with fewer cores. 0 while it is not known.
+    least: f32,
+    /// Least bytes of each level then.
+    fewest_bytes: [Bytes; MAX_LEVELS],
+}
+
+impl Search<'_, '_> {
+    /// Cycles of so many slots of the busiest core.
+    fn cycles(&self, slots: u64) -> f32 {
+        to_f32(slots) * self.core.cycles_a_slot
+    }
+
+    /// Whether no way of so many slots is faster than the best.
+    fn is_over(&self, slots: u64) -> bool {
+        self.takes(slots, self.best.as_ref().map_or(f32::INFINITY, |best| best.cost.0))
+    }
+
+    /// Whether all ways of so many slots take at least this time.
+    fn takes(&self, slots: u64, time: f32) -> bool {
+        self.pace.busy(self.cycles(slots), &self.fewest_bytes) >= time
+    }
+
+    /// Slots on one core, and bytes at the innermost level, that take longer than the best way.
+    fn limit(&self) -> Limit {
+        let Some(best) = &self.best else { return Limit::NONE };
+        let runs = to_f32(self.nest.repeats);
+        let slot = self.cycles(1) * runs / to_f32(self.core.cores);
+        self.pace.limit(best.cost.0, slot, runs)
+    }
+
+    /// Tries the ways to tile the nest for the cores at work; of an attention those of its first product with those of its second.
+    /// The result is the slots that ways faster than the best take at least, on one core.
+    fn ways(&mut self, shares: &Crossing, [first, second]: [&mut Ways; 2]) -> Result<u64, Error> {
+        first.clear();
+        second.clear();
+        let before = self.best.as_ref().map_or(f32::INFINITY, |best| best.cost.0);
+        let nest = self.nest;
+        let sizes = nest.sizes;
+        let core = self.core;
+        let least = match nest.loops {
+            Loops::Gemm(gemm) => self.product(&Product::of(gemm, sizes), shares, first)?,
+            Loops::Conv(conv) => {
+                let least = self.product(&Product::of(implicit(&conv)?, sizes), shares, first)?;
+                if conv.c_in == 1 { least.min(core.depthwise(&conv, sizes, &self.limit(), first)?) } else { least }
             }
-            if best.as_ref().is_some_and(|best| best.cost.0 <= least) {
-                break;
+            Loops::Attention(attention) => {
+                let (groups, m, n) = (attention.groups, attention.m, attention.n);
+                let partial = sizes.partial;
+                let scores = Product { c: partial, ..Product::of(Gemm { m, n, k: attention.d, groups }, sizes) };
+                let values = Product { a: partial, ..Product::of(Gemm { m, n: attention.d_v, k: n, groups }, sizes) };
+                core.first(&scores, &Limit::NONE, first)?;
+                core.first(&values, &Limit::NONE, second)?;
+                let least = core.ways(&scores, &Limit::NONE, first)?;
+                least.saturating_add(core.ways(&values, &Limit::NONE, second)?)
+            }
+        };
+        let fewest = |ways: &Ways| ways.iter().map(|way| way.slots.busiest).min();
+        let two = matches!(nest.loops, Loops::Attention(_));
+        let slots = fewest(first).unwrap_or(0).saturating_add(fewest(second).unwrap_or(0));
+        // Of ways faster than those of more cores, one as fast as the best so far may move less.
+        if !self.takes(slots.saturating_mul(nest.repeats), before) {
+            for one in first.iter_mut().filter(|way| !way.seen) {
+                if two {
+                    second.iter().try_for_each(|other| self.see(one.then(other)?, shares))?;
+                } else {
+                    self.see(*one, shares)?;
+                }
             }
         }
-        Ok(best)
+        Ok(least.saturating_mul(nest.repeats))
+    }
+
+    /// The best tiles of a product: those that are best where all is large first, so that they rule others out.
+    fn product(&mut self, product: &Product, shares: &Crossing, ways: &mut Ways) -> Result<u64, Error> {
+        self.core.first(product, &self.limit(), ways)?;
+        for way in ways.iter_mut() {
+            way.seen = true;
+            self.see(*way, shares)?;
+        }
+        self.core.ways(product, &self.limit(), ways)
+    }
+
+    /// One way more, with what levels that some of the cores share read at least.
+    fn see(&mut self, mut tiled: Tiled, shares: &Crossing) -> Result<(), Error> {
+        tiled.repeat(self.nest.repeats)?;
+        let crossing = self.levels.crossing_at_least(&[tiled.traffic], shares)?;
+        let (time, traffic) = self.time(&tiled, &crossing)?;
+        let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
+        let cost = (time, self.cycles(tiled.slots.busiest), bytes);
+        if self.best.as_ref().is_none_or(|best| cost < best.cost) {
+            self.best = Some(Way { cost, tiled, crossing, traffic, core: self.core });
+        }
+        Ok(())
+    }
+
+    /// What the ways of all cores would take if none read anything for itself.
+    fn apart(&mut self, first: &Ways, second: &Ways) -> Result<(), Error> {
+        (self.least, self.fewest_bytes) = (f32::INFINITY, [Bytes(u64::MAX); MAX_LEVELS]);
+        let mut see = |mut tiled: Tiled| -> Result<(), Error> {
+            tiled.repeat(self.nest.repeats)?;
+            let (time, traffic) = self.time(&tiled, &self.levels.crossing(&[tiled.traffic])?)?;
+            self.least = self.least.min(time);
+            for (fewest, bytes) in self.fewest_bytes.iter_mut().zip(traffic) {
+                *fewest = bytes.min(*fewest);
+            }
+            Ok(())
+        };
+        for one in first {
+            if second.is_empty() {
+                see(*one)?;
+            } else {
+                second.iter().try_for_each(|other| see(one.then(other)?))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Time in cycles, and bytes at each level.
+    fn time(&self, tiled: &Tiled, crossing: &Crossing) -> Result<(f32, [Bytes; MAX_LEVELS]), Error> {
+        let mut traffic = self.levels.served(crossing, 1.0)?;
+        if let Some(innermost) = traffic.first_mut() {
+            *innermost = innermost.checked_add(tiled.local)?;
+        }
+        Ok((self.pace.busy(self.cycles(tiled.slots.busiest), &traffic), traffic))
     }
 }
 
@@ -174,13 +252,20 @@ fn shares(nest: &LoopNest, workers: u64, levels: &Levels<'_>, machine: &Machine<
         let by_group = groups.min(instances).max(1);
         let in_group = instances.in_parts_of(by_group);
         let mut least = u64::MAX;
-        for by_row in 1..=in_group.min(rows.max(1)) {
-            let by_column = in_group.in_parts_of(by_row).min(columns).max(1);
+        let mut by_row = 1_u64;
+        while by_row <= in_group.min(rows.max(1)) {
+            let across = in_group.in_parts_of(by_row);
+            let by_column = across.min(columns).max(1);
             let cut = Traffic { a: Bytes(product([a.0, by_column])?), b: Bytes(product([b.0, by_row])?), c };
             let bytes = cut.total()?.0;
             if bytes < least {
                 (least, *share) = (bytes, cut);
             }
+            if across <= 1 {
+                break;
+            }
+            // More rows for as many columns move more: on to the fewest rows with a column less.
+            by_row = in_group.in_parts_of(across.saturating_sub(1));
         }
     }
     Ok(shares)
@@ -220,30 +305,25 @@ impl Mapper for Cpu {
     /// ```
     /// **Valid for** any extents. A cache too small for any tile lets everything pass, so that nothing is infeasible.
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
-        let levels = Levels::of(nest, machine, 0)?;
-        // Three registers hold a tile of one sum.
-        let way = self.fastest(nest, &levels, machine)?.ok_or(Error::Infeasible { level: 0 })?;
-        let Way { tiled, core, .. } = way;
-        let moved = levels.moved(&way.crossing, 1.0)?;
-        // Slots of all cores in cycles of all cores.
-        let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(u64::from(machine.unit.count).max(1));
-        let slots = &tiled.slots;
-        let compute_cycles = whole(to_f32(slots.busiest) * core.cycles_a_slot)?;
-        let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
-            .then(Loss::EdgeTiles, all(slots.multiply))
-            .then(Loss::Issue, all(slots.issue))
-            .then(Loss::Latency, all(slots.wait))
-            .then(Loss::Waves, compute_cycles.as_f32())
-            .finish();
-        Ok(Mapping {
-            compute_cycles,
-            utilization,
-            losses,
-            traffic: way.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Seconds::ZERO,
-            overlapped: true,
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
+        filled(|mapping| {
+            // Three registers hold a tile of one sum.
+            let way = self.fastest(nest, levels, machine)?.ok_or(Error::Infeasible { level: 0 })?;
+            let Way { tiled, core, .. } = &way;
+            levels.occupied(&way.crossing, 1.0, mapping)?;
+            mapping.traffic = way.traffic;
+            // Slots of all cores in cycles of all cores.
+            let all = |slots: u64| to_f32(slots) * core.cycles_a_slot / to_f32(u64::from(machine.unit.count).max(1));
+            let slots = &tiled.slots;
+            mapping.compute_cycles = whole(to_f32(slots.busiest) * core.cycles_a_slot)?;
+            Losses::from(machine.least_cycles(nest.macs()?))
+                .then(Loss::EdgeTiles, all(slots.multiply))
+                .then(Loss::Issue, all(slots.issue))
+                .then(Loss::Latency, all(slots.wait))
+                .then(Loss::Waves, mapping.compute_cycles.as_f32())
+                .finish(mapping);
+            Ok(())
         })
     }
 
@@ -260,19 +340,14 @@ impl Mapper for Cpu {
         let vectors = parts(stream.flops.0, lanes);
         let cycles = parts(parts(vectors, cores), ports);
         let at_once = to_f32(cores.saturating_mul(ports));
-        let (utilization, losses) = Steps::from(stream.flops.as_f32() / (to_f32(lanes) * at_once))
-            .then(Loss::EdgeTiles, to_f32(vectors) / at_once)
-            .then(Loss::Waves, to_f32(cycles))
-            .finish();
-        Ok(Mapping {
-            compute_cycles: Cycles(cycles),
-            utilization,
-            losses,
-            traffic: streamed(stream, machine)?,
-            footprint: [Bytes::ZERO; MAX_LEVELS],
-            tiling: None,
-            setup: Seconds::ZERO,
-            overlapped: true,
+        filled(|mapping| {
+            mapping.compute_cycles = Cycles(cycles);
+            mapping.traffic = streamed(stream, machine)?;
+            Losses::from(stream.flops.as_f32() / (to_f32(lanes) * at_once))
+                .then(Loss::EdgeTiles, to_f32(vectors) / at_once)
+                .then(Loss::Waves, to_f32(cycles))
+                .finish(mapping);
+            Ok(())
         })
     }
 }

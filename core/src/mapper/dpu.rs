@@ -24,8 +24,9 @@ use crate::shape::product;
 use crate::units::{Bytes, to_f32};
 
 use super::flows;
-use super::lanes::{Lanes, Rates, Sums, Tiles, losses, stream_cycles, tiles};
+use super::lanes::{Lanes, Rates, Sums, Tiles, stream_cycles, tiles};
 use super::levels::Levels;
+use super::losses::Losses;
 
 /// The geometry of a dataflow processor.
 ///
@@ -83,11 +84,12 @@ impl Mapper for Dpu {
             a = a.checked_add(read).ok_or(Error::CountOverflow)?;
             b = b.checked_add(weights).ok_or(Error::CountOverflow)?;
         }
-        let losses = losses(
-            machine.least_cycles(nest.macs()?),
-            [(Loss::Padding, padded), (Loss::EdgeTiles, edges), (Loss::Waves, to_f32(total))],
-        );
-        let levels = Levels::of(nest, machine, 0)?;
+        let losses = Losses::from(machine.least_cycles(nest.macs()?))
+            .then(Loss::Padding, padded)
+            .then(Loss::EdgeTiles, edges)
+            .then(Loss::Waves, to_f32(total));
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
         let crossing = levels.crossing(&[Traffic { a: Bytes(a), b: Bytes(b), c: levels.once.c }])?;
         flows::product_mapping((levels, 1.0), &crossing, total, losses, self.setup_cycles, machine)
     }

@@ -1,12 +1,13 @@
 //! Products laid on units in the fastest of several ways, and streams: from cycles and what the units read and write to a mapping.
 
 use crate::error::Error;
-use crate::mapping::{Lost, MAX_LOSSES, Machine, Mapping};
+use crate::mapping::{Machine, Mapping};
 use crate::nest::{Stream, Traffic};
 use crate::tile::MAX_LEVELS;
 use crate::units::{Cycles, to_f32};
 
-use super::levels::{Crossing, Levels, busy, streamed};
+use super::levels::{Crossing, Levels, Pace, streamed};
+use super::losses::{Losses, filled};
 
 /// Of several ways to lay sums on the units, the one with which arithmetic and moves take least time, then fewest cycles, then fewest
 /// bytes at all levels.
@@ -14,7 +15,11 @@ use super::levels::{Crossing, Levels, busy, streamed};
 /// The least time of the same ways on a better device is no more: faster units, more of them, wider or larger levels make no way
 /// slower. Bytes come last: were they to decide between times that differ by less than a rounding, a slow memory would ask for other
 /// ways than a fast one, and a larger one could move more.
-pub(super) struct Fastest<const N: usize, T> {
+pub(super) struct Fastest<'a, const N: usize, T> {
+    levels: &'a Levels<'a>,
+    /// Bytes that weights take in memory for each of theirs.
+    stored: f32,
+    pace: Pace,
     cost: Option<(f32, u64, f32)>,
     /// The way, an entry for each of the sums.
     pub(super) chosen: [Option<T>; N],
@@ -24,14 +29,15 @@ pub(super) struct Fastest<const N: usize, T> {
     pub(super) crossing: Crossing,
 }
 
-impl<const N: usize, T> Fastest<N, T> {
-    /// None of none.
-    pub(super) fn none() -> Self {
+impl<'a, const N: usize, T> Fastest<'a, N, T> {
+    /// None of none; weights take `stored` bytes a byte in memory.
+    pub(super) fn none(levels: &'a Levels<'a>, stored: f32, machine: &Machine<'_>) -> Self {
         let crossing = [Traffic::default(); MAX_LEVELS];
-        Self { cost: None, chosen: [const { None }; N], cycles: 0, crossing }
+        let pace = Pace::of(machine);
+        Self { levels, stored, pace, cost: None, chosen: [const { None }; N], cycles: 0, crossing }
     }
 
-    /// One way more, with what crosses each border; weights take `stored` bytes a byte in memory.
+    /// One way more, with what crosses each border.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
@@ -39,15 +45,17 @@ impl<const N: usize, T> Fastest<N, T> {
         &mut self,
         way: [Option<T>; N],
         cycles: u64,
-        crossing: Crossing,
-        (levels, stored): (&Levels<'_>, f32),
-        machine: &Machine<'_>,
+        crossing: impl FnOnce(&Levels<'a>) -> Result<Crossing, Error>,
     ) -> Result<(), Error> {
-        let traffic = levels.served(&crossing, stored)?;
+        if self.cost.is_some_and(|least| self.pace.computing(to_f32(cycles)) > least.0) {
+            return Ok(());
+        }
+        let crossing = crossing(self.levels)?;
+        let traffic = self.levels.served(&crossing, self.stored)?;
         let bytes = traffic.iter().map(|bytes| bytes.as_f32()).fold(0.0, |sum: f32, bytes| sum + bytes);
-        let cost = (busy(machine, to_f32(cycles), &traffic), cycles, bytes);
+        let cost = (self.pace.busy(to_f32(cycles), &traffic), cycles, bytes);
         if self.cost.is_none_or(|least| cost < least) {
-            *self = Self { cost: Some(cost), chosen: way, cycles, crossing };
+            (self.cost, self.chosen, self.cycles, self.crossing) = (Some(cost), way, cycles, crossing);
         }
         Ok(())
     }
@@ -58,23 +66,19 @@ impl<const N: usize, T> Fastest<N, T> {
 /// # Errors
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn product_mapping(
-    (levels, stored): (Levels<'_>, f32),
+    (levels, stored): (&Levels<'_>, f32),
     crossing: &Crossing,
     compute_cycles: u64,
-    (losses, utilization): (heapless::Vec<Lost, MAX_LOSSES>, f32),
+    losses: Losses,
     setup_cycles: u64,
     machine: &Machine<'_>,
 ) -> Result<Mapping, Error> {
-    let moved = levels.moved(crossing, stored)?;
-    Ok(Mapping {
-        compute_cycles: Cycles(compute_cycles),
-        utilization,
-        losses,
-        traffic: moved.traffic,
-        footprint: moved.footprint,
-        tiling: moved.tiling,
-        setup: Cycles(setup_cycles) / machine.clock,
-        overlapped: true,
+    filled(|mapping| {
+        levels.moved(crossing, stored, mapping)?;
+        mapping.compute_cycles = Cycles(compute_cycles);
+        mapping.setup = Cycles(setup_cycles) / machine.clock;
+        losses.finish(mapping);
+        Ok(())
     })
 }
 
@@ -90,11 +94,11 @@ pub(super) fn stream_mapping(
     setup_cycles: u64,
 ) -> Result<Mapping, Error> {
     let setup_cycles = if stream.written.0 == 0 { 0 } else { setup_cycles };
-    Ok(Mapping {
-        compute_cycles,
-        traffic: streamed(stream, machine)?,
-        setup: Cycles(setup_cycles) / machine.clock,
-        ..Mapping::idle()
+    filled(|mapping| {
+        mapping.compute_cycles = compute_cycles;
+        mapping.traffic = streamed(stream, machine)?;
+        mapping.setup = Cycles(setup_cycles) / machine.clock;
+        Ok(())
     })
 }
 
@@ -102,7 +106,6 @@ pub(super) fn stream_mapping(
 mod tests {
     use super::*;
     use crate::hardware::Holds;
-    use crate::mapper::levels::Moved;
     use crate::mapper::npu_toy::{Toy, linear};
     use crate::nest::{Homes, LoopNest};
     use crate::units::Bytes;
@@ -110,10 +113,10 @@ mod tests {
     /// 4 × 64 · 64 × 32 in int8: A 256, B 2048, C 128 bytes.
     const ARRAY: Traffic = Traffic { a: Bytes(1024), b: Bytes(4096), c: Bytes(128) };
 
-    fn moved(nest: &LoopNest, machine: &Machine<'_>, stored: f32, array: Traffic) -> Result<Moved, Error> {
+    fn moved(nest: &LoopNest, machine: &Machine<'_>, stored: f32, array: Traffic) -> Result<Mapping, Error> {
         let levels = Levels::of(nest, machine, 0)?;
         let crossing = levels.crossing(&[array])?;
-        levels.moved(&crossing, stored)
+        filled(|mapping| levels.moved(&crossing, stored, mapping))
     }
 
     #[test]

@@ -25,11 +25,10 @@ mod vector;
 use crate::error::Error;
 use crate::mapper::cpu::implicit;
 use crate::mapper::levels::{Levels, of, streamed};
-use crate::mapper::losses::{Steps, floor, parts, whole};
+use crate::mapper::losses::{Losses, filled, floor, parts, whole};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{AttentionLoops, ConvLoops, LoopNest, Loops, Stream, Traffic};
 use crate::shape::{Precision, product};
-use crate::tile::MAX_LEVELS;
 use crate::units::{Bytes, Cycles, Seconds, to_f32};
 use crate::work::Gemm;
 use blocks::Multiprocessor;
@@ -107,23 +106,18 @@ impl Gpu {
             b: Bytes(product([parts(macs.0, WARP), nest.sizes.b])?).max(least.b),
             c: least.c,
         };
-        let levels = Levels::of(nest, machine, 0)?;
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
         let crossing = levels.crossing(&[served])?;
-        let moved = levels.moved(&crossing, 1.0)?;
         let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
-        let (utilization, losses) = Steps::from(machine.least_cycles(macs))
+        let losses = Losses::from(machine.least_cycles(macs))
             .then(Loss::Emulation, macs.as_f32() / all)
-            .then(Loss::Latency, to_f32(cycles))
-            .finish();
-        Ok(Mapping {
-            compute_cycles: Cycles(cycles),
-            utilization,
-            losses,
-            traffic: moved.traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
-            setup: Seconds::ZERO,
-            overlapped: true,
+            .then(Loss::Latency, to_f32(cycles));
+        filled(|mapping| {
+            levels.moved(&crossing, 1.0, mapping)?;
+            mapping.compute_cycles = Cycles(cycles);
+            losses.finish(mapping);
+            Ok(())
         })
     }
 
@@ -180,35 +174,31 @@ impl Mapper for Gpu {
         }
         let best = self.planned(nest, machine)?;
         let Chosen { plan, crossing, traffic, .. } = best.chosen.ok_or(Error::Infeasible { level: 0 })?;
-        let mut moved = best.levels.moved(&crossing, 1.0)?;
         let inner = of(machine).len() > 1;
-        if let Some(shared) = moved.footprint.first_mut().filter(|_| inner) {
-            *shared = plan.shared;
-        }
         let peak = to_f32(u64::from(machine.unit.count)) * machine.macs_per_cycle.get();
         let compute_cycles = whole(plan.cycles)?;
         // Single elements on the lanes are not padded.
         let padded = plan.padded / peak;
         let scalar = plan.emulated > padded * 1.0001;
         let (padding, padded) = if scalar { (Loss::Emulation, plan.emulated) } else { (Loss::Padding, padded) };
-        let (utilization, losses) = Steps::from(machine.least_cycles(nest.macs()?))
+        let losses = Losses::from(machine.least_cycles(nest.macs()?))
             .then(Loss::EdgeTiles, plan.edge / peak)
             .then(padding, padded)
             .then(Loss::Waves, plan.waves)
             .then(Loss::Latency, plan.idle)
             .then(Loss::Issue, plan.loaded)
-            .then(Loss::FillDrain, compute_cycles.as_f32())
-            .finish();
-        Ok(Mapping {
-            compute_cycles,
-            utilization,
-            losses,
-            traffic,
-            footprint: moved.footprint,
-            tiling: moved.tiling,
+            .then(Loss::FillDrain, compute_cycles.as_f32());
+        filled(|mapping| {
+            best.levels.occupied(&crossing, 1.0, mapping)?;
+            if let Some(shared) = mapping.footprint.first_mut().filter(|_| inner) {
+                *shared = plan.shared;
+            }
+            mapping.compute_cycles = compute_cycles;
+            mapping.traffic = traffic;
             // The first kernel is that of the task.
-            setup: self.launch * to_f32(plan.kernels.saturating_sub(1)),
-            overlapped: true,
+            mapping.setup = self.launch * to_f32(plan.kernels.saturating_sub(1));
+            losses.finish(mapping);
+            Ok(())
         })
     }
 
@@ -223,17 +213,11 @@ impl Mapper for Gpu {
         let elements = stream.elements.max(stream.read.0.checked_div(size).unwrap_or(0)).max(1);
         let cycles = self.lanes_for(stream.flops.0, parts(stream.flops.0, elements), machine);
         let all = to_f32(u64::from(machine.unit.count)) * to_f32(self.lanes(machine));
-        let (utilization, losses) =
-            Steps::from(stream.flops.as_f32() / all).then(Loss::Latency, to_f32(cycles)).finish();
-        Ok(Mapping {
-            compute_cycles: Cycles(cycles),
-            utilization,
-            losses,
-            traffic: streamed(stream, machine)?,
-            footprint: [Bytes::ZERO; MAX_LEVELS],
-            tiling: None,
-            setup: Seconds::ZERO,
-            overlapped: true,
+        filled(|mapping| {
+            mapping.compute_cycles = Cycles(cycles);
+            mapping.traffic = streamed(stream, machine)?;
+            Losses::from(stream.flops.as_f32() / all).then(Loss::Latency, to_f32(cycles)).finish(mapping);
+            Ok(())
         })
     }
 }

@@ -4,7 +4,7 @@
 //! Shared by neural processors ([`super::npu`]) and dataflow processors ([`super::dpu`]).
 
 use crate::error::{Error, Quantity};
-use crate::mapping::{Loss, Lost, MAX_LOSSES, Machine};
+use crate::mapping::Machine;
 use crate::nest::{LoopNest, Loops, Stream};
 use crate::shape::product;
 use crate::units::{Cycles, to_f32};
@@ -259,20 +259,4 @@ pub(super) fn ceil(value: f32) -> Result<u64, Error> {
 /// Tiles of an extent; `tile` is at least 1.
 pub(super) fn tiles(extent: u64, tile: u64) -> u64 {
     extent.div_ceil(tile.max(1))
-}
-
-/// Names losses and their shares: `stages` are the least cycles, then those after each loss, in cycles of all units.
-///
-/// ```text
-/// left of a loss = cycles before it / cycles with it;  utilization = least cycles / cycles = product of what is left
-/// ```
-pub(super) fn losses<const N: usize>(least: f32, stages: [(Loss, f32); N]) -> (heapless::Vec<Lost, MAX_LOSSES>, f32) {
-    let (mut lost, mut before) = (heapless::Vec::new(), least);
-    for (loss, cycles) in stages {
-        if cycles > before {
-            lost.push(Lost { loss, left: before / cycles }).ok();
-            before = cycles;
-        }
-    }
-    (lost, if before > 0.0 { (least / before).min(1.0) } else { 1.0 })
 }

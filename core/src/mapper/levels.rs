@@ -21,12 +21,12 @@
 use super::lanes::ceil;
 use crate::error::Error;
 use crate::hardware::{Filling, Holds, MemoryLevel};
-use crate::mapping::Machine;
+use crate::mapping::{Machine, Mapping};
 use crate::nest::{Homes, LoopNest, Operand, Stream, Traffic};
 use crate::roofline::smooth_max;
 use crate::shape::product;
 use crate::tile::{Buffer, LevelTiling, MAX_LEVELS, Tiling, tile};
-use crate::units::{Bytes, Seconds};
+use crate::units::{Bytes, Seconds, to_f32};
 
 /// What crosses the border of each level with the one inside it; of the first, with the units.
 pub(super) type Crossing = [Traffic; MAX_LEVELS];
@@ -37,29 +37,19 @@ pub(super) fn of<'a>(machine: &Machine<'a>) -> &'a [MemoryLevel<'a>] {
     memory.get(..MAX_LEVELS).unwrap_or(memory)
 }
 
-/// What a nest moves and occupies.
-#[derive(Clone, Debug)]
-pub(super) struct Moved {
-    /// Bytes that each level serves or takes.
-    pub(super) traffic: [Bytes; MAX_LEVELS],
-    /// Bytes of tiles, or of operands at home, in one instance of each level but the last.
-    pub(super) footprint: [Bytes; MAX_LEVELS],
-    /// The tiles, an entry for each level inside that of the first whole operand; `None` where there is none.
-    pub(super) tiling: Option<Tiling>,
-}
-
 /// One operand on its way from its home to the units, or back.
 #[derive(Clone, Copy, Debug)]
 struct Flow {
     weights: bool,
     home: usize,
-    of: fn(&Traffic) -> Bytes,
 }
+
+/// The operands of traffic, in the order of flows.
+const OPERANDS: [fn(&Traffic) -> Bytes; 3] = [|traffic| traffic.a, |traffic| traffic.b, |traffic| traffic.c];
 
 /// The memory levels as a nest uses them: all that does not depend on what the units ask for.
 #[derive(Clone, Debug)]
 pub(super) struct Levels<'a> {
-    nest: &'a LoopNest,
     memory: &'a [MemoryLevel<'a>],
     flows: [Flow; 3],
     /// Every operand once.
@@ -68,6 +58,9 @@ pub(super) struct Levels<'a> {
     resident: usize,
     /// `None` of a level that holds not even the smallest tile, and of those whose tiles the mapper cuts itself.
     tiles: heapless::Vec<Option<LevelTiling>, MAX_LEVELS>,
+    /// What crosses the outer border of each level with its tiles, or with whole operands in it, and the sum; `None` where there are
+    /// neither.
+    own: [Option<(Traffic, Bytes)>; MAX_LEVELS],
 }
 
 impl<'a> Levels<'a> {
@@ -95,19 +88,74 @@ impl<'a> Levels<'a> {
         let [a, b, c] =
             [input, if nest.weighted { weights } else { input }, output].map(|home| usize::from(home).min(last));
         let flows = [
-            Flow { weights: false, home: a, of: |traffic| traffic.a },
-            Flow { weights: nest.weighted, home: b, of: |traffic| traffic.b },
-            Flow { weights: false, home: c, of: |traffic| traffic.c },
+            Flow { weights: false, home: a },
+            Flow { weights: nest.weighted, home: b },
+            Flow { weights: false, home: c },
         ];
-        let resident = a.min(b).min(c);
-        let mut tiles = heapless::Vec::new();
-        for (level, number) in memory.iter().take(resident).zip(0_usize..MAX_LEVELS) {
+        // Filled where it is returned: tiles are large.
+        let mut levels = Ok(Self {
+            memory,
+            flows,
+            once: Traffic::compulsory(nest)?,
+            resident: a.min(b).min(c),
+            tiles: heapless::Vec::new(),
+            own: [None; MAX_LEVELS],
+        });
+        if let Ok(place) = &mut levels
+            && let Err(error) = place.fill(nest, first, capacity)
+        {
+            levels = Err(error);
+        }
+        levels
+    }
+
+    /// Tiles the levels, and counts what crosses their borders.
+    fn fill(
+        &mut self,
+        nest: &LoopNest,
+        first: usize,
+        capacity: impl Fn(usize, &MemoryLevel<'a>) -> Bytes,
+    ) -> Result<(), Error> {
+        for (level, number) in self.memory.iter().take(self.resident).zip(0_usize..MAX_LEVELS) {
             let buffer =
                 Buffer { capacity: capacity(number, level), double_buffered: level.filling == Filling::Scratchpad };
-            let tiled = if number < first { None } else { tiled(nest, buffer)? };
-            tiles.push(tiled).ok();
+            let tiles = if number < first {
+                None
+            } else {
+                match &mut tile(nest, &[buffer]) {
+                    Ok(tiling) => tiling.levels.pop(),
+                    Err(Error::Infeasible { .. }) => None,
+                    Err(error) => return Err(*error),
+                }
+            };
+            self.tiles.push(tiles).ok();
         }
-        Ok(Self { nest, memory, flows, once: Traffic::compulsory(nest)?, resident, tiles })
+        self.own = self.own(nest.repeats)?;
+        Ok(())
+    }
+
+    /// What crosses the outer border of each level by itself.
+    fn own(&self, repeats: u64) -> Result<[Option<(Traffic, Bytes)>; MAX_LEVELS], Error> {
+        let mut crossing = [None; MAX_LEVELS];
+        for (border, (level, place)) in (0..MAX_LEVELS).zip(self.memory.iter().zip(&mut crossing)) {
+            let own = if border < self.resident {
+                let tiles = self.tiles.get(border).and_then(Option::as_ref);
+                tiles.map(|tiles| self.enough(&tiles.traffic))
+            } else {
+                // Weights of a recurrent layer that a level does not keep come again for each run.
+                let times = if self.once.b <= level.instance_capacity() { 1 } else { repeats };
+                Some(Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once })
+            };
+            *place = own.map(|own| Ok((own, own.total()?))).transpose()?;
+        }
+        Ok(crossing)
+    }
+
+    /// Whether every operand passes so many of the innermost levels.
+    pub(super) fn all_pass(&self, count: usize) -> bool {
+        let inner = self.memory.get(..count);
+        self.flows.iter().all(|flow| flow.home >= count.saturating_sub(1))
+            && inner.is_some_and(|levels| levels.iter().all(|level| level.holds == Holds::All))
     }
 
     /// The innermost level that was to be tiled and holds not even the smallest tile.
@@ -144,22 +192,22 @@ impl<'a> Levels<'a> {
     pub(super) fn crossing_at_least(&self, given: &[Traffic], at_least: &Crossing) -> Result<Crossing, Error> {
         let first = given.first().map_or(self.once, |given| self.enough(given));
         let mut crossing = [first; MAX_LEVELS];
-        let mut inside = first;
-        let borders = self.memory.iter().zip(at_least).zip(crossing.iter_mut().skip(1));
-        for (border, ((level, least), place)) in (0_usize..MAX_LEVELS).zip(borders) {
-            let own = if let Some(given) = given.get(border.saturating_add(1)).filter(|_| border < self.resident) {
-                self.enough(given)
-            } else if border >= self.resident {
-                // Weights of a recurrent layer that a level does not keep come again for each run.
-                let times = if self.once.b <= level.instance_capacity() { 1 } else { self.nest.repeats };
-                Traffic { b: Bytes(product([self.once.b.0, times])?), ..self.once }
-            } else {
-                let tiles = self.tiles.get(border).and_then(Option::as_ref);
-                tiles.map_or(inside, |tiles| self.enough(&tiles.traffic))
+        let mut inside = (first, first.total()?);
+        let mut given = given.iter().skip(1);
+        let borders = self.own.iter().zip(at_least).zip(crossing.iter_mut().skip(1));
+        for (border, ((own, least), place)) in (0..self.memory.len()).zip(borders) {
+            let mut own = match given.next().filter(|_| border < self.resident).map(|given| self.enough(given)) {
+                Some(given) => (given, given.total()?),
+                None => own.unwrap_or(inside),
             };
-            let own = if least.total()? > own.total()? { *least } else { own };
-            inside = if own.total()? < inside.total()? { own } else { inside };
-            *place = inside;
+            let least = (*least, least.total()?);
+            if least.1 > own.1 {
+                own = least;
+            }
+            if own.1 < inside.1 {
+                inside = own;
+            }
+            *place = inside.0;
         }
         Ok(crossing)
     }
@@ -170,53 +218,53 @@ impl<'a> Levels<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn served(&self, crossing: &Crossing, stored: f32) -> Result<[Bytes; MAX_LEVELS], Error> {
         let mut served = [Bytes::ZERO; MAX_LEVELS];
-        for flow in &self.flows {
+        for (flow, of) in self.flows.iter().zip(OPERANDS) {
+            let times = stored_times(flow, stored);
             // What the inner level that holds this operand asks for, or the units.
-            let mut inner = crossing.first();
-            let outer = crossing.iter().skip(1).map(Some).chain([None]);
-            let places = self.memory.iter().zip(served.iter_mut()).zip(outer).take(flow.home.saturating_add(1));
-            for (number, ((level, place), outer)) in (0_usize..MAX_LEVELS).zip(places) {
+            let mut asked = None;
+            let places = self.memory.iter().zip(&mut served).zip(crossing);
+            for (number, ((level, place), crossing)) in (0..flow.home.saturating_add(1)).zip(places) {
+                let traffic = *asked.get_or_insert(crossing);
                 if number == flow.home || holds(level, flow.weights) {
-                    let bytes = inner.map_or(Ok(Bytes::ZERO), |traffic| bytes_of(flow, traffic, stored))?;
-                    *place = place.checked_add(bytes)?;
-                    inner = outer;
+                    *place = place.checked_add(bytes_of(of(traffic), times)?)?;
+                    asked = None;
                 }
             }
         }
         Ok(served)
     }
 
-    /// What is moved and what it occupies.
+    /// Writes into a mapping what is moved and what it occupies.
     ///
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
-    pub(super) fn moved(self, crossing: &Crossing, stored: f32) -> Result<Moved, Error> {
-        let mut moved =
-            Moved { traffic: self.served(crossing, stored)?, footprint: [Bytes::ZERO; MAX_LEVELS], tiling: None };
+    pub(super) fn moved(&self, crossing: &Crossing, stored: f32, mapping: &mut Mapping) -> Result<(), Error> {
+        mapping.traffic = self.served(crossing, stored)?;
+        self.occupied(crossing, stored, mapping)
+    }
+
+    /// Writes into a mapping what its tiles and whole operands occupy.
+    ///
+    /// # Errors
+    /// As [`Self::moved`].
+    pub(super) fn occupied(&self, crossing: &Crossing, stored: f32, mapping: &mut Mapping) -> Result<(), Error> {
+        let footprint = &mut mapping.footprint;
         let last = self.memory.len().saturating_sub(1);
-        for flow in self.flows.iter().filter(|flow| flow.home < last) {
-            if let (Some(place), Some(level)) = (moved.footprint.get_mut(flow.home), self.memory.get(flow.home)) {
-                let bytes = place.checked_add(bytes_of(flow, &self.once, stored)?)?;
+        for (flow, of) in self.flows.iter().zip(OPERANDS).filter(|(flow, _)| flow.home < last) {
+            if let (Some(place), Some(level)) = (footprint.get_mut(flow.home), self.memory.get(flow.home)) {
+                let bytes = place.checked_add(bytes_of(of(&self.once), stored_times(flow, stored))?)?;
                 *place = bytes.min(level.instance_capacity());
             }
         }
-        let mut levels = heapless::Vec::new();
-        for ((tiles, place), &traffic) in self.tiles.iter().zip(&mut moved.footprint).zip(crossing.iter().skip(1)) {
-            let tiles = tiles.clone().unwrap_or_else(|| passing(traffic));
-            *place = tiles.footprint;
-            levels.push(tiles).ok();
+        if self.tiles.is_empty() {
+            return Ok(());
         }
-        moved.tiling = (!levels.is_empty()).then_some(Tiling { levels });
-        Ok(moved)
-    }
-}
-
-/// Tiles of one level alone; `None` where it holds not even the smallest.
-fn tiled(nest: &LoopNest, buffer: Buffer) -> Result<Option<LevelTiling>, Error> {
-    match tile(nest, &[buffer]) {
-        Ok(mut tiling) => Ok(tiling.levels.pop()),
-        Err(Error::Infeasible { .. }) => Ok(None),
-        Err(error) => Err(error),
+        let levels = &mut mapping.tiling.insert(Tiling { levels: heapless::Vec::new() }).levels;
+        for ((tiles, place), &traffic) in self.tiles.iter().zip(footprint).zip(crossing.iter().skip(1)) {
+            *place = tiles.as_ref().map_or(Bytes::ZERO, |tiles| tiles.footprint);
+            levels.push(tiles.clone().unwrap_or_else(|| passing(traffic))).ok();
+        }
+        Ok(())
     }
 }
 
@@ -231,11 +279,14 @@ const fn passing(traffic: Traffic) -> LevelTiling {
     }
 }
 
-/// Bytes of one operand where weights are stored in fewer or more bytes; exact at 1.
-fn bytes_of(flow: &Flow, traffic: &Traffic, stored: f32) -> Result<Bytes, Error> {
-    let bytes = (flow.of)(traffic);
-    let exact = !flow.weights || (stored - 1.0).abs() < f32::EPSILON;
-    if exact { Ok(bytes) } else { Ok(Bytes(ceil(bytes.as_f32() * stored)?)) }
+/// Bytes that are stored for one of an operand, where they are fewer or more than one.
+fn stored_times(flow: &Flow, stored: f32) -> Option<f32> {
+    (flow.weights && (stored - 1.0).abs() >= f32::EPSILON).then_some(stored)
+}
+
+/// Bytes of one operand as they are stored.
+fn bytes_of(bytes: Bytes, times: Option<f32>) -> Result<Bytes, Error> {
+    times.map_or(Ok(bytes), |times| Ok(Bytes(ceil(bytes.as_f32() * times)?)))
 }
 
 /// Whether a level holds weights, or activations.
@@ -260,8 +311,7 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
         [(stream.read, input, false), (stream.weights, weights, true), (stream.written, output, false)]
     {
         let home = usize::from(home).min(last);
-        let places = memory.iter().zip(&mut served).take(home.saturating_add(1));
-        for (number, (level, place)) in (0_usize..MAX_LEVELS).zip(places) {
+        for (number, (level, place)) in (0..home.saturating_add(1)).zip(memory.iter().zip(&mut served)) {
             if number == home || holds(level, is_weights) {
                 *place = place.checked_add(bytes)?;
             }
@@ -270,23 +320,91 @@ pub(super) fn streamed(stream: &Stream, machine: &Machine<'_>) -> Result<[Bytes;
     Ok(served)
 }
 
-/// Time of so many cycles and bytes at each level, in cycles of the units, moves hidden behind arithmetic: what an estimate makes
-/// of them, so that of two mappings the faster one is known.
-pub(super) fn busy(machine: &Machine<'_>, cycles: f32, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
-    let factors = machine.thermal_profile.factors.at(machine.precision);
-    let [efficiency, share] =
-        factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
-    // Inner levels are clocked with the units; the backing store has a bandwidth of its own in each power mode.
-    let [described, clock] = [machine.unit.clock.get(), machine.clock.get()];
-    let mut longest = 0.0_f32;
-    let mut levels = machine.hardware.memory().iter().zip(traffic).peekable();
-    while let Some((level, bytes)) = levels.next() {
-        let bandwidth = if levels.peek().is_some() {
-            level.bandwidth.get() / described
-        } else {
-            machine.thermal_profile.bandwidth.unwrap_or(level.bandwidth).get() / clock
-        };
-        longest = longest.max(bytes.as_f32() / (bandwidth * share));
+/// How fast a machine computes and moves, in cycles of its units: of two mappings it tells the faster one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Software's share of the arithmetic.
+    efficiency: f32,
+    /// Bytes that software moves in a cycle at each level.
+    rates: [f32; MAX_LEVELS],
+}
+
+impl Pace {
+    pub(super) fn of(machine: &Machine<'_>) -> Self {
+        let factors = machine.thermal_profile.factors.at(machine.precision);
+        let [efficiency, share] =
+            factors.map_or([1.0; 2], |at| [at.efficiency_factor.get(), at.memory_bottleneck_factor.get()]);
+        // Inner levels are clocked with the units; the backing store has a bandwidth of its own in each power mode.
+        let [described, clock] = [machine.unit.clock.get(), machine.clock.get()];
+        let mut rates = [f32::INFINITY; MAX_LEVELS];
+        let mut levels = machine.hardware.memory().iter().zip(&mut rates).peekable();
+        while let Some((level, rate)) = levels.next() {
+            let bandwidth = if levels.peek().is_some() {
+                level.bandwidth.get() / described
+            } else {
+                machine.thermal_profile.bandwidth.unwrap_or(level.bandwidth).get() / clock
+            };
+            *rate = bandwidth * share;
+        }
+        Self { efficiency, rates }
     }
-    smooth_max(Seconds(cycles / efficiency), Seconds(longest)).0
+
+    /// Time of so many cycles alone, in cycles of the units: with bytes it is no less.
+    pub(super) fn computing(&self, cycles: f32) -> f32 {
+        cycles / self.efficiency
+    }
+
+    /// Time of so many cycles and bytes at each level, in cycles of the units, moves hidden behind arithmetic: what an estimate
+    /// makes of them.
+    pub(super) fn busy(&self, cycles: f32, traffic: &[Bytes; MAX_LEVELS]) -> f32 {
+        let mut longest = 0.0_f32;
+        for (bytes, rate) in traffic.iter().zip(self.rates) {
+            longest = longest.max(bytes.as_f32() / rate);
+        }
+        smooth_max(Seconds(self.computing(cycles)), Seconds(longest)).0
+    }
+
+    /// Whether so many cycles, and bytes at the innermost levels, take longer than this time by more than a rounding.
+    ///
+    /// ```text
+    /// (cycles / efficiency / time)³ + (bytes / rate / time)³ > 1          the smooth maximum, without its root
+    /// ```
+    pub(super) fn is_longer<const N: usize>(&self, time: f32, cycles: f32, bytes: [f32; N]) -> bool {
+        let slowest = bytes.iter().zip(self.rates).fold(0.0_f32, |most, (bytes, rate)| most.max(bytes / rate));
+        let [compute, memory] = [self.computing(cycles) / time, slowest / time];
+        compute * compute * compute + memory * memory * memory > LONGER
+    }
+
+    /// What takes longer than this time: pieces of work of so many cycles each, and as often their bytes at the innermost level.
+    pub(super) fn limit(&self, time: f32, cycles: f32, runs: f32) -> Limit {
+        let innermost = self.rates.first().copied().unwrap_or(f32::INFINITY);
+        Limit { of_work: cycles / (self.efficiency * time), of_byte: runs / (innermost * time) }
+    }
+}
+
+/// A sum of cubes of shares of a time that is above 1 whatever the roundings.
+const LONGER: f32 = 1.0001;
+
+/// A time that is to be undercut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    /// Share of it that a piece of work takes.
+    of_work: f32,
+    /// Share of it that a byte at the innermost level takes.
+    of_byte: f32,
+}
+
+impl Limit {
+    /// No limit.
+    pub(super) const NONE: Self = Self { of_work: 0.0, of_byte: 0.0 };
+
+    /// Whether so much work and so many bytes take longer, by more than a rounding.
+    ///
+    /// ```text
+    /// (work · of_work)³ + (bytes · of_byte)³ > 1          the smooth maximum, without its root
+    /// ```
+    pub(super) fn is_passed(&self, work: u64, bytes: f32) -> bool {
+        let [work, memory] = [to_f32(work) * self.of_work, bytes * self.of_byte];
+        work * work * work + memory * memory * memory > LONGER
+    }
 }

@@ -1,7 +1,7 @@
-//! From a cost that grows step by step to the losses that a mapping names; counts and cycles rounded up.
+//! From a cost that grows step by step to the losses that a mapping names; counts and cycles rounded up; mappings in their place.
 
 use crate::error::Error;
-use crate::mapping::{Loss, Lost, MAX_LOSSES};
+use crate::mapping::{Loss, Lost, MAX_LOSSES, Mapping};
 use crate::units::{Cycles, Parts as _, to_f32};
 
 /// Number of parts of a size that hold a count, the last one partly filled; a size of 0 counts as 1.
@@ -37,13 +37,34 @@ pub(super) fn whole(cycles: f32) -> Result<Cycles, Error> {
     Ok(Cycles(if to_f32(below) < cycles { below.saturating_add(1) } else { below }))
 }
 
+/// A mapping that is filled where it is returned: it is large.
+///
+/// # Errors
+/// Those of `fill`.
+pub(super) fn filled(fill: impl FnOnce(&mut Mapping) -> Result<(), Error>) -> Result<Mapping, Error> {
+    let mut mapping = Ok(Mapping::idle());
+    if let Ok(place) = &mut mapping
+        && let Err(error) = fill(place)
+    {
+        mapping = Err(error);
+    }
+    mapping
+}
+
+/// Share from which on a loss is none: some roundings of 6e-8.
+const NO_LOSS: f32 = 1.0 - 1e-6;
+
 /// Costs of the same work, each with one more reason why units idle.
-pub(super) struct Steps {
+///
+/// ```text
+/// left of a loss = cost before it / cost with it          utilization = product of what is left
+/// ```
+pub(super) struct Losses {
     cost: f32,
     losses: heapless::Vec<Lost, MAX_LOSSES>,
 }
 
-impl Steps {
+impl Losses {
     /// The cost of the work alone, all units full.
     pub(super) const fn from(ideal: f32) -> Self {
         Self { cost: ideal, losses: heapless::Vec::new() }
@@ -52,7 +73,7 @@ impl Steps {
     /// The same work at a cost that is higher for this reason; a cost that is not higher names no loss.
     pub(super) fn then(mut self, loss: Loss, cost: f32) -> Self {
         let left = self.cost / cost;
-        if left > 0.0 && left < 1.0 {
+        if left > 0.0 && left < NO_LOSS {
             // Room for one of each reason that a mapper gives.
             self.losses.push(Lost { loss, left }).ok();
             self.cost = cost;
@@ -60,9 +81,10 @@ impl Steps {
         self
     }
 
-    /// The losses, and the share of the peak that they leave together.
-    pub(super) fn finish(self) -> (f32, heapless::Vec<Lost, MAX_LOSSES>) {
-        (self.losses.iter().fold(1.0, |share, lost| share * lost.left), self.losses)
+    /// Writes into a mapping the losses, and the share of the peak that they leave together.
+    pub(super) fn finish(self, mapping: &mut Mapping) {
+        mapping.utilization = self.losses.iter().fold(1.0, |share, lost| share * lost.left);
+        mapping.losses = self.losses;
     }
 }
 
@@ -84,12 +106,13 @@ mod tests {
     #[test]
     fn losses_multiply_to_the_share_that_is_left() {
         // 6 of 8, then 8 of 10: 6 of 10. A step that costs nothing names nothing.
-        let steps = Steps::from(6.0).then(Loss::EdgeTiles, 8.0).then(Loss::Latency, 8.0).then(Loss::Waves, 10.0);
-        let (share, losses) = steps.finish();
+        let steps = Losses::from(6.0).then(Loss::EdgeTiles, 8.0).then(Loss::Latency, 8.0).then(Loss::Waves, 10.0);
+        let mut mapping = Mapping::idle();
+        steps.finish(&mut mapping);
         assert_eq!(
-            losses.as_slice(),
+            mapping.losses.as_slice(),
             [Lost { loss: Loss::EdgeTiles, left: 0.75 }, Lost { loss: Loss::Waves, left: 0.8 }]
         );
-        assert!((share - 0.6).abs() < 1e-6);
+        assert!((mapping.utilization - 0.6).abs() < 1e-6);
     }
 }

@@ -28,8 +28,9 @@ use crate::shape::product;
 use crate::units::{Bytes, to_f32};
 
 use super::flows::{self, Fastest};
-use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, losses, stream_cycles, tiles};
+use super::lanes::{Lanes, Rates, Sums, Tiles, ceil, cycles_at, stream_cycles, tiles};
 use super::levels::Levels;
+use super::losses::Losses;
 
 /// The geometry of a neural processor.
 ///
@@ -183,16 +184,16 @@ impl Npu {
     }
 
     /// The blocks of up to two sums with which arithmetic and moves take least time.
-    fn best(
+    fn best<'a>(
         &self,
         sums: &[Sums],
         nest: &LoopNest,
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Laid>, Error> {
+    ) -> Result<Fastest<'a, 2, Laid>, Error> {
         let units = u64::from(machine.unit.count.max(1));
-        let (once, stored) = (levels.once, self.stored_weights);
-        let mut best = Fastest::none();
+        let once = levels.once;
+        let mut best = Fastest::none(levels, self.stored_weights, machine);
         let mut see = |laid: [Option<Laid>; 2]| {
             let (mut total, mut a, mut b) = (0_u64, 0, 0);
             for Laid { blocks, total: cycles, .. } in laid.iter().flatten() {
@@ -201,7 +202,7 @@ impl Npu {
             }
             let (a, b) = (product([once.a.0, a])?, product([once.b.0, b, nest.repeats])?);
             let array = Traffic { a: Bytes(a), b: Bytes(b), c: once.c };
-            best.see(laid, total, levels.crossing(&[array])?, (levels, stored), machine)
+            best.see(laid, total, |levels| levels.crossing(&[array]))
         };
         let Some((first, rest)) = sums.split_first() else { return Ok(best) };
         let lanes = self.on_lanes(first, nest.weighted, machine)?;
@@ -224,9 +225,10 @@ impl Mapper for Npu {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let units = u64::from(machine.unit.count.max(1));
         let lanes = to_f32(units) * machine.macs_per_cycle.get();
-        let levels = Levels::of(nest, machine, 0)?;
+        let levels = Levels::of(nest, machine, 0);
+        let levels = levels.as_ref().map_err(|error| *error)?;
         let sums = Sums::of(nest)?;
-        let Fastest { chosen, cycles: total, crossing, .. } = self.best(&sums, nest, &levels, machine)?;
+        let Fastest { chosen, cycles: total, crossing, .. } = self.best(&sums, nest, levels, machine)?;
         let (mut padded, mut edges, mut waves, mut decoded, mut issued) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for (sums, Laid { lanes: OnLanes { cut, share, .. }, cost, .. }) in sums.iter().zip(chosen.iter().flatten()) {
             let runs = to_f32(sums.runs);
@@ -236,17 +238,13 @@ impl Mapper for Npu {
             decoded += to_f32(cost.decoded) * runs;
             issued += to_f32(cost.issued) * runs;
         }
-        let losses = losses(
-            machine.least_cycles(nest.macs()?),
-            [
-                (Loss::Padding, padded),
-                (Loss::EdgeTiles, edges),
-                (Loss::Waves, waves),
-                (Loss::WeightLoad, decoded),
-                (Loss::Issue, issued),
-                (Loss::FillDrain, to_f32(total)),
-            ],
-        );
+        let losses = Losses::from(machine.least_cycles(nest.macs()?))
+            .then(Loss::Padding, padded)
+            .then(Loss::EdgeTiles, edges)
+            .then(Loss::Waves, waves)
+            .then(Loss::WeightLoad, decoded)
+            .then(Loss::Issue, issued)
+            .then(Loss::FillDrain, to_f32(total));
         flows::product_mapping((levels, self.stored_weights), &crossing, total, losses, self.setup_cycles, machine)
     }
 

@@ -9,9 +9,10 @@
 mod tests;
 
 use crate::error::Error;
-use crate::mapper::arrays::{self, Losses, Product, both, bound, cycles_at, parts_of, sum, wide};
+use crate::mapper::arrays::{self, Product, both, bound, cycles_at, parts_of, sum, wide};
 use crate::mapper::flows::Fastest;
 use crate::mapper::levels::Levels;
+use crate::mapper::losses::{Losses, filled};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
 use crate::shape::product;
@@ -276,22 +277,22 @@ impl Systolic {
     }
 
     /// The ways of up to two products with which arithmetic and moves take least time.
-    fn best(
+    fn best<'a>(
         &self,
         products: &[Product],
-        levels: &Levels<'_>,
+        levels: &'a Levels<'a>,
         runs: u64,
         machine: &Machine<'_>,
-    ) -> Result<Fastest<2, Laid>, Error> {
+    ) -> Result<Fastest<'a, 2, Laid>, Error> {
         let arrays = (u64::from(machine.unit.count), machine.macs_per_cycle.get());
-        let mut best = Fastest::none();
+        let mut best = Fastest::none(levels, 1.0, machine);
         let mut see = |laid: [Option<Laid>; 2]| {
             let (mut cycles, mut edge) = (0, Traffic::default());
             for laid in laid.iter().flatten() {
                 cycles = sum([cycles, laid.cycles])?;
                 edge = both(&edge, &laid.edge)?;
             }
-            best.see(laid, product([cycles, runs])?, arrays::crossing(levels, &edge)?, (levels, 1.0), machine)
+            best.see(laid, product([cycles, runs])?, |levels| arrays::crossing(levels, &edge))
         };
         let Some((first, rest)) = products.split_first() else { return Ok(best) };
         for way in self.ways(first.gemm)? {
@@ -331,8 +332,9 @@ impl Systolic {
 impl Mapper for Systolic {
     fn product(&self, nest: &LoopNest, machine: &Machine<'_>) -> Result<Mapping, Error> {
         let products = arrays::products(nest, arrays::last_level(machine))?;
-        let levels = arrays::levels(nest, machine, |_, level| level.instance_capacity())?;
-        let best = self.best(&products, &levels, nest.repeats, machine)?;
+        let levels = arrays::levels(nest, machine, |_, level| level.instance_capacity());
+        let levels = levels.as_ref().map_err(|error| *error)?;
+        let best = self.best(&products, levels, nest.repeats, machine)?;
         let [mut stepping, mut skewed, mut folding, mut waving] = [0; 4];
         for laid in best.chosen.iter().flatten() {
             stepping = sum([stepping, laid.stepping])?;
@@ -341,12 +343,17 @@ impl Mapper for Systolic {
             waving = sum([waving, laid.waving])?;
         }
         let runs = to_f32(nest.repeats);
-        let losses = Losses::new(nest.macs()?.as_f32() / machine.macs_per_cycle.get())
+        let losses = Losses::from(nest.macs()?.as_f32() / machine.macs_per_cycle.get())
             .then(Loss::EdgeTiles, bound(stepping, runs))
             .then(Loss::FillDrain, bound(skewed, runs))
             .then(Loss::WeightLoad, bound(folding, runs))
             .then(Loss::Waves, bound(waving, runs));
-        Ok(losses.mapping(Cycles(best.cycles), levels.moved(&best.crossing, 1.0)?))
+        filled(|mapping| {
+            levels.moved(&best.crossing, 1.0, mapping)?;
+            mapping.compute_cycles = Cycles(best.cycles);
+            losses.finish(mapping);
+            Ok(())
+        })
     }
 
     /// The vector units beside the arrays: an element passes one of their lanes, and each FLOP takes a lane for a

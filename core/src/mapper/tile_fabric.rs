@@ -16,8 +16,9 @@ pub use components::{
 
 use crate::error::Error;
 use crate::hardware::{ComputeUnit, MemoryLevel};
-use crate::mapper::arrays::{self, Losses, Port, Product, both, cycles_at, parts_of, sum, wide};
-use crate::mapper::levels::{self, Moved};
+use crate::mapper::arrays::{self, Port, Product, both, cycles_at, parts_of, sum, wide};
+use crate::mapper::levels;
+use crate::mapper::losses::{Losses, filled};
 use crate::mapper::systolic::{Dataflow, Systolic};
 use crate::mapping::{Loss, Machine, Mapper, Mapping};
 use crate::nest::{LoopNest, Stream, Traffic};
@@ -353,20 +354,25 @@ impl Mapper for TileFabric {
         let room = |number: usize, level: &MemoryLevel<'_>| {
             if Some(number) == inside { level.capacity } else { level.instance_capacity() }
         };
-        let levels = arrays::levels(nest, machine, room)?;
-        let crossing = arrays::crossing(&levels, &edge)?;
-        let mut moves = levels.moved(&crossing, 1.0)?;
-        in_one_instance(&mut moves, inside, machine);
-        let runs = |cycles: u64| product([cycles, nest.repeats]);
-        let moving = self.moving(&moves.traffic, last);
-        let cycles = sum([runs(times.streamed)?.max(moving), runs(times.ends)?])?;
-        let repeats = to_f32(nest.repeats);
-        let losses = Losses::new(nest.macs()?.as_f32() / peak(machine))
-            .then(Loss::EdgeTiles, times.full * repeats)
-            .then(Loss::FillDrain, times.fluid * repeats)
-            .then(Loss::Waves, to_f32(runs(times.compute)?))
-            .then(Loss::Movement, to_f32(cycles));
-        Ok(losses.mapping(Cycles(cycles), moves))
+        let levels = arrays::levels(nest, machine, room);
+        let levels = levels.as_ref().map_err(|error| *error)?;
+        let crossing = arrays::crossing(levels, &edge)?;
+        filled(|mapping| {
+            levels.moved(&crossing, 1.0, mapping)?;
+            in_one_instance(mapping, inside, machine);
+            let runs = |cycles: u64| product([cycles, nest.repeats]);
+            let moving = self.moving(&mapping.traffic, last);
+            let cycles = sum([runs(times.streamed)?.max(moving), runs(times.ends)?])?;
+            mapping.compute_cycles = Cycles(cycles);
+            let repeats = to_f32(nest.repeats);
+            Losses::from(nest.macs()?.as_f32() / peak(machine))
+                .then(Loss::EdgeTiles, times.full * repeats)
+                .then(Loss::FillDrain, times.fluid * repeats)
+                .then(Loss::Waves, to_f32(runs(times.compute)?))
+                .then(Loss::Movement, to_f32(cycles))
+                .finish(mapping);
+            Ok(())
+        })
     }
 
     /// Elements on the processing elements of all tiles that work in the precision, brought and taken by the same
@@ -399,7 +405,7 @@ impl TileFabric {
 }
 
 /// What the L3 of several instances holds, divided among them: a mapping tells what lies in one.
-fn in_one_instance(moves: &mut Moved, l3: Option<usize>, machine: &Machine<'_>) {
+fn in_one_instance(moves: &mut Mapping, l3: Option<usize>, machine: &Machine<'_>) {
     let Some((l3, level)) = l3.and_then(|l3| Some((l3, machine.hardware.memory().get(l3)?))) else { return };
     let share = |bytes: Bytes| Bytes(bytes.0.div_ceil(u64::from(level.instances.max(1))));
     if let Some(footprint) = moves.footprint.get_mut(l3) {

@@ -1,9 +1,10 @@
 //! Convolutions of one to three axes, and their transposes, with groups, dilation and padding on each side.
 
-use super::{Describe, Windows, positive, weighted};
+use super::{Describe, Windows, positive, weight_types, weighted};
 use crate::error::{Attribute, Error};
 use crate::shape::{DataType, product};
 use crate::tensor::{Operands, Tensor};
+use crate::units::Bytes;
 use crate::work::{Class, Gemm, Work};
 
 /// Convolution of `[n, c_in, …]`, giving `[n, c_out, …]`.
@@ -107,6 +108,13 @@ impl Describe for Conv {
             Gemm { m: elements.checked_div(c_out).unwrap_or(0), n: c_out.checked_div(groups).unwrap_or(0), k, groups };
         let bias = if self.bias { c_out } else { 0 };
         weighted(self.class(), operands, output, gemm, product([c_out, k])?, bias, self.weights)
+    }
+
+    fn stored(&self, operands: Operands<'_>, _: &Tensor) -> Result<Bytes, Error> {
+        let c_out = u64::from(self.c_out);
+        let [weights, bias] = weight_types(operands, self.weights)?;
+        let kernels = product([c_out, per_group(self.c_in, self.groups), self.windows.taps()?])?;
+        weights.bytes(kernels)?.checked_add(bias.bytes(if self.bias { c_out } else { 0 })?)
     }
 }
 

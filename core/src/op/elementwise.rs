@@ -4,6 +4,7 @@ use super::{Describe, positive, streaming};
 use crate::error::{Attribute, Error};
 use crate::shape::DataType;
 use crate::tensor::{Operands, Tensor};
+use crate::units::Bytes;
 use crate::work::{Class, Work};
 
 /// A function of one element.
@@ -230,6 +231,10 @@ impl Describe for Activation {
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
         streaming(self.kind.class(), operands, output, self.kind.flops())
     }
+
+    fn stored(&self, _: Operands<'_>, _: &Tensor) -> Result<Bytes, Error> {
+        Ok(Bytes::ZERO)
+    }
 }
 
 /// Arithmetic on two elements.
@@ -326,6 +331,10 @@ impl Describe for Binary {
 
     fn work(&self, operands: Operands<'_>, output: &Tensor) -> Result<Work, Error> {
         streaming(self.kind.class(), operands, output, 1)
+    }
+
+    fn stored(&self, _: Operands<'_>, _: &Tensor) -> Result<Bytes, Error> {
+        Ok(Bytes::ZERO)
     }
 }
 

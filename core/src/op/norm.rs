@@ -4,6 +4,7 @@ use super::{Describe, positive, streaming};
 use crate::error::{Attribute, Error};
 use crate::shape::product;
 use crate::tensor::{Operands, Tensor};
+use crate::units::Bytes;
 use crate::work::{Class, Work};
 
 /// Batch normalisation at inference on `[n, features, …]`.
@@ -36,6 +37,10 @@ impl Describe for BatchNorm {
         let stored = streaming(Class::Elementwise, operands, output, 2)?
             .with_parameters(features.saturating_mul(4), output.data_type)?;
         Ok(Work { params: features.saturating_mul(2), ..stored })
+    }
+
+    fn stored(&self, _: Operands<'_>, output: &Tensor) -> Result<Bytes, Error> {
+        output.data_type.bytes(u64::from(self.features).saturating_mul(4))
     }
 }
 

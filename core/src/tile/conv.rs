@@ -15,9 +15,14 @@
 //!
 //! **Search.** For given channels and stationary operand, footprint and traffic are linear in the positions: a bound says which channels
 //! can be the best, and the best positions have a closed form for each of few widths ([`search`]). One level is so near to exact. Of
-//! several, each level is first tiled alone, with each operand kept; from the outermost on, a level is then searched for what it moves
-//! itself and for what it makes those inside move beyond that, for each operand that the next one may keep, or with the same tile as
-//! the next one where that is not much smaller. What moves least in all is taken. Inside tiles of few steps all tiles are tried.
+//! several, what is least is the bytes of all levels together. The innermost level is tiled first, each other one of whole tiles of the
+//! level inside it, so that none of those is cut: what it moves and what it makes the one inside move is then one problem of one level
+//! ([`chain`]). Each is tried with each operand that may stay, and levels of close capacities, or of small nests, with less room too.
+//!
+//! So the levels inside are tiled alike whatever the room outside: more of it leaves the tiles that were tried, and tries more. The bytes
+//! of one level alone have no such law: of two levels, the best for both may give up some of one. The outermost level first of all, as if
+//! it were alone, would leave those inside little: in 512 KiB alone, tiles of 3 x 3 over 256 channels of 14 x 14 have two input channels,
+//! so that sums come 128 times into 32 KiB inside, ten times the bytes of the tiles that are best for both.
 //!
 //! Leaves out reuse of the halo by the next tile: a level that keeps rows while it slides moves less.
 //!
@@ -31,11 +36,14 @@ use crate::nest::{Axis, ConvLoops, Dim, ElementSizes, Operand, Traffic};
 use crate::shape::product;
 use crate::units::Bytes;
 
-mod descent;
+mod chain;
 mod line;
+mod product;
 mod search;
+mod walk;
 
-use descent::Descent;
+pub(super) use product::cut_product;
+use walk::Walk;
 
 /// Extents of a tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +138,9 @@ impl Stays {
 
 /// A convolution in bytes.
 struct Problem {
+    /// One tile of all there is, and the input positions of it along each axis.
+    whole: Sizes,
+    held: [u64; 3],
     axes: [Axis; 3],
     sizes: ElementSizes,
     taps: u64,
@@ -145,10 +156,20 @@ struct Problem {
     c_again: u64,
     /// Whether the nest is so small that windows in the padding weigh.
     small: bool,
+    /// What stays where there is one tile of all there is.
+    one: Stays,
+    /// Whether it is so small that levels far apart are tried with less than all of their room too.
+    few: bool,
+    /// Bytes of A, B and C once, and of all of them.
+    operands: [u64; 3],
+    once: u64,
 }
 
 /// Pairs of output and input channel and position of an image up to which a nest is small.
 const SMALL: u64 = 1 << 12;
+
+/// The same for which tiles of levels far apart are tried with less room too: in a larger nest, whole numbers weigh little there.
+const FEW: u64 = 1 << 21;
 
 /// What a level was given.
 #[derive(Clone, Copy, Debug)]
@@ -166,9 +187,7 @@ struct Candidate {
     tile: Sizes,
     order: Order,
     stays: Stays,
-    /// Most input positions of a tile along each axis.
-    held: [u64; 3],
-    /// Bytes that move, those beside at other levels among them.
+    /// Bytes that move: those of levels inside that depend on this one among them while it is searched for, without them then.
     cost: u64,
 }
 
@@ -179,8 +198,6 @@ struct State {
     tile: Sizes,
     /// Most input positions of it along each axis.
     held: [u64; 3],
-    /// Input positions that all such tiles move along each axis.
-    moved: [u64; 3],
     group: Cut,
     batch: Cut,
     c_out: Cut,
@@ -189,16 +206,6 @@ struct State {
     /// Numbers of tiles of groups, positions, output and input channels after each level.
     counts: [ByDepth; CLASSES],
     stays: Stays,
-    traffic: [u64; 3],
-}
-
-/// What a level would do alone, with one operand that stays, and what the levels outside may leave to it.
-#[derive(Clone, Copy, Debug)]
-struct Want {
-    /// Numbers of tiles of positions, output and input channels up to which it moves no more; of what steps innermost, one.
-    counts: [u64; 3],
-    /// Bytes that it moves alone.
-    cost: u64,
 }
 
 /// Cuts a convolution into tiles for these buffers, from the innermost to the outermost.
@@ -208,39 +215,33 @@ struct Want {
 /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
 pub(super) fn tile_conv(loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
     let problem = Problem::new(loops, sizes)?;
-    let whole = State::whole(loops, &problem)?;
-    let mut lines = None;
-    let mut descent = Descent {
-        problem: &problem,
-        alone: heapless::Vec::new(),
-        path: heapless::Vec::new(),
-        best: heapless::Vec::new(),
-        least: u64::MAX,
-        tight: false,
-        failed: usize::MAX,
-    };
-    if let Some((_, inner)) = buffers.split_last() {
-        for buffer in inner {
-            let wants = descent.alone(&whole, &mut lines, buffer);
-            if let [None, ..] = wants {
-                return Err(Error::Infeasible { level: u8::try_from(descent.alone.len()).unwrap_or(u8::MAX) });
-            }
-            descent.alone.push(wants).ok();
-        }
+    let whole = State::whole(&problem);
+    let mut walk = Walk { problem: &problem, path: heapless::Vec::new(), best: heapless::Vec::new(), least: u64::MAX };
+    let nested = chain::nested(buffers);
+    let mut lines = line::lines(&problem, &whole);
+    let mut bounds = heapless::Vec::<u64, MAX_LEVELS>::new();
+    for buffer in buffers {
+        let bound = super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?.0;
+        bounds.push(bound).map_err(|_| super::gemm::too_many_levels())?;
     }
-    descent.inwards(&whole, &mut lines, buffers, 0);
-    if descent.best.is_empty() && buffers.len() > 1 {
-        // A tile may leave the next level no loop under which what is large stays there; one that fits both does.
-        descent.tight = true;
-        descent.inwards(&whole, &mut lines, buffers, 0);
+    let mut found = chain::chain(&problem, &mut lines, &nested, &bounds);
+    if let Some(chain) = &mut found {
+        chain.grow(&problem, |tile| whole.held_by(&problem, tile), buffers);
+        walk.given(whole.clone(), &chain.levels, buffers);
     }
-    if descent.best.len() < buffers.len() {
-        return match u8::try_from(descent.failed) {
-            Ok(level) => Err(Error::Infeasible { level }),
-            Err(_) => Err(Error::CountOverflow),
+    walk.two(&whole, buffers);
+    if walk.best.len() < buffers.len() {
+        lines.iter_mut().for_each(|line| line.made_of(1));
+        let mut fits =
+            |buffer: &Buffer| chain::chain(&problem, &mut lines, core::slice::from_ref(buffer), &[0]).is_some();
+        let level = buffers.iter().position(|buffer| !fits(buffer)).unwrap_or(0);
+        return if found.is_some() {
+            Err(Error::CountOverflow)
+        } else {
+            Err(Error::Infeasible { level: u8::try_from(level).unwrap_or(u8::MAX) })
         };
     }
-    tiling(&descent.best, loops, sizes, buffers)
+    tiling(&walk.best, &problem, &bounds)
 }
 
 impl Problem {
@@ -254,17 +255,35 @@ impl Problem {
         // Every tile is at most the whole: what fits once, does not wrap in any product of parts.
         product([elements, sizes.c.max(sizes.partial)])?;
         let c_again = elements.saturating_mul(2).saturating_mul(sizes.partial);
+        let pairs = product([loops.c_out, loops.c_in, product(loops.output)?])?;
+        let held = axes.map(|axis| axis.touched());
+        let (a_unit, b) = (product([images, loops.c_in, sizes.a])?, product([weights, sizes.b])?);
+        let c_once = elements.saturating_mul(sizes.c);
+        let operands = [product([a_unit, product(held)?])?, b, c_once];
+        let once = operands.into_iter().fold(0, u64::saturating_add);
         Ok(Self {
+            whole: Sizes {
+                group: loops.groups,
+                batch: loops.batch,
+                c_out: loops.c_out,
+                c_in: loops.c_in,
+                axes: loops.output,
+            },
+            held,
             axes,
             sizes: *sizes,
             taps,
             images: loops.batch,
             positions,
-            a_unit: product([images, loops.c_in, sizes.a])?,
-            b: product([weights, sizes.b])?,
-            c_once: elements.saturating_mul(sizes.c),
+            a_unit,
+            b,
+            c_once,
             c_again,
-            small: product([loops.c_out, loops.c_in, product(loops.output)?])? <= SMALL,
+            operands,
+            once,
+            small: pairs <= SMALL,
+            one: Stays::All,
+            few: pairs <= FEW,
         })
     }
 
@@ -286,48 +305,33 @@ impl Problem {
 
 impl State {
     /// Before any level: the whole nest is one tile.
-    fn whole(loops: &ConvLoops, problem: &Problem) -> Result<Self, Error> {
-        let held = problem.axes.map(|axis| axis.touched());
-        Ok(Self {
-            tile: Sizes {
-                group: loops.groups,
-                batch: loops.batch,
-                c_out: loops.c_out,
-                c_in: loops.c_in,
-                axes: loops.output,
-            },
+    fn whole(problem: &Problem) -> Self {
+        let Problem { whole, held, .. } = *problem;
+        Self {
+            tile: whole,
             held,
-            moved: held,
-            group: Cut::whole(loops.groups),
-            batch: Cut::whole(loops.batch),
-            c_out: Cut::whole(loops.c_out),
-            c_in: Cut::whole(loops.c_in),
-            axes: loops.output.map(Cut::whole),
+            group: Cut::whole(whole.group),
+            batch: Cut::whole(whole.batch),
+            c_out: Cut::whole(whole.c_out),
+            c_in: Cut::whole(whole.c_in),
+            axes: whole.axes.map(Cut::whole),
             counts: [[1; MAX_LEVELS + 1]; CLASSES],
             stays: Stays::All,
-            traffic: [product([problem.a_unit, product(held)?])?, problem.b, problem.c_once],
-        })
+        }
     }
 
-    /// This state with its tiles cut once more.
-    fn cut(&self, problem: &Problem, candidate: &Candidate, traffic: [u64; 3]) -> Self {
-        let mut next = self.clone();
-        let Candidate { tile, held, stays, .. } = *candidate;
-        for ((moved, cut), (axis, tile)) in
-            next.moved.iter_mut().zip(&self.axes).zip(problem.axes.iter().zip(tile.axes))
-        {
-            *moved = cut.moved_at(axis, tile, cut.count_at(tile));
-        }
-        (next.tile, next.held, next.stays, next.traffic) = (tile, held, stays, traffic);
-        next.group.push(tile.group);
-        next.batch.push(tile.batch);
-        next.c_out.push(tile.c_out);
-        next.c_in.push(tile.c_in);
-        for (cut, tile) in next.axes.iter_mut().zip(tile.axes) {
+    /// Cuts its tiles once more.
+    fn cut(&mut self, choice: &Choice, held: [u64; 3]) {
+        let Choice { tile, stays, .. } = *choice;
+        self.counts = self.counts_at(&tile);
+        (self.tile, self.held, self.stays) = (tile, held, stays);
+        for (cut, tile) in self.axes.iter_mut().zip(tile.axes) {
             cut.push(tile);
         }
-        next.counts = self.counts_at(&tile);
-        next
+        self.group.push(tile.group);
+        self.batch.push(tile.batch);
+        self.c_out.push(tile.c_out);
+        self.c_in.push(tile.c_in);
     }
 
     /// Numbers of tiles of each class if they were cut into these sizes.
@@ -361,8 +365,7 @@ impl State {
     }
 
     /// Bytes of each operand at the next level, inside these ones, if it has these tiles and this order.
-    fn traffic_of(&self, problem: &Problem, outside: &[Choice], candidate: &Candidate) -> [u64; 3] {
-        let Candidate { tile, order, .. } = candidate;
+    fn traffic_of(&self, problem: &Problem, outside: &[Choice], tile: &Sizes, order: Order) -> [u64; 3] {
         let mut ranks = heapless::Vec::<Ranks, MAX_LEVELS>::new();
         for choice in outside {
             ranks.push(choice.order.ranks()).ok();
@@ -389,15 +392,13 @@ impl State {
 }
 
 /// The levels as they are reported, the innermost first.
-fn tiling(chosen: &[Choice], loops: &ConvLoops, sizes: &ElementSizes, buffers: &[Buffer]) -> Result<Tiling, Error> {
-    let whole =
-        Sizes { group: loops.groups, batch: loops.batch, c_out: loops.c_out, c_in: loops.c_in, axes: loops.output };
+fn tiling(chosen: &[Choice], problem: &Problem, bounds: &[u64]) -> Result<Tiling, Error> {
     let mut levels = heapless::Vec::new();
-    let mut outers = [whole; MAX_LEVELS];
+    let mut outers = [problem.whole; MAX_LEVELS];
     for (outer, choice) in outers.iter_mut().skip(1).zip(chosen) {
         *outer = choice.tile;
     }
-    for ((choice, outer), buffer) in chosen.iter().zip(&outers).rev().zip(buffers) {
+    for ((choice, outer), &bound) in chosen.iter().zip(&outers).rev().zip(bounds) {
         let [a, b, c] = choice.traffic;
         if choice.traffic.contains(&u64::MAX) {
             return Err(Error::CountOverflow);
@@ -410,7 +411,7 @@ fn tiling(chosen: &[Choice], loops: &ConvLoops, sizes: &ElementSizes, buffers: &
             },
             footprint: Bytes(choice.footprint),
             traffic: Traffic { a: Bytes(a), b: Bytes(b), c: Bytes(c) },
-            lower_bound: super::conv_bound::bound_conv(loops, sizes, buffer.capacity)?,
+            lower_bound: Bytes(bound),
         };
         levels.push(level).map_err(|_| Error::CountOverflow)?;
     }

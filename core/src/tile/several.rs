@@ -1,4 +1,4 @@
-//! The search for tiles of three levels or more.
+//! The search for tiles of three levels or more, of products that run several times.
 //!
 //! Two neighbours of much the same capacity do best with the same tile: they are searched as one level that counts twice. Levels far
 //! apart are searched one by one, the outermost first; its tile is one of a few whose bound is low, or holds whole tiles of

@@ -102,6 +102,23 @@ impl ErrorSummary {
     }
 }
 
+/// Summary of estimated against measured values; of no pair, one that says so.
+#[must_use]
+pub fn summary(estimated: &[f64], measured: &[f64]) -> ErrorSummary {
+    let pairs: Vec<(f64, f64)> = estimated.iter().copied().zip(measured.iter().copied()).collect();
+    ErrorSummary::of(&pairs).unwrap_or(ErrorSummary {
+        n: 0,
+        mape_pct: f64::NAN,
+        median_pct: f64::NAN,
+        r2: None,
+        bias_pct: f64::NAN,
+        min_pct: f64::NAN,
+        max_pct: f64::NAN,
+        std_pct: f64::NAN,
+        within_10_share: 0.0,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use derate_core::calibration::Runtime;
 use derate_core::shape::Precision;
 
 use super::{Outcome, clock, cores, hardware_file, json, now, print_json, with_threads};
@@ -52,7 +53,8 @@ pub(super) fn run(args: &Calibrate, format: Format) -> Result<Outcome> {
     let mut studies = Vec::new();
     for precision in Precision::ALL {
         if dataset.rows.iter().any(|row| row.precision == precision) {
-            studies.push(study(&dataset.rows, precision, &target, |model| {
+            let eager = if dataset.device == "cuda" { Runtime::EagerGpu } else { Runtime::EagerCpu };
+            studies.push(study(&dataset.rows, precision, &target, (eager, threads), |model| {
                 eprintln!("fitting {}: {model}", precision.name());
             })?);
         }

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Estimate, format: Format) -> Result<Outcome> {
     let target = target(&device, mode)?;
     let place = || format!("{} on {}", graph.name(), device.name());
     let mapped = on_device(&graph, &file, mode)?;
-    let got = estimates(&graph, &target, fit.as_ref(), Some(&mapped), precision).with_context(place)?;
+    let got = estimates(&graph, &target, fit.as_ref(), Some(&mapped)).with_context(place)?;
     let calibration = fit.as_ref().map(|fit| fit.calibration);
     let calibrated = Target { calibration: calibration.as_ref(), ..target };
     // With a profile a kernel is an op, and takes the time that the profile says.

@@ -8,7 +8,7 @@ use derate_core::graph::Tables;
 use derate_core::shape::Precision;
 
 use super::{clock, cores};
-use crate::calibrate::model::Model;
+use crate::calibrate::model::{Model, baseline};
 use crate::graph_buf::GraphBuf;
 use crate::hardware_file::HardwareFile;
 use crate::on_device::OnDevice;
@@ -69,7 +69,6 @@ pub(super) fn estimates(
     target: &Target<'_>,
     fit: Option<&PrecisionFit>,
     mapped: Option<&OnDevice>,
-    precision: Precision,
 ) -> Result<Estimates> {
     let view = graph.view();
     let described = estimate(view, target)?;
@@ -78,8 +77,9 @@ pub(super) fn estimates(
         Some(calibration) => estimate(view, &Target { calibration: Some(calibration), ..*target })?,
         None => mapped.map_or(described, |mapped| mapped.network.estimate),
     };
+    let works = view.nodes().iter().map(|node| view.work(node)).collect::<Result<Vec<_>, _>>()?;
     let baseline = |model: Model, values: Option<Vec<f64>>| {
-        values.and_then(|values| model.predict(graph, &values, target, precision)).map(|seconds| seconds * 1e3)
+        values.and_then(|values| baseline(model, &works, &values)).map(|seconds| seconds * 1e3)
     };
     let ms = |seconds: derate_core::units::Seconds| f64::from(seconds.0) * 1e3;
     Ok(Estimates {

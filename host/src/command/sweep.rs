@@ -19,7 +19,7 @@ pub(super) fn measure_memory(_args: &MeasureMemory) -> Result<Outcome> {
 }
 
 #[cfg(feature = "torch")]
-pub(super) use measuring::{interrupt_flag, measure_memory, precisions, run};
+pub(super) use measuring::{interrupt_flag, measure_memory, precisions, refuse_cuda, run, runs};
 
 #[cfg(feature = "torch")]
 mod measuring {
@@ -63,16 +63,7 @@ mod measuring {
 
     pub(in super::super) fn run(kind: Kind, args: &SweepArgs, format: Format) -> Result<Outcome> {
         // Whatever cannot work is said before any work.
-        if args.device == DeviceArg::Cuda {
-            if !torch::has_cuda() {
-                bail!(
-                    "--device cuda: no CUDA device can be used here. It needs an NVIDIA GPU with its driver, and a libtorch \
-                     with CUDA (set LIBTORCH to it and build again); this build has {}",
-                    torch::runtime()
-                );
-            }
-            bail!("--device cuda: sweeps run on the CPU in this version");
-        }
+        refuse_cuda(args.device)?;
         let runtime = torch::runtime();
         let scope = scope(&args.scope);
         let wanted = match (&args.precision[..], scope) {
@@ -151,6 +142,21 @@ mod measuring {
         Ok(if finished.skipped_rows > 0 { Outcome::Skipped } else { Outcome::Done })
     }
 
+    /// Refuses a device that networks do not run on.
+    pub(in super::super) fn refuse_cuda(device: DeviceArg) -> Result<()> {
+        if device == DeviceArg::Cuda {
+            if !torch::has_cuda() {
+                bail!(
+                    "--device cuda: no CUDA device can be used here. It needs an NVIDIA GPU with its driver, and a libtorch \
+                     with CUDA (set LIBTORCH to it and build again); this build has {}",
+                    torch::runtime()
+                );
+            }
+            bail!("--device cuda: sweeps run on the CPU in this version");
+        }
+        Ok(())
+    }
+
     /// What the two sweeps recorded that speaks for a disturbance of a row on which they disagree.
     fn evidence(kind: Kind, key: &str, [earlier, later]: [&Path; 2], comparison: &Comparison) -> String {
         let mut said = Vec::new();
@@ -187,7 +193,7 @@ mod measuring {
         runs(wanted, &usable, &file.name)
     }
 
-    fn runs(wanted: &[Precision], usable: &[Precision], place: &str) -> Result<()> {
+    pub(in super::super) fn runs(wanted: &[Precision], usable: &[Precision], place: &str) -> Result<()> {
         match wanted.iter().find(|precision| !usable.contains(precision)) {
             None => Ok(()),
             Some(precision) => bail!(

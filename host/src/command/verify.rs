@@ -277,7 +277,7 @@ mod measuring {
         fit: Option<&PrecisionFit>,
         args: &Verify,
     ) -> Result<Row> {
-        let got = estimates(graph, target, fit, None, args.precision)?;
+        let got = estimates(graph, target, fit, None)?;
         Ok(Row {
             network: network_name(graph),
             measured_ms,

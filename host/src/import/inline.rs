@@ -1,8 +1,12 @@
 //! Graphs from a short description: `gemm:512x512x512`, `conv2d:1x64x56x56,64,k3,p1`, `mlp:512-[512,512]-128@32`,
-//! `attention:8x12x197x64`, `zoo:resnet18@8`.
+//! `attention:8x12x197x64`, `op:relu:1x64x56x56`, `zoo:resnet18@8`.
 
 use derate_core::op::{Attention, Conv, MatMul, Op, Window, Windows};
 use derate_core::tensor::TensorKind;
+
+mod ops;
+
+pub use ops::{describe, graph_of};
 
 use super::build::Builder;
 use super::{Import, ImportError, Options};
@@ -11,13 +15,14 @@ use crate::zoo::{self, Mlp};
 
 /// The forms of a description, for messages.
 pub const FORMS: &str = "gemm:[BATCHx]MxNxK, conv2d:NxCINxHxW,COUT,kKERNEL[,sSTRIDE][,pPADDING][,dDILATION][,gGROUPS], \
-                         mlp:IN-[H1,H2,…]-OUT[@BATCH], attention:BATCHxHEADSxLENGTHxDEPTH, zoo:NAME[@BATCH]";
+                         mlp:IN-[H1,H2,…]-OUT[@BATCH], attention:BATCHxHEADSxLENGTHxDEPTH, \
+                         op:NAME[,ATTRIBUTE…][/NAME…]:SHAPE[+SHAPE…], zoo:NAME[@BATCH]";
 
 /// What describes a kind of graph.
 type Describe = fn(&Description<'_>) -> Result<Import, ImportError>;
 
 /// Prefix, grammar, and what builds it.
-const KINDS: [(&str, &str, Describe); 5] = [
+const KINDS: [(&str, &str, Describe); 6] = [
     ("gemm", "gemm:[BATCHx]MxNxK", gemm),
     (
         "conv2d",
@@ -26,6 +31,7 @@ const KINDS: [(&str, &str, Describe); 5] = [
     ),
     ("mlp", "mlp:IN-[H1,H2,…]-OUT[@BATCH]", mlp),
     ("attention", "attention:BATCHxHEADSxLENGTHxDEPTH", attention),
+    ("op", "op:NAME[,ATTRIBUTE…][,@TENSOR…][/NAME…]:SHAPE[+SHAPE…]", ops::read),
     ("zoo", "zoo:NAME[@BATCH]", network),
 ];
 

@@ -49,9 +49,15 @@ impl Member {
             self.stop = Some(Stop::Converged);
         } else if n >= settings.max_runs as usize {
             self.stop = Some(Stop::RunCap);
-        } else if self.run_time.as_secs_f64() >= settings.time_cap_s {
+        } else if self.capped(settings) {
             self.stop = Some(Stop::TimeCap);
         }
+    }
+
+    /// Whether it has taken its time: the cap with as many samples as are asked for, or ten times the cap with any.
+    pub(super) fn capped(&self, settings: &Settings) -> bool {
+        let caps = self.run_time.as_secs_f64() / settings.time_cap_s;
+        caps >= 10.0 || caps >= 1.0 && self.samples_ns.len() >= settings.runs_before_cap as usize
     }
 }
 
@@ -133,6 +139,14 @@ mod tests {
         assert_eq!(settled(wide(19), 999), None);
         assert_eq!(settled(wide(20), 999), Some(Stop::RunCap));
         assert_eq!(settled(wide(3), 1_000), Some(Stop::TimeCap));
+        // A cap that waits for samples, but not for ever.
+        let patient = Settings { runs_before_cap: 5, ..settings.clone() };
+        let capped = |n: usize, run_time_ms| {
+            let member =
+                Member { samples_ns: wide(n), run_time: Duration::from_millis(run_time_ms), ..Member::default() };
+            member.capped(&patient)
+        };
+        assert_eq!([capped(4, 1_000), capped(5, 999), capped(5, 1_000), capped(4, 10_000)], [false, false, true, true]);
         // Converged stays, whatever is added.
         let mut member = Member { samples_ns: vec![100; 10], ..Member::default() };
         member.settle(&settings);

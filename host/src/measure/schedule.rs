@@ -23,10 +23,6 @@ use super::stats::Summary;
 use super::surroundings::{CpuTimes, Surroundings};
 use super::verdict::{Status, judge};
 
-/// Rounds of which a finished member takes a turn in one, once its block has lasted long enough.
-/// Every round would make one slow member cost as much as all of them together.
-const FINISHED_TURNS_EVERY: u32 = 4;
-
 /// Most samples of each reference in a row, taken to make up for a long chunk without any.
 const REFERENCE_BURST: u32 = 10;
 
@@ -35,7 +31,7 @@ const REFERENCE_BURST: u32 = 10;
 /// Each round visits the members of the block in balanced order and gives each a chunk of runs.
 /// A member is done when it has `min_runs` kept samples and a narrow interval, or has reached a cap;
 /// the block ends when all are done and it has lasted `min_block_time_s`. After that time a member
-/// that is done takes a turn only in every fourth round, and none beyond its time cap, so a block
+/// that is done takes a turn only in every fourth round (`finished_turns_every`), and none beyond its time cap, so a block
 /// lasts at most about that time and the sum of the caps. `stop` is looked at between any two
 /// chunks, preparations and references.
 ///
@@ -175,8 +171,8 @@ impl<E: Executor, W: Surroundings, S: Sink> Sweep<'_, E, W, S> {
             }
             for place in visiting_order(members.len(), round as usize) {
                 let member = &mut members[place];
-                let capped = member.run_time.as_secs_f64() >= self.settings.time_cap_s;
-                let sits_out = capped || member.stop.is_some() && round % FINISHED_TURNS_EVERY != 0;
+                let capped = member.capped(self.settings);
+                let sits_out = capped || member.stop.is_some() && round % self.settings.finished_turns_every != 0;
                 if member.skipped.is_some() || spread && sits_out {
                     continue;
                 }

@@ -41,7 +41,28 @@ pub struct Settings {
     /// Time after which drift references are taken again inside a round, above 0 s; they are taken
     /// before each round anyway. Default 0.25.
     pub reference_interval_s: f64,
+    /// Rounds of which a configuration that is done takes a turn in one, once its block has lasted long enough, at least 1. Default 4:
+    /// in every round one slow configuration would cost as much as all of them together.
+    #[serde(skip_serializing_if = "is_default_turn")]
+    pub finished_turns_every: u32,
+    /// Kept samples before the time cap ends a configuration, unless it has taken ten times the cap. Default 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub runs_before_cap: u32,
 }
+
+/// Whether the value may be left out.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(runs: &u32) -> bool {
+    *runs == 0
+}
+
+/// Whether the value may be left out, so that sweeps that were begun without it are resumed.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_default_turn(every: &u32) -> bool {
+    *every == DEFAULT_TURN
+}
+
+const DEFAULT_TURN: u32 = 4;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -57,6 +78,8 @@ impl Default for Settings {
             kept_per_chunk: 100,
             drop_first_below_s: 0.05,
             reference_interval_s: 0.25,
+            finished_turns_every: DEFAULT_TURN,
+            runs_before_cap: 0,
         }
     }
 }
@@ -91,6 +114,7 @@ impl Settings {
         check(self.min_runs >= 1, "min_runs", &self.min_runs, "1 or more")?;
         check(self.max_runs >= self.min_runs, "max_runs", &self.max_runs, "`min_runs` or more")?;
         check(self.kept_per_chunk >= 1, "kept_per_chunk", &self.kept_per_chunk, "1 or more")?;
+        check(self.finished_turns_every >= 1, "finished_turns_every", &self.finished_turns_every, "1 or more")?;
         let width = self.target_relative_half_width;
         check(width > 0.0 && width <= 1.0, "target_relative_half_width", &width, "above 0, to 1")?;
         for (key, seconds) in [
@@ -129,7 +153,8 @@ mod tests {
     #[test]
     fn each_range_is_checked_and_named() {
         type Change = fn(&mut Settings);
-        let cases: [(&str, Change); 11] = [
+        let cases: [(&str, Change); 12] = [
+            ("finished_turns_every", |s| s.finished_turns_every = 0),
             ("block_size", |s| s.block_size = 0),
             ("block_size", |s| s.block_size = 65),
             ("min_runs", |s| s.min_runs = 0),

@@ -6,6 +6,7 @@
 use derate_core::calibration::MODEL_VERSION;
 use derate_core::estimate::Target;
 use derate_core::shape::Precision;
+use derate_core::units::Seconds;
 use serde::Serialize;
 
 use super::coefficient::{CoefficientValue, Factors, coefficients, factors};
@@ -301,11 +302,14 @@ fn of_precision(dataset: &Dataset, study: &Study, subject: &Subject<'_>) -> Resu
             after_in_sample: models.calibrated.in_sample.clone(),
         },
         models,
-        interval: study.calibration.interval,
+        interval: study
+            .calibration
+            .intervals
+            .map(|intervals| intervals.of_network(Seconds(1.0), 0.0, 1.0).map(|bound| bound.0)),
         memory: memory(&points),
         slowdowns: slowdowns(&points, subject.target.hardware),
         factors: factors(study, subject.target)?,
-        coefficients: coefficients(&study.calibration.coefficients),
+        coefficients: coefficients(study)?,
         worst_rows: worst(&points),
         next_sweeps,
         splits,

@@ -1,6 +1,6 @@
 //! Coefficients: what a fit recommends for the description, and what it found for the model, each with its range.
 
-use derate_core::calibration::{COEFFICIENTS, Coefficients};
+use derate_core::calibration::COEFFICIENTS;
 use derate_core::estimate::Target;
 use serde::Serialize;
 
@@ -45,13 +45,15 @@ pub struct CoefficientValue {
     /// Its unit; `1` for a factor.
     pub unit: &'static str,
     /// Fitted value.
-    pub value: f32,
+    pub value: f64,
+    /// Its standard error, in percent.
+    pub standard_error_pct: f64,
     /// Value before any measurement.
-    pub prior: f32,
+    pub prior: f64,
     /// Lowest value.
-    pub low: f32,
+    pub low: f64,
     /// Highest value.
-    pub high: f32,
+    pub high: f64,
     /// Whether the fitted value lies at the edge of its range.
     pub at_bound: bool,
     /// Whether it stayed at its prior: the rows do not tell it.
@@ -67,8 +69,8 @@ pub(super) fn factors(study: &Study, target: &Target<'_>) -> Result<Factors, Ana
         precision: precision.name(),
         profile: target.thermal_profile.name.to_owned(),
     })?;
-    let parameters = Model::TwoFactors.parameters();
-    let (&[efficiency, memory], &[efficiency_parameter, memory_parameter]) = (&fitted.values[..], &parameters[..])
+    let (&[efficiency, memory], &[efficiency_parameter, memory_parameter]) =
+        (&fitted.values[..], &fitted.parameters[..])
     else {
         return Err(AnalysisError::Model { precision: precision.name(), model: Model::TwoFactors.name() });
     };
@@ -90,20 +92,26 @@ pub(super) fn factors(study: &Study, target: &Target<'_>) -> Result<Factors, Ana
     })
 }
 
-pub(super) fn coefficients(fitted: &Coefficients) -> Vec<CoefficientValue> {
-    let parameters = Model::Calibrated.parameters();
-    let values = fitted.values().into_iter().zip(COEFFICIENTS).zip(parameters);
-    values
-        .map(|((value, c), parameter)| CoefficientValue {
-            name: c.name,
-            meaning: c.meaning,
-            unit: c.unit,
-            value,
-            prior: c.prior,
-            low: c.low,
-            high: c.high,
-            at_bound: parameter.at_bound(f64::from(value)),
-            at_prior: parameter.at_prior(f64::from(value)),
+pub(super) fn coefficients(study: &Study) -> Result<Vec<CoefficientValue>, AnalysisError> {
+    let precision = study.precision.name();
+    let missing = AnalysisError::Model { precision, model: Model::Calibrated.name() };
+    let fitted = study.of(Model::Calibrated).ok_or(missing)?;
+    let values = fitted.parameters.iter().zip(&fitted.values).zip(&fitted.standard_errors);
+    Ok(values
+        .filter_map(|((parameter, &value), &standard_error)| {
+            let c = COEFFICIENTS.iter().find(|c| c.name == parameter.name)?;
+            Some(CoefficientValue {
+                name: c.name,
+                meaning: c.meaning,
+                unit: c.unit,
+                value,
+                standard_error_pct: standard_error * 100.0,
+                prior: parameter.prior,
+                low: parameter.low,
+                high: parameter.high,
+                at_bound: parameter.at_bound(value),
+                at_prior: standard_error >= 0.9 * parameter.prior_sd,
+            })
         })
-        .collect()
+        .collect())
 }

@@ -331,6 +331,7 @@ fn coefficients(analysis: &PrecisionAnalysis) -> String {
     let mut table = Table::new([
         Left("coefficient"),
         Right("value"),
+        Right("± %"),
         Left("unit"),
         Right("prior"),
         Right("range"),
@@ -338,7 +339,7 @@ fn coefficients(analysis: &PrecisionAnalysis) -> String {
         Left("meaning"),
     ]);
     for c in &analysis.coefficients {
-        let three = |value: f32| significant(f64::from(value), 3);
+        let three = |value: f64| significant(value, 3);
         let note = match (c.at_bound, c.at_prior) {
             (true, _) => "at the edge of its range",
             (false, true) => "at its prior",
@@ -347,9 +348,10 @@ fn coefficients(analysis: &PrecisionAnalysis) -> String {
         table.row([
             format!("`{}`", c.name),
             three(c.value),
+            significant(c.standard_error_pct, 2),
             c.unit.to_owned(),
             three(c.prior),
-            format!("{} … {}", significant(f64::from(c.low), 2), significant(f64::from(c.high), 2)),
+            format!("{} … {}", significant(c.low, 2), significant(c.high, 2)),
             note.to_owned(),
             c.meaning.trim_end_matches('.').to_owned(),
         ]);

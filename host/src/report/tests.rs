@@ -3,12 +3,15 @@
 //! On the two-core CPU (96 KiB, 2 MiB, 32 MiB of cache), each row's time is made from its FLOPs, so that the time per FLOP of a
 //! scenario, and with it every slowdown, is a round number; each estimate is the time at a round error.
 
-use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull, MODEL_VERSION};
+use derate_core::calibration::{
+    COEFFICIENTS, Calibration, Coefficients, Hull, Intervals, MODEL_VERSION, Protocol, Runtime,
+};
 use derate_core::estimate::Target;
 use derate_core::graph::Tables;
 use derate_core::shape::Precision;
 
 use super::*;
+use crate::calibrate::fit::Parameter;
 use crate::calibrate::holdout::Fitted;
 use crate::calibrate::model::Model;
 use crate::calibrate::tests::with_two_core_cpu;
@@ -70,29 +73,43 @@ fn study(given: &[Given], dataset: &Dataset) -> Study {
     let fitted = |model: Model, values: Vec<f64>, held_out: Vec<f64>| {
         let in_sample = measured.clone();
         let (in_sample_error, held_out_error) = (summary(&in_sample), summary(&held_out));
-        Fitted { model, values, in_sample, held_out, in_sample_error, held_out_error }
+        let parameter = |name| Parameter { name, prior: 0.7, prior_sd: 1.0, low: 0.01, high: 1.5 };
+        let names = if values.len() > 2 { COEFFICIENTS.map(|c| c.name).to_vec() } else { vec!["a", "b"] };
+        Fitted {
+            model,
+            parameters: values.iter().zip(names).map(|(_, name)| parameter(name)).collect(),
+            standard_errors: values.iter().map(|value| if *value == 0.01 { 0.1 } else { 1.0 }).collect(),
+            values,
+            in_sample,
+            held_out,
+            in_sample_error,
+            held_out_error,
+        }
     };
     let before = off(&|_| -50.0);
-    // 0.05, the lower bound of the efficiency factor; everything else stays at its prior.
-    let mut coefficients = Coefficients::PRIOR;
-    coefficients.gemm_efficiency = COEFFICIENTS[0].low;
+    // The first coefficient at its lower bound; everything else stays at its prior.
+    let mut values = vec![0.7; COEFFICIENTS.len()];
+    values[0] = 0.01;
     Study {
         precision: Precision::Fp32,
         rows: (0..measured.len()).collect(),
         before_error: summary(&before),
         before,
         fitted: vec![
-            fitted(Model::Calibrated, vec![0.7; COEFFICIENTS.len()], off(&|at| given[at].3)),
+            fitted(Model::Calibrated, values, off(&|at| given[at].3)),
             fitted(Model::TwoFactors, vec![0.63, 0.01], off(&|_| 20.0)),
             fitted(Model::PlainRoofline, vec![1e11, 1e10], off(&|_| 40.0)),
             fitted(Model::MacOnly, vec![1e-11], off(&|_| 100.0)),
         ],
         calibration: Calibration {
             model_version: MODEL_VERSION,
-            coefficients,
-            classes: 1,
-            hull: Hull::EMPTY,
-            interval: Some([0.9, 1.4]),
+            runtime: Runtime::EagerCpu,
+            protocol: Protocol::WholeRun,
+            threads: 2,
+            coefficients: Coefficients::NEUTRAL,
+            hulls: [Hull::EMPTY; 14],
+            // e^(2 · 0.168) = 1.4.
+            intervals: Some(Intervals { ops: [[[-0.1, 0.3]; 3]; 5], common: 0.168_236, own: 0.0, quantile: 2.0 }),
         },
         folds: 5,
     }
@@ -275,8 +292,8 @@ fn json_has_the_keys_of_scripts() {
             ("/format", "1"),
             ("/grade", "\"good\""),
             ("/precisions/0/precision", "\"fp32\""),
-            ("/precisions/0/coefficients/0/name", "\"gemm_efficiency\""),
-            ("/precisions/0/coefficients/0/value", "0.02"),
+            ("/precisions/0/coefficients/0/name", "\"conv_throughput\""),
+            ("/precisions/0/coefficients/0/value", "0.01"),
             ("/precisions/0/worst_rows/0/scenario", "\"DRAM_spill\""),
             ("/precisions/0/worst_rows/0/regime", "\"memory\""),
             ("/precisions/0/points/5/batch", "8"),

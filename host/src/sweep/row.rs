@@ -2,6 +2,7 @@
 
 use derate_core::estimate::{Target, estimate};
 use derate_core::graph::Tables;
+use derate_core::shape::Precision;
 
 use super::net::Kind;
 use super::plan::Configuration;
@@ -10,7 +11,7 @@ use crate::graph_buf::GraphBuf;
 use crate::measure::{Outcome, Record};
 
 /// Columns after those of the network's shape, in the format that people's scripts read.
-const PUBLISHED: [&str; 13] = [
+pub(super) const PUBLISHED: [&str; 13] = [
     "device",
     "precision",
     "empirical_time_ms",
@@ -96,16 +97,32 @@ pub fn fields(
     memory: Option<u64>,
     conditions: &Conditions<'_>,
 ) -> Result<Vec<String>, derate_core::Error> {
+    let net = &configuration.net;
+    let mut row: Vec<String> = vec![net.name()];
+    row.extend(net.cells());
+    row.extend(after_shape(net.batch(), configuration.precision, graph, record, memory, conditions)?);
+    Ok(row)
+}
+
+/// Fields after those of the shape, which all sweeps have: [`PUBLISHED`], then [`OUR_COLUMNS`].
+///
+/// # Errors
+/// Those of [`fields`].
+pub(super) fn after_shape(
+    batch: u32,
+    precision: Precision,
+    graph: &GraphBuf,
+    record: &Record,
+    memory: Option<u64>,
+    conditions: &Conditions<'_>,
+) -> Result<Vec<String>, derate_core::Error> {
     let got = estimate(graph.view(), &conditions.target)?;
     let footprint = graph.footprint()?.total()?;
     let analytical_ms = f64::from(got.latency.0) * 1e3;
     let analytical_mb = megabytes(footprint.0);
     let intensity = got.work.flops / graph.view().compulsory_traffic()?;
-    let net = &configuration.net;
 
-    let mut row: Vec<String> = vec![net.name()];
-    row.extend(net.cells());
-    row.extend([conditions.device.to_owned(), configuration.precision.name().to_owned()]);
+    let mut row = vec![conditions.device.to_owned(), precision.name().to_owned()];
     let measured = match &record.outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Skipped { .. } => None,
@@ -117,7 +134,7 @@ pub fn fields(
         time_ms.map_or(String::new(), number),
         measured.and_then(|m| m.summary.std_ns).map_or(String::new(), ms),
         memory_mb.map_or(String::new(), number),
-        time_ms.map_or(String::new(), |time| number(f64::from(net.batch()) / (time / 1e3))),
+        time_ms.map_or(String::new(), |time| number(f64::from(batch) / (time / 1e3))),
         number(analytical_ms),
         number(analytical_mb),
         got.work.flops.0.to_string(),
@@ -155,12 +172,12 @@ pub fn fields(
     Ok(row)
 }
 
-fn megabytes(bytes: u64) -> f64 {
+pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
 /// Six significant digits, without exponent: for people, and for every script.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     significant(value, 6).to_string()
 }
 

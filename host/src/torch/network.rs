@@ -18,13 +18,13 @@ use derate_core::graph::{GraphView, Node};
 use derate_core::op::{MoveKind, Op};
 use derate_core::shape::DataType;
 use derate_core::tensor::Tensor as Described;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use self::call::{Call, Outputs};
 use self::values::{Parameters, indices, reads_indices, source};
 use super::TorchError;
 
-/// A graph with parameters, ready to run on the CPU.
+/// A graph with parameters, ready to run.
 #[derive(Debug)]
 pub struct Network {
     steps: Vec<Step>,
@@ -58,24 +58,32 @@ impl Network {
     /// [`TorchError`] for a data type or an op that libtorch does not run here, and where memory is short. int8 networks do not
     /// run ([`TorchError::Int8`]); [`crate::retype::retyped`] gives them another data type.
     pub fn new(graph: GraphView<'_>) -> Result<Self, TorchError> {
-        tch::no_grad(|| Self::build(graph))
+        Self::on(graph, Device::Cpu)
     }
 
-    fn build(graph: GraphView<'_>) -> Result<Self, TorchError> {
+    /// [`Network::new`] with all tensors on this device.
+    ///
+    /// # Errors
+    /// Those of [`Network::new`].
+    pub fn on(graph: GraphView<'_>, device: Device) -> Result<Self, TorchError> {
+        tch::no_grad(|| Self::build(graph, device))
+    }
+
+    fn build(graph: GraphView<'_>, device: Device) -> Result<Self, TorchError> {
         let lifetimes = Lifetimes::of(graph);
-        let sources = lifetimes.sources(graph)?;
+        let sources = lifetimes.sources(graph, device)?;
         let mut parameters = Parameters::default();
         let mut steps = Vec::with_capacity(graph.nodes().len());
         for (index, node) in graph.nodes().iter().enumerate() {
             let described = described(graph, node)?;
             refuse_int8(index, node.op, &described)?;
             let result = *graph.output(node)?;
-            let mut tensors = parameters.of(&node.op, &described, &result, node.shared)?;
+            let mut tensors = parameters.of(&node.op, &described, &result, node.shared, device)?;
             let operands: Vec<usize> = graph.operands(node).ids().iter().map(|id| id.index()).collect();
             if reads_indices(&node.op) {
                 let given = operands.get(1).or(operands.first()).copied();
                 let valid = given.is_some_and(|slot| lifetimes.is_source(slot));
-                tensors.extend(indices(&node.op, &described, &result, valid)?);
+                tensors.extend(indices(&node.op, &described, &result, valid, device)?);
             }
             let convert =
                 described.iter().any(|tensor| !is_float(tensor.data_type)) || elementwise::gives_truth_values(&node.op);
@@ -243,10 +251,10 @@ impl Lifetimes {
     }
 
     /// Random tensors in the place of all that no op computes.
-    fn sources(&self, graph: GraphView<'_>) -> Result<Vec<(usize, Tensor)>, TorchError> {
+    fn sources(&self, graph: GraphView<'_>, device: Device) -> Result<Vec<(usize, Tensor)>, TorchError> {
         let limits = values::limits(graph)?;
         let slots = graph.tensors().iter().zip(limits).enumerate().filter(|(slot, _)| self.is_source(*slot));
-        slots.map(|(slot, (tensor, limit))| Ok((slot, source(tensor, limit)?))).collect()
+        slots.map(|(slot, (tensor, limit))| Ok((slot, source(tensor, limit, device)?))).collect()
     }
 
     /// Operands that nobody reads after this step. Sources stay for the next run.

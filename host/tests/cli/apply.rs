@@ -101,7 +101,10 @@ fn a_profile_that_does_not_belong_is_refused() {
         (set(&["threads"], json!(1)), vec!["`threads` is 1; it is applied to 2", "--replace-runtime"]),
         (set(&["threads"], json!(0)), vec!["`threads` is 0", "1 or more"]),
         (set(&["fits"], json!([])), vec!["`fits` is []"]),
-        (set(&calibration("interval"), json!([1.5, 2.0])), vec!["interval` is [1.5, 2.0]", "low <= 1 <= high"]),
+        (
+            set(&["fits", "0", "calibration", "intervals", "ops", "0", "0"], json!([0.25, 0.5])),
+            vec!["intervals.ops.conv.overhead` is [0.25, 0.5]", "low <= 0 <= high"],
+        ),
         (set(&["format"], json!(9)), vec!["`format` is 9"]),
         (set(&calibration("model_version"), json!(9)), vec!["model_version` is 9"]),
         (set(&["fits", "0", "precision"], json!("fp64")), vec!["fp64", "fp32, bf16"]),

@@ -114,10 +114,10 @@ pub(crate) fn number(json: &Value, path: &str) -> f64 {
     found.as_f64().unwrap_or_else(|| panic!("`{path}` is {found}"))
 }
 
-/// A profile of the device with round numbers, as a calibration would leave it: prior coefficients, factors of 0.55 and 0.65.
+/// A profile of the device with round numbers, as a calibration would leave it: round coefficients, factors of 0.55 and 0.65.
 pub(crate) fn profile() -> Value {
     use derate::profile::{DatasetId, FORMAT, PrecisionFit, Profile};
-    use derate_core::calibration::{Calibration, Coefficients, Hull, MODEL_VERSION};
+    use derate_core::calibration::{Calibration, Coefficients, Hull, Intervals, MODEL_VERSION, Protocol, Runtime};
     use derate_core::shape::Precision;
     let fit = PrecisionFit {
         precision: Precision::Fp32,
@@ -127,10 +127,24 @@ pub(crate) fn profile() -> Value {
         two_factors_held_out_mape_pct: 12.5,
         calibration: Calibration {
             model_version: MODEL_VERSION,
-            coefficients: Coefficients::PRIOR,
-            classes: u16::MAX,
-            hull: Hull { flops: [1.0, 1e12], bytes: [1.0, 1e12] },
-            interval: Some([0.9, 1.1]),
+            runtime: Runtime::EagerCpu,
+            protocol: Protocol::WholeRun,
+            threads: 2,
+            coefficients: Coefficients {
+                conv_throughput: 2e11,
+                linear_throughput: 1e11,
+                direct_throughput: 1e11,
+                depthwise_throughput: 5e10,
+                cache_bandwidth: 1e11,
+                memory_bandwidth: 3e10,
+                cache_capacity: 3e7,
+                dispatch: 2e-6,
+                library_dispatch: 2e-5,
+                ..Coefficients::NEUTRAL
+            },
+            hulls: [Hull { flops: [0.0, 1e12], bytes: [0.0, 1e12] }; 14],
+            // e^(2 · 0.05) = 1.105.
+            intervals: Some(Intervals { ops: [[[-0.1, 0.1]; 3]; 5], common: 0.05, own: 0.0, quantile: 2.0 }),
         },
         held_out_mape_pct: 8.0,
         mac_only_s_per_mac: 1e-11,

@@ -7,6 +7,7 @@ mod conv2d;
 mod estimate;
 mod every_op;
 mod interrupted;
+mod operators;
 mod ops;
 mod refused;
 mod sweep;

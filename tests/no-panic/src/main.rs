@@ -24,7 +24,8 @@ use core::fmt::{self, Write};
 use core::hint::black_box as opaque;
 
 use derate_core::Error;
-use derate_core::calibration::{COEFFICIENTS, Calibration, Coefficients, Hull};
+use derate_core::calibration::micro_kernel::{self, RegisterTile, kernel_time};
+use derate_core::calibration::{self, COEFFICIENTS, Calibration, Coefficients, Hull};
 use derate_core::error::{Attribute, Quantity, Table};
 use derate_core::estimate::{
     Confidence, Estimate, KernelWork, Target, estimate, estimate_kernels, estimate_works, kernel_estimates,
@@ -46,7 +47,7 @@ use derate_core::units::{
     Bytes, BytesPerSecond, Factor, Flops, FlopsPerByte, FlopsPerSecond, Hertz, JoulesPerByte, JoulesPerMac, Macs,
     MacsPerCycle, Seconds, Watts,
 };
-use derate_core::work::{Class, Work};
+use derate_core::work::{Class, Gemm, Work};
 
 // The C library, for the code that runs before `main`.
 #[link(name = "c")]
@@ -157,7 +158,7 @@ fn windows() -> Result<(), Error> {
 fn names() {
     keep(mapped::nests());
     keep((opaque(ActivationKind::Relu).name(), opaque(ActivationKind::Gelu).flops(), opaque(BinaryKind::Add).name()));
-    keep((opaque(Confidence::Unknown).name(), opaque(Class::Conv).bit(), opaque(Class::Conv).name()));
+    keep((opaque(Confidence::Unknown).name(), opaque(Class::Conv).index(), opaque(Class::Conv).name()));
     keep((opaque(Cell::Gru).name(), opaque(Cell::Gru).gates(), opaque(Cell::Gru).flops()));
     keep((opaque(MoveKind::Pad).name(), opaque(ReduceKind::Sum).name(), opaque(ResizeKind::Cubic).name()));
     keep(opaque(ActivationKind::Gelu).is_transcendental());
@@ -325,7 +326,8 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
         let stream = residency.transfer(opaque(Bytes(1)), opaque(Bytes(1)));
         keep(stream.and(stream));
     }
-    let calibration = on_calibration(&view.total_work()?)?;
+    let calibration = on_calibration(&view.total_work()?, &hardware)?;
+    on_run(view, &calibration)?;
     let target = Target { calibration: opaque(Some(&calibration)), ..Target::new(&hardware)? };
     let estimate: Estimate = estimate(view, opaque(&target))?;
     keep((estimate, estimate.compute_bound()));
@@ -336,17 +338,71 @@ fn on_hardware(view: GraphView<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn on_calibration(work: &Work) -> Result<Calibration, Error> {
-    let coefficients = Coefficients::from_values(opaque(Coefficients::PRIOR.values()))?;
+fn on_calibration(work: &Work, hardware: &Hardware<'_>) -> Result<Calibration, Error> {
+    let mode = hardware.thermal_profiles().first().ok_or(Error::NoThermalProfile)?;
+    let machine = calibration::Machine::of(
+        hardware,
+        mode,
+        opaque(Precision::Fp32),
+        opaque(calibration::Runtime::EagerGpu),
+        opaque(calibration::Protocol::WholeRun),
+        opaque(4),
+    )?;
+    let priors = calibration::priors(opaque(&machine), opaque(calibration::Evidence::Operators));
+    keep(calibration::expected(opaque(&priors)));
+    let coefficients = calibration::tied(&priors, opaque(Coefficients::NEUTRAL.values()))?;
+    let coefficients = Coefficients::from_values(opaque(coefficients.values()))?;
     keep((coefficients.values(), &COEFFICIENTS));
+    let cell = opaque([-0.5, 0.5]);
+    let kernels = micro_kernel::Coefficients::from_values(opaque(micro_kernel::Coefficients::PRIOR.values()))?;
+    let (gemm, tile) = (Gemm { m: 1, n: 1, k: 1, groups: 1 }, RegisterTile { mr: 1, nr: 1 });
+    keep(kernel_time(opaque(gemm), opaque(tile), opaque(&kernels))?.bound());
     let mut calibration = opaque(Calibration {
-        model_version: 1,
+        model_version: calibration::MODEL_VERSION,
+        runtime: calibration::Runtime::EagerGpu,
+        protocol: calibration::Protocol::WholeRun,
+        threads: 1,
         coefficients,
-        classes: 1,
-        hull: Hull::EMPTY,
-        interval: Some([0.5, 2.0]),
+        hulls: [Hull::EMPTY; Class::ALL.len()],
+        intervals: Some(calibration::Intervals { ops: [[cell; 3]; 5], common: 0.1, own: 0.1, quantile: 2.0 }),
     });
-    calibration.hull.widen(work)?;
-    keep((calibration.hull.holds(work, opaque(4.0))?, calibration.covers(opaque(Class::Linear)), calibration.check()));
+    calibration.widen(opaque(work))?;
+    let hull = calibration.hull(opaque(Class::Linear));
+    keep((
+        hull.holds(work, opaque(4.0))?,
+        hull.is_empty(),
+        calibration.covers(opaque(Class::Linear)),
+        calibration.check(),
+    ));
     Ok(opaque(calibration))
+}
+
+fn on_run(view: GraphView<'_>, calibration: &Calibration) -> Result<(), Error> {
+    let mut run = calibration.run(opaque(Bytes(1)));
+    keep(calibration::Run::new(&calibration.coefficients, *run.setting(), calibration.protocol).end());
+    for node in view.nodes() {
+        let kernel = KernelWork::of_node(view, node)?;
+        let calls = calibration::Calls::of(view, node, &kernel.work)?.in_place(opaque(true));
+        let op = run.op(opaque(&calls));
+        let regime = op.regime();
+        keep(calibration::Regime::of(opaque(&op.times)) == regime);
+        let group = calibration::Group::of(calls.routine());
+        keep((op, group.name(), regime.name(), op.times.latency()));
+        if let Some(intervals) = &calibration.intervals {
+            keep(intervals.of_op(op.latency, group, regime, opaque(1.5)));
+            keep(intervals.of_network(op.latency, opaque(0.5), opaque(1.5)));
+        }
+        calls.each(|call, _| {
+            keep((
+                call.flops(),
+                call.activation_bytes(),
+                call.weight_bytes(),
+                call.routine.is_conv(),
+                call.routine.is_product(),
+            ));
+            keep(calibration.coefficients.times(call, run.setting()).work());
+        });
+    }
+    keep((run.ops(), run.end(), calibration.coefficients.run(run.ops())));
+    Ok(())
 }

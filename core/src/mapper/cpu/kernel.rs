@@ -7,9 +7,6 @@ use crate::shape::product;
 /// What a tile does at each step along its sums, and after the last one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
-    /// Largest rows and vectors of a tile.
-    pub(super) rows: u64,
-    pub(super) vectors: u64,
     /// Steps along the sums.
     steps: u64,
     /// Whether every multiply-add loads a vector of its own, beside those of the columns: nothing is shared along rows.
@@ -24,9 +21,9 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// A kernel whose sums each have one part, and are not folded.
-    pub(super) fn new([rows, vectors]: [u64; 2], steps: u64, own_loads: bool, cover: u64) -> Result<Self, Error> {
+    pub(super) fn new(steps: u64, own_loads: bool, cover: u64) -> Result<Self, Error> {
         let waited = product([cover, steps])?;
-        Ok(Self { rows, vectors, steps, own_loads, waited, fold: 0, chain: 0 })
+        Ok(Self { steps, own_loads, waited, fold: 0, chain: 0 })
     }
 
     /// The same whose sums are each in so many parts, that are added at the end, so that there are enough independent ones; then
@@ -46,6 +43,7 @@ impl Kernel {
     /// issue    = max(r · v, loads) · steps + r · v · (folds + parts − 1)                  loads = r + v
     /// wait     = max(r · v, loads, cover / parts) · steps + …                             the same chain for folds
     /// ```
+    #[inline]
     pub(super) fn slots(&self, rows: u64, vectors: u64) -> Result<[u64; 3], Error> {
         let sums = product([rows, vectors])?;
         let shared = if self.own_loads { sums } else { rows };
@@ -57,12 +55,18 @@ impl Kernel {
         Ok([multiply, sum(loaded, folds)?, sum(loaded.max(self.waited), folds.max(chain))?])
     }
 
+    /// Slots of all sums, at least, however they are cut: their steps and folds.
+    pub(super) fn fewest(&self, [rows, vectors, groups]: [u64; 3]) -> Result<u64, Error> {
+        product([rows, vectors, groups, sum(self.steps, self.fold)?])
+    }
+
     /// Slots of all tiles with waits, at least; no less with more tiles along an axis.
     ///
     /// ```text
     /// Σ wait ≥ max(R · V, R · across + V · down, waited · tiles / steps) · steps + max(R · V · fold, chain · tiles)
     /// ```
     /// for the sums of the terms over the tiles of R rows × V vectors: of a sum of the larger and the larger sum the latter is less.
+    #[inline]
     pub(super) fn least(&self, [rows, vectors, groups]: [u64; 3], [down, across]: [u64; 2]) -> Result<u64, Error> {
         let sums = product([rows, vectors])?;
         let tiles = product([down, across])?;

@@ -5,7 +5,9 @@
 
 use super::Cpu;
 use super::kernel::{Kernel, log2_up, sum};
+use super::ways::{Rival, Slots, Tiled, Ways, whole};
 use crate::error::Error;
+use crate::mapper::levels::Limit;
 use crate::mapper::losses::parts;
 use crate::mapping::Machine;
 use crate::nest::{ConvLoops, ElementSizes, Traffic};
@@ -23,6 +25,47 @@ enum Axis {
     Vectors,
 }
 
+/// Rows and vectors of all tiles that registers hold, those of one row first: r · v sums, v vectors of B, one of A.
+#[derive(Clone, Copy, Debug)]
+struct Shapes {
+    /// Registers beside that of A.
+    free: u64,
+    rows: u64,
+    vectors: u64,
+}
+
+impl Shapes {
+    const fn of(registers: u64) -> Self {
+        let free = registers.saturating_sub(1);
+        Self { free, rows: 0, vectors: free }
+    }
+
+    /// The tile with most multiply-adds a load.
+    fn best(self) -> Option<[u64; 2]> {
+        self.reduce(|best, shape| {
+            // r · v / (r + v) of one against that of the other.
+            let ratio = |[rows, vectors]: [u64; 2], [other_rows, other_vectors]: [u64; 2]| {
+                rows.saturating_mul(vectors).saturating_mul(other_rows.saturating_add(other_vectors))
+            };
+            if ratio(shape, best) >= ratio(best, shape) { shape } else { best }
+        })
+    }
+}
+
+impl Iterator for Shapes {
+    type Item = [u64; 2];
+
+    fn next(&mut self) -> Option<[u64; 2]> {
+        self.rows = self.rows.saturating_add(1);
+        // The largest v of v · (r + 1) ≤ free, from that of one row less on: a division each would take longer.
+        let column = self.rows.saturating_add(1);
+        while self.vectors.saturating_mul(column) > self.free {
+            self.vectors = self.vectors.saturating_sub(1);
+        }
+        (self.vectors > 0).then_some([self.rows, self.vectors])
+    }
+}
+
 /// One core, in one precision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Core {
@@ -33,10 +76,24 @@ pub(super) struct Core {
     /// Independent sums, in vectors, that cover the latency of an instruction: latency · ports.
     cover: u64,
     registers: u64,
+    /// Rows and vectors of the tile with most multiply-adds a load.
+    best: Option<[u64; 2]>,
     /// Cores at work.
     pub(super) cores: u64,
     /// Cycles that one slot of one core takes.
     pub(super) cycles_a_slot: f32,
+}
+
+/// Tiles whose vectors run along the same axis.
+struct Family<'l> {
+    /// Rows and vectors that are cut, and how many of these there are.
+    extents: [u64; 3],
+    /// The axis whose tiles are made more, to be dealt more evenly.
+    even: Axis,
+    /// Slots on one core, and bytes, that all of them take at least.
+    fewest: (u64, f32),
+    /// Tiles beyond it are left out.
+    limit: &'l Limit,
 }
 
 /// A product, and the bytes of its elements.
@@ -60,97 +117,6 @@ impl Product {
     }
 }
 
-/// Slots of all tiles by what they need, each including the one before, and of the busiest core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slots {
-    /// Multiply-adds, lanes partly filled.
-    pub(super) multiply: u64,
-    /// Loads and sums across lanes.
-    pub(super) issue: u64,
-    /// Waits for the latency of an instruction.
-    pub(super) wait: u64,
-    /// Of the busiest core.
-    pub(super) busiest: u64,
-}
-
-impl Slots {
-    /// Of two products one after the other.
-    pub(super) fn and(&self, other: &Self) -> Result<Self, Error> {
-        Ok(Self {
-            multiply: sum(self.multiply, other.multiply)?,
-            issue: sum(self.issue, other.issue)?,
-            wait: sum(self.wait, other.wait)?,
-            busiest: sum(self.busiest, other.busiest)?,
-        })
-    }
-}
-
-/// A product in register tiles.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tiled {
-    pub(super) slots: Slots,
-    /// Bytes between registers and the innermost level.
-    pub(super) traffic: Traffic,
-    /// Bytes there that belong to no operand.
-    pub(super) local: Bytes,
-}
-
-/// Whether the first is no worse than the second in both slots and bytes.
-const fn no_worse((slots, bytes): (u64, u64), (more_slots, more_bytes): (u64, u64)) -> bool {
-    slots <= more_slots && bytes <= more_bytes
-}
-
-/// Ways to tile a product of which none is worse than another in both slots and bytes.
-pub(super) type Ways = heapless::Vec<Tiled, 40>;
-
-impl Tiled {
-    /// Slots of the busiest core, and bytes between registers and the innermost level.
-    fn cost(&self) -> (u64, u64) {
-        let Traffic { a, b, c } = self.traffic;
-        (self.slots.busiest, a.0.saturating_add(b.0).saturating_add(c.0))
-    }
-
-    /// One way more, where none is as good in both; those that it beats in both go.
-    fn join(self, ways: &mut Ways) {
-        let cost = self.cost();
-        if ways.iter().any(|way| no_worse(way.cost(), cost)) {
-            return;
-        }
-        let mut kept = 0_usize;
-        for number in 0..ways.len() {
-            if let Some(way) = ways.get(number).copied().filter(|way| !no_worse(cost, way.cost())) {
-                if let Some(place) = ways.get_mut(kept) {
-                    *place = way;
-                }
-                kept = kept.saturating_add(1);
-            }
-        }
-        while ways.len() > kept {
-            ways.pop();
-        }
-        ways.push(self).ok();
-    }
-
-    /// This product and then another one, whose A is the C of this one and stays in the innermost level.
-    pub(super) fn then(&self, next: &Self) -> Result<Self, Error> {
-        Ok(Self {
-            local: self.traffic.c.checked_add(next.traffic.a)?,
-            traffic: Traffic { a: self.traffic.a, b: self.traffic.b.checked_add(next.traffic.b)?, c: next.traffic.c },
-            slots: self.slots.and(&next.slots)?,
-        })
-    }
-
-    /// The same product so many times.
-    pub(super) fn repeat(&mut self, times: u64) -> Result<(), Error> {
-        let Slots { multiply, issue, wait, busiest } = &mut self.slots;
-        let Traffic { a, b, c } = &mut self.traffic;
-        for count in [multiply, issue, wait, busiest, &mut a.0, &mut b.0, &mut c.0, &mut self.local.0] {
-            *count = product([*count, times])?;
-        }
-        Ok(())
-    }
-}
-
 impl Core {
     /// A core of a machine whose sums are so many bytes wide, one of so many at work.
     ///
@@ -166,38 +132,37 @@ impl Core {
         while to_f32(depth) * core::f32::consts::SQRT_2 <= ratio && depth < 1 << 20 {
             depth = depth.saturating_mul(2);
         }
+        let registers = u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS);
         Self {
             lanes,
             depth,
             cover: u64::from(cpu.fma_latency_cycles).max(1).saturating_mul(ports),
-            registers: u64::from(cpu.vector_registers).clamp(3, MOST_REGISTERS),
+            registers,
+            best: Shapes::of(registers).best(),
             cores: workers,
             cycles_a_slot: to_f32(lanes.saturating_mul(depth)) / macs,
         }
     }
 
-    /// The best tiles of a product, their vectors along columns, rows or sums; slots that any tiles take at least, on one core.
-    pub(super) fn ways(&self, product: &Product, ways: &mut Ways) -> Result<u64, Error> {
-        let swapped = product.transposed();
-        // What the tile with most multiply-adds a load takes rules most others out before their slots are counted.
-        let mut bars = Ways::new();
-        let best = |&(rows, vectors): &(u64, u64)| {
-            rows.saturating_mul(vectors).saturating_mul(256).checked_div(rows.saturating_add(vectors))
-        };
-        if let Some(shape) = self.shapes().max_by_key(best) {
-            self.outer(product, Axis::Rows, [shape].into_iter(), &Ways::new(), &mut bars)?;
-            self.outer(&swapped, Axis::Vectors, [shape].into_iter(), &Ways::new(), &mut bars)?;
-        }
-        let least = self.outer(product, Axis::Rows, self.shapes(), &bars, ways)?;
-        let along_rows = self.outer(&swapped, Axis::Vectors, self.shapes(), &bars, ways)?;
-        Ok(least.min(along_rows).min(self.inner(product, &bars, ways)?))
+    /// The tile with most multiply-adds a load, its vectors along columns and along rows: what it takes rules most others out before
+    /// their slots are counted.
+    pub(super) fn first(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<(), Error> {
+        self.outer(product, Axis::Rows, self.best.into_iter(), limit, ways)?;
+        self.outer(&product.transposed(), Axis::Vectors, self.best.into_iter(), limit, ways)?;
+        Ok(())
     }
 
-    /// Rows and vectors of all tiles that the registers hold: r · v sums, v vectors of B, one of A.
-    fn shapes(&self) -> impl Iterator<Item = (u64, u64)> {
-        let free = self.registers.saturating_sub(1);
-        let vectors = move |rows: u64| free.checked_div(rows.saturating_add(1)).unwrap_or(0);
-        (1..free).map(move |rows| (rows, vectors(rows))).filter(|&(_, vectors)| vectors > 0)
+    /// The best tiles of a product, their vectors along columns, rows or sums, of those within a limit; slots that these take at
+    /// least, on one core.
+    pub(super) fn ways(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<u64, Error> {
+        let least = self.outer(product, Axis::Rows, self.shapes(), limit, ways)?;
+        let along_rows = self.outer(&product.transposed(), Axis::Vectors, self.shapes(), limit, ways)?;
+        Ok(least.min(along_rows).min(self.inner(product, limit, ways)?))
+    }
+
+    /// All tiles that the registers hold.
+    const fn shapes(&self) -> Shapes {
+        Shapes::of(self.registers)
     }
 
     /// Outer products: each step multiplies one element of every row by vectors along the columns. A product that is
@@ -206,13 +171,12 @@ impl Core {
         &self,
         product: &Product,
         even: Axis,
-        shapes: impl Iterator<Item = (u64, u64)>,
-        bars: &Ways,
+        shapes: impl Iterator<Item = [u64; 2]>,
+        limit: &Limit,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
-        let steps = parts(k, self.depth);
-        let kernels = shapes.map(|(rows, vectors)| Kernel::new([rows, vectors], steps, false, self.cover));
+        let kernel = Kernel::new(parts(k, self.depth), false, self.cover)?;
         let once = once(product)?;
         let traffic = |tiles| {
             let Traffic { a, b, c } = traffic(&once, tiles)?;
@@ -221,32 +185,47 @@ impl Core {
                 Axis::Vectors => Traffic { a: b, b: a, c },
             })
         };
-        self.each([m, parts(n, self.lanes), groups], even, kernels, traffic, bars, ways)
+        let extents = [m, parts(n, self.lanes), groups];
+        let fewest = (kernel.fewest(extents)?, self.bytes(&once, extents));
+        self.each(&Family { extents, even, fewest, limit }, shapes, |_| Ok(kernel), traffic, ways)
     }
 
     /// Inner products: vectors along the sums, folded at the end; sums in parts where there are too few.
-    fn inner(&self, product: &Product, bars: &Ways, ways: &mut Ways) -> Result<u64, Error> {
+    fn inner(&self, product: &Product, limit: &Limit, ways: &mut Ways) -> Result<u64, Error> {
         let Gemm { m, n, k, groups } = product.gemm;
-        let steps = parts(k, self.lanes.saturating_mul(self.depth));
+        let whole = Kernel::new(parts(k, self.lanes.saturating_mul(self.depth)), false, self.cover)?;
         let folds = log2_up(self.lanes.min(parts(k, self.depth)));
         // Beside the largest tiles those of fewer sums than cover the latency: they leave registers to sums in parts.
         let below = self.cover.min(self.registers).saturating_sub(1);
         let few = (1..=below)
-            .flat_map(move |rows| (1..=below.checked_div(rows).unwrap_or(0)).map(move |vectors| (rows, vectors)));
-        let kernels = self.shapes().chain(few).map(|(rows, vectors)| {
+            .flat_map(move |rows| (1..=below.checked_div(rows).unwrap_or(0)).map(move |vectors| [rows, vectors]));
+        let kernel = |[rows, vectors]: [u64; 2]| {
             let sums = rows.saturating_mul(vectors);
-            let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
-            let summed = parts(self.cover, sums).min(room).max(1);
-            Kernel::new([rows, vectors], steps, false, self.cover)?.folded(summed, folds, self.cover)
-        });
+            let summed = if sums < self.cover {
+                let room = self.registers.saturating_sub(vectors).saturating_sub(1).checked_div(sums).unwrap_or(1);
+                parts(self.cover, sums).min(room).max(1)
+            } else {
+                1
+            };
+            whole.folded(summed, folds, self.cover)
+        };
         let once = once(product)?;
-        self.each([m, n, groups], Axis::Rows, kernels, |tiles| traffic(&once, tiles), bars, ways)
+        let extents = [m, n, groups];
+        let fewest = (whole.folded(1, folds, self.cover)?.fewest(extents)?, self.bytes(&once, extents));
+        let family = Family { extents, even: Axis::Rows, fewest, limit };
+        self.each(&family, self.shapes().chain(few), kernel, |tiles| traffic(&once, tiles), ways)
     }
 
     /// A convolution of one input channel a group: vectors along output channels, or along the columns of the image.
     ///
     /// Each lane sums the taps of its own output, so instructions that add several products to a sum add one.
-    pub(super) fn depthwise(&self, conv: &ConvLoops, sizes: ElementSizes, ways: &mut Ways) -> Result<u64, Error> {
+    pub(super) fn depthwise(
+        &self,
+        conv: &ConvLoops,
+        sizes: ElementSizes,
+        limit: &Limit,
+        ways: &mut Ways,
+    ) -> Result<u64, Error> {
         let taps = product(conv.kernel)?;
         let [depth, height, width] = conv.output;
         let lines = product([conv.batch, depth, height])?;
@@ -260,15 +239,22 @@ impl Core {
                 c: Bytes(product([positions, channels, sizes.c])?),
             })
         };
-        let kernels = || self.shapes().map(|(rows, vectors)| Kernel::new([rows, vectors], taps, true, self.cover));
+        let kernel = Kernel::new(taps, true, self.cover)?;
+        let fewest = |extents| -> Result<_, Error> {
+            let once = bytes(product([channels, taps])?)?;
+            Ok((kernel.fewest(extents)?, to_f32(whole(&once))))
+        };
+        let family =
+            |extents| -> Result<_, Error> { Ok(Family { extents, even: Axis::Rows, fewest: fewest(extents)?, limit }) };
+        let kernel = |_| Ok(kernel);
         // Vectors of channels: each multiply-add loads its inputs, the weights of the channels once for all rows of the tile.
         let by_channel = |[down, _]: [u64; 2]| bytes(product([channels, taps, down])?);
         let extents = [positions, parts(channels, self.lanes), 1];
-        let least = self.each(extents, Axis::Rows, kernels(), by_channel, &Ways::new(), ways)?;
+        let least = self.each(&family(extents)?, self.shapes(), kernel, by_channel, ways)?;
         // Vectors of columns: a tile is lines × vectors of one channel; each multiply-add loads its inputs, its line the weight.
         let by_column = |[down, across]: [u64; 2]| bytes(product([channels, taps, down, across])?);
         let extents = [lines, parts(width, self.lanes), channels];
-        Ok(least.min(self.each(extents, Axis::Rows, kernels(), by_column, &Ways::new(), ways)?))
+        Ok(least.min(self.each(&family(extents)?, self.shapes(), kernel, by_column, ways)?))
     }
 
     /// Slots and bytes with each kernel, in as few tiles along an axis as its registers hold, and in more that can be dealt more
@@ -277,68 +263,85 @@ impl Core {
     /// ```text
     /// tiles = 2^j · ⌈⌈extent / 2^j⌉ / tile⌉ for every j: each half of a part is cut as if it stood alone
     /// ```
-    /// So twice the extent never takes more than twice as long. Tiles that cannot be better than a way in both slots and bytes, or
-    /// than a bar in one and as good in the other, are left out before their slots are counted; more of them are no better.
-    /// The result is what the least of all kernels takes at least, on one core.
+    /// So twice the extent never takes more than twice as long. Tiles that cannot be better than a way in both slots and bytes are
+    /// left out before their slots are counted; more of them are no better. The result is what the least of all kernels takes at
+    /// least, on one core.
     fn each(
         &self,
-        extents: [u64; 3],
-        even: Axis,
-        kernels: impl Iterator<Item = Result<Kernel, Error>>,
+        &Family { extents, even, fewest: (fewest_slots, fewest_bytes), limit }: &Family<'_>,
+        shapes: impl Iterator<Item = [u64; 2]>,
+        kernel: impl Fn([u64; 2]) -> Result<Kernel, Error>,
         traffic: impl Fn([u64; 2]) -> Result<Traffic, Error>,
-        bars: &Ways,
         ways: &mut Ways,
     ) -> Result<u64, Error> {
+        if limit.is_passed(fewest_slots, fewest_bytes) {
+            return Ok(u64::MAX);
+        }
         let [rows, vectors, _] = extents;
+        let extent = match even {
+            Axis::Rows => rows,
+            Axis::Vectors => vectors,
+        };
         let mut least = u64::MAX;
-        for kernel in kernels {
-            let kernel = kernel?;
-            let mut tiles = [parts(rows, kernel.rows), parts(vectors, kernel.vectors)];
-            let (extent, tile) = match even {
-                Axis::Rows => (rows, kernel.rows),
-                Axis::Vectors => (vectors, kernel.vectors),
-            };
-            let mut tried = 0_u64;
+        // The way that beat the last tile mostly beats the next one.
+        let mut rival = None;
+        // An empty nest has no tile.
+        for shape in shapes.take_while(|_| extent > 0) {
+            let kernel = kernel(shape)?;
+            let [tile_rows, tile_vectors] = shape;
+            let mut tiles = [parts(rows, tile_rows), parts(vectors, tile_vectors)];
             let mut pieces = 1_u64;
-            // An empty nest has no tile.
-            while tried == 0 && extent > 0 || pieces < extent {
-                let along = if pieces == 1 {
-                    parts(extent, tile)
-                } else {
-                    pieces.saturating_mul(parts(parts(extent, pieces), tile))
-                };
-                let along = along.min(extent.max(1));
-                if along > tried {
-                    let [down, across] = tiles;
-                    tiles = match even {
-                        Axis::Rows => [along, across],
-                        Axis::Vectors => [down, along],
-                    };
-                    tried = along;
-                    let total = kernel.least(extents, tiles)?;
-                    least = least.min(total);
-                    let traffic = traffic(tiles)?;
-                    let cost = Tiled {
-                        slots: Slots { busiest: parts(total, self.cores), ..Slots::default() },
-                        traffic,
-                        local: Bytes::ZERO,
-                    }
-                    .cost();
-                    let beaten = |bar: &Tiled| no_worse(bar.cost(), cost) && bar.cost() != cost;
-                    if ways.iter().any(|way| no_worse(way.cost(), cost)) || bars.iter().any(beaten) {
-                        break;
-                    }
-                    let slots = self.dealt(extents, tiles, &kernel)?;
-                    Tiled { slots, traffic, local: Bytes::ZERO }.join(ways);
-                    // Dealt evenly but for 2 %.
-                    if slots.busiest.saturating_mul(self.cores).saturating_mul(50) <= slots.wait.saturating_mul(51) {
-                        break;
-                    }
+            loop {
+                let traffic = traffic(tiles)?;
+                let bytes = whole(&traffic);
+                if limit.is_passed(fewest_slots, to_f32(bytes)) {
+                    break;
                 }
-                pieces = pieces.saturating_mul(2);
+                let total = kernel.least(extents, tiles)?;
+                if limit.is_passed(total, to_f32(bytes)) {
+                    break;
+                }
+                least = least.min(total);
+                // No slots but the least of one worker: no way needs less than ⌈least / workers⌉.
+                let beaten = |way: &Rival| way.bytes <= bytes && way.slots_before < total;
+                if rival.as_ref().is_some_and(beaten) {
+                    break;
+                }
+                rival = ways.iter().map(|way| way.rival(self.cores)).find(beaten);
+                if rival.is_some() {
+                    break;
+                }
+                let slots = self.dealt(extents, tiles, &kernel)?;
+                Tiled { slots, traffic, local: Bytes::ZERO, seen: false }.join(ways);
+                // Dealt evenly but for 2 %.
+                if slots.busiest.saturating_mul(self.cores).saturating_mul(50) <= slots.wait.saturating_mul(51) {
+                    break;
+                }
+                let (tile, place) = match even {
+                    Axis::Rows => (tile_rows, &mut tiles[0]),
+                    Axis::Vectors => (tile_vectors, &mut tiles[1]),
+                };
+                let tried = *place;
+                while *place == tried && pieces.saturating_mul(2) < extent {
+                    pieces = pieces.saturating_mul(2);
+                    *place = pieces.saturating_mul(parts(parts(extent, pieces), tile)).min(extent).max(tried);
+                }
+                if *place == tried {
+                    break;
+                }
             }
         }
         Ok(least)
+    }
+
+    /// Bytes between registers and the innermost level, at least: of all tiles of r · v sums that the registers hold.
+    ///
+    /// ```text
+    /// A · V / v + B · R / r + C ≥ 2 · √(A · V · B · R / registers) + C
+    /// ```
+    fn bytes(&self, once: &Traffic, [rows, vectors, _]: [u64; 3]) -> f32 {
+        let a = once.a.as_f32() * to_f32(vectors) / to_f32(self.registers);
+        2.0 * libm::sqrtf(a) * libm::sqrtf(once.b.as_f32() * to_f32(rows)) + once.c.as_f32()
     }
 
     /// Slots of all tiles of rows × vectors × independent products, and of the core that gets most.
@@ -351,25 +354,28 @@ impl Core {
         let [down, across] = tiles;
         let mut slots = Slots::default();
         let mut classes: heapless::Vec<(u64, u64), 4> = heapless::Vec::new();
+        let columns = cut(vectors, across);
         for (down, row) in cut(rows, down) {
-            for (across, vector) in cut(vectors, across) {
-                let count = product([down, across, groups])?;
+            let lines = product([down, groups])?;
+            for &(across, vector) in &columns {
+                let count = product([lines, across])?;
                 if count == 0 {
-                    classes.push((0, 0)).ok();
                     continue;
                 }
                 let [multiply, issue, wait] = kernel.slots(row, vector)?;
                 let all = |slots: u64| product([count, slots]);
-                let these = Slots { multiply: all(multiply)?, issue: all(issue)?, wait: all(wait)?, busiest: 0 };
-                slots = slots.and(&these)?;
-                classes.push((wait, count)).ok();
+                slots.multiply = sum(slots.multiply, all(multiply)?)?;
+                slots.issue = sum(slots.issue, all(issue)?)?;
+                slots.wait = sum(slots.wait, all(wait)?)?;
+                let mut class = (wait, count);
+                // Those that take longest first.
+                for place in &mut classes {
+                    if place.0 < class.0 {
+                        core::mem::swap(place, &mut class);
+                    }
+                }
+                classes.push(class).ok();
             }
-        }
-        // Those larger along both axes take longest, those smaller along both shortest.
-        if let [_, right, below, _] = classes.as_mut_slice()
-            && right.0 < below.0
-        {
-            core::mem::swap(right, below);
         }
         slots.busiest = busiest(&classes, self.cores)?;
         Ok(slots)
@@ -406,16 +412,25 @@ pub(super) fn busiest(classes: &[(u64, u64)], workers: u64) -> Result<u64, Error
         tasks = tasks.checked_add(count).ok_or(Error::CountOverflow)?;
         total = total.checked_add(product([length, count])?).ok_or(Error::CountOverflow)?;
     }
-    // Time of the longest tasks, so many of them; below the total, so that no sum overflows.
-    let longest = |number: u64| {
-        let mut left = number;
-        classes.iter().fold(0_u64, |time, &(length, count)| {
-            let taken = left.min(count);
-            left = left.saturating_sub(taken);
-            time.saturating_add(length.saturating_mul(taken))
-        })
-    };
+    if let &[(length, count)] = classes {
+        return product([length, parts(count, workers)]);
+    }
     let mut most = parts(total, workers);
+    if most == total {
+        return Ok(most);
+    }
+    // Time of the longest tasks, so many of them; below the total, so that no sum overflows.
+    let longest = |mut left: u64| {
+        let mut time = 0_u64;
+        for &(length, count) in classes {
+            if left <= count {
+                return time.saturating_add(length.saturating_mul(left));
+            }
+            time = time.saturating_add(length.saturating_mul(count));
+            left = left.saturating_sub(count);
+        }
+        time
+    };
     let mut end = 0_u64;
     for &(_, count) in classes.iter().filter(|&&(_, count)| count > 0) {
         end = end.saturating_add(count);

@@ -244,9 +244,20 @@ impl Multiprocessor {
         let Gemm { m, n, k, groups } = gemm;
         let [_, _, depth] = self.matrix;
         let [slice, widest] = self.slice(sizes)?;
+        // Cycles that all multiprocessors take at least, less some roundings.
+        let cycles = |macs: u64| to_f32(macs) / (self.macs_per_cycle * to_f32(self.count)) * 0.999_99;
+        if best.is_beaten(cycles(product([groups, m, n, k])?)) {
+            return Ok(());
+        }
         for block in self.blocks() {
             let block = block?;
             let Block { rows, columns, warps: [down, across] } = block;
+            let tiles = [m.in_parts_of(rows), n.in_parts_of(columns)];
+            let all = product([product(tiles)?, groups])?;
+            let edge = product([all, block.area(), k])?;
+            if best.is_beaten(cycles(edge)) {
+                continue;
+            }
             // The warps of one row of a block read the same rows of A, those of one column the same columns of B.
             let fragments = rows.saturating_mul(across).saturating_add(columns.saturating_mul(down));
             // Slices of A and B; sums, and two fragments of each warp.
@@ -256,9 +267,9 @@ impl Multiprocessor {
                 registers: product([BUFFERS, fragments, depth, widest])?.saturating_add(sums),
                 warps: down.saturating_mul(across),
             };
-            let tiles = [m.in_parts_of(rows), n.in_parts_of(columns)];
-            let all = product([product(tiles)?, groups])?;
             let traffic = tiled(gemm, sizes, tiles, block.warps)?;
+            let first = product([rows.saturating_add(columns), slice.min(k), widest])?;
+            let loads = product([fragments, slice, widest])?;
             let mut split = 1_u64;
             while split == 1 || split.saturating_mul(PART.max(depth)) <= k {
                 let steps = k.in_parts_of(split).in_parts_of(depth);
@@ -266,12 +277,14 @@ impl Multiprocessor {
                     blocks: product([all, split])?,
                     slices: to_f32(product([steps, depth])?) / to_f32(slice),
                     slice: product([block.area(), slice])?,
-                    loads: product([fragments, slice, widest])?,
-                    edge: product([all, block.area(), k])?,
-                    first: product([rows.saturating_add(columns), slice.min(k), widest])?,
+                    loads,
+                    edge,
+                    first,
                     parts: if split > 1 { product([2, split, groups, m, n, sizes.partial])? } else { 0 },
                 };
-                if !self.see(best, &takes, &grid, traffic)? {
+                // More parts start more blocks, and add more.
+                let moved = (to_f32(grid.first) * to_f32(grid.blocks) + to_f32(grid.parts)) / self.outside;
+                if best.is_beaten(cycles(edge) + moved * 0.999_99) || !self.see(best, &takes, &grid, traffic)? {
                     break;
                 }
                 split = split.saturating_mul(2);

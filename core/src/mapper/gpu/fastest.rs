@@ -3,7 +3,7 @@
 use super::Gpu;
 use super::blocks::Plan;
 use crate::error::Error;
-use crate::mapper::levels::{Crossing, Levels, busy, of};
+use crate::mapper::levels::{Crossing, Levels, Pace, of};
 use crate::mapping::Machine;
 use crate::nest::{LoopNest, Traffic};
 use crate::tile::MAX_LEVELS;
@@ -16,6 +16,12 @@ pub(super) trait Sink {
     /// # Errors
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     fn see(&mut self, plan: Plan) -> Result<(), Error>;
+
+    /// Whether no plan is wanted whose run takes so many cycles or more.
+    fn is_beaten(&self, cycles: f32) -> bool {
+        let _ = cycles;
+        false
+    }
 }
 
 /// Plans of which none is worse than another in cycles, bytes from shared memory and bytes from outside: what another kernel of
@@ -60,7 +66,10 @@ pub(super) struct Chosen {
 pub(super) struct Fastest<'a> {
     pub(super) levels: Levels<'a>,
     machine: &'a Machine<'a>,
+    pace: Pace,
     repeats: u64,
+    /// Whether every operand passes the two innermost levels.
+    all_from_outside: bool,
     /// Cycles until a kernel starts.
     launch: f32,
     pub(super) chosen: Option<Chosen>,
@@ -73,18 +82,41 @@ impl<'a> Fastest<'a> {
     /// [`Error::CountOverflow`] above 2^64 − 1 bytes.
     pub(super) fn of(nest: &'a LoopNest, gpu: &Gpu, machine: &'a Machine<'a>) -> Result<Self, Error> {
         let launch = gpu.launch.0 * machine.clock.get();
-        Ok(Self { levels: Levels::of(nest, machine, 1)?, machine, repeats: nest.repeats, launch, chosen: None })
+        let levels = Levels::of(nest, machine, 1)?;
+        Ok(Self {
+            all_from_outside: levels.all_pass(2),
+            levels,
+            machine,
+            pace: Pace::of(machine),
+            repeats: nest.repeats,
+            launch,
+            chosen: None,
+        })
     }
 }
 
 impl Sink for Fastest<'_> {
+    fn is_beaten(&self, cycles: f32) -> bool {
+        let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
+        self.pace.computing(cycles * to_f32(self.repeats)) > least
+    }
+
     fn see(&mut self, mut plan: Plan) -> Result<(), Error> {
-        plan.repeat(self.repeats)?;
         let launches = self.launch * to_f32(plan.kernels.saturating_sub(1));
         let least = self.chosen.as_ref().map_or(f32::INFINITY, |chosen| chosen.cost.0);
-        if busy(self.machine, plan.cycles, &[Bytes::ZERO; MAX_LEVELS]) + launches > least {
+        let runs = to_f32(self.repeats);
+        if self.pace.computing(plan.cycles * runs) + launches > least {
             return Ok(());
         }
+        // Outside shared memory passes what the tiles ask for, or what the fragments do where that is less.
+        let inside = plan.fragments.total()?.as_f32();
+        let bytes = [inside, inside.min(plan.tiles.total()?.as_f32())];
+        if self.all_from_outside
+            && self.pace.is_longer(least - launches, plan.cycles * runs, bytes.map(|bytes| bytes * runs))
+        {
+            return Ok(());
+        }
+        plan.repeat(self.repeats)?;
         let crossing = self.levels.crossing(&[plan.fragments, plan.tiles])?;
         let mut traffic = self.levels.served(&crossing, 1.0)?;
         let outside = of(self.machine).len().saturating_sub(1).min(1);
@@ -92,7 +124,7 @@ impl Sink for Fastest<'_> {
             *bytes = bytes.checked_add(plan.local)?;
         }
         let bytes = traffic.iter().fold(0.0, |sum, bytes| sum + bytes.as_f32());
-        let cost = (busy(self.machine, plan.cycles, &traffic) + launches, plan.cycles, bytes);
+        let cost = (self.pace.busy(plan.cycles, &traffic) + launches, plan.cycles, bytes);
         if self.chosen.as_ref().is_none_or(|chosen| cost < chosen.cost) {
             self.chosen = Some(Chosen { plan, crossing, traffic, cost });
         }

@@ -20,71 +20,80 @@ pub(super) struct Size {
     pub(super) tile: u64,
     /// Most input positions of a tile.
     pub(super) held: u64,
-    /// Number of tiles of the whole nest.
+    /// Number of tiles.
     pub(super) count: u64,
     /// Input positions that all of them move.
     pub(super) moved: u64,
 }
 
-/// An axis of positions inside the tile of the level outside.
+/// An axis of positions.
 pub(super) struct Line<'a> {
     cut: &'a Cut,
     axis: &'a Axis,
-    /// The tile of the level outside.
+    /// One tile of all there is.
     pub(super) whole: Size,
     /// Input positions that a window adds to those before it, and what the first has beyond that.
     step: u64,
     halo: u64,
+    /// What a tile is made of: the tile of the level inside, 1 where there is none; and how many there are.
+    unit: u64,
+    units: u64,
     /// The smallest tile.
     least: u64,
-    /// Half of the tile outside, and what it holds: windows at both ends reach into the padding.
+    /// Half of the axis, and what it holds: windows at both ends reach into the padding.
     half: [u64; 2],
     /// Whether several windows may lie in the padding, so that sizes are counted one by one.
     clipped: bool,
-    /// Whether tiles outside are of more than one size.
-    ragged: bool,
     /// Whether tiles that cut unevenly are tried too: where either matters, of few windows.
     pub(super) uneven: bool,
     /// The first sizes that are tried.
     listed: heapless::Vec<Size, LISTED>,
 }
 
-/// Depth, height and width of the tiles of a state.
-pub(super) fn lines<'a>(problem: &'a Problem, state: &'a State) -> [Line<'a>; 3] {
-    let ([a0, a1, a2], [c0, c1, c2]) = (&problem.axes, &state.axes);
-    let ([e0, e1, e2], [h0, h1, h2], [m0, m1, m2]) = (state.tile.axes, state.held, state.moved);
-    [
-        Line::new(c0, a0, [e0, h0, m0], problem.small),
-        Line::new(c1, a1, [e1, h1, m1], problem.small),
-        Line::new(c2, a2, [e2, h2, m2], problem.small),
-    ]
+/// Depth, height and width of a nest.
+pub(super) fn lines<'a>(problem: &'a Problem, whole: &'a State) -> [Line<'a>; 3] {
+    let ([a0, a1, a2], [c0, c1, c2], [h0, h1, h2]) = (&problem.axes, &whole.axes, whole.held);
+    [Line::new(c0, a0, h0, problem.small), Line::new(c1, a1, h1, problem.small), Line::new(c2, a2, h2, problem.small)]
 }
 
 impl<'a> Line<'a> {
-    fn new(cut: &'a Cut, axis: &'a Axis, [extent, held, moved]: [u64; 3], small: bool) -> Self {
+    fn new(cut: &'a Cut, axis: &'a Axis, held: u64, small: bool) -> Self {
+        let extent = axis.output;
+        let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
+        let clipped = extent > 1 && axis.padding.max(after) > axis.stride;
         let mut line = Self {
             cut,
             axis,
-            whole: Size { tile: extent, held, count: cut.count(), moved },
+            whole: Size { tile: extent, held, count: 1, moved: held },
             step: axis.stride.min(axis.reach),
             halo: axis.reach.saturating_sub(axis.stride),
-            least: Cut::least(axis).min(extent),
+            unit: 1,
+            units: extent,
+            least: 1,
             half: [extent, held],
-            clipped: false,
-            ragged: false,
-            uneven: false,
+            clipped,
+            uneven: clipped && extent <= if small { UNEVEN } else { UNEVEN >> 1 },
             listed: heapless::Vec::new(),
         };
-        if extent > 1 {
-            let after = axis.end(axis.output.saturating_sub(1)).saturating_sub(axis.border());
-            line.clipped = axis.padding.max(after) > axis.stride;
-            line.ragged = cut.smallest() < extent;
-            let counted = line.clipped || small && line.ragged;
-            line.uneven = counted && extent <= if small { UNEVEN } else { UNEVEN >> 1 };
-            let half = extent.in_parts_of(2).max(line.least);
-            line.half = [half, cut.held(axis, half, held)];
-        }
+        line.made_of(1);
         line
+    }
+
+    /// Takes tiles of whole units.
+    pub(super) fn made_of(&mut self, unit: u64) {
+        let extent = self.whole.tile;
+        self.unit = unit.max(1);
+        self.units = extent.in_parts_of(self.unit);
+        self.least = if unit > 1 { unit } else { Cut::least(self.axis) }.min(extent);
+        let half = self.unit.saturating_mul(self.units.in_parts_of(2)).max(self.least).min(extent);
+        self.half = [half, self.cut.held(self.axis, half, self.whole.held)];
+        self.listed.clear();
+    }
+
+    /// The smallest tile of whole units that cuts into as many tiles as the longest one up to this does.
+    fn even(&self, fit: u64) -> u64 {
+        let fit = fit.checked_div(self.unit).unwrap_or(0);
+        self.unit.saturating_mul(balanced(self.units, fit)).min(self.whole.tile)
     }
 
     /// The sizes that are tried, by their place in a list from the largest on: the first few of all that cut evenly, then ever coarser.
@@ -108,7 +117,8 @@ impl<'a> Line<'a> {
         let next = tile.saturating_sub(1);
         let coarse = self.listed.len() >= DENSE;
         let next = if coarse { next.min(tile.saturating_mul(3).checked_div(4).unwrap_or(0)) } else { next };
-        if self.uneven { next } else { balanced(self.whole.tile, next) }.max(self.least)
+        let whole = next.saturating_sub(next.checked_rem(self.unit).unwrap_or(0));
+        if self.uneven { whole } else { self.even(next) }.max(self.least)
     }
 
     /// Input positions that all tiles move: the first of these and, for each tile, the second. None where it is not as simple.
@@ -118,8 +128,8 @@ impl<'a> Line<'a> {
     }
 
     /// A size.
-    fn size(&self, tile: u64) -> Size {
-        let count = self.cut.count_at(tile);
+    pub(super) fn size(&self, tile: u64) -> Size {
+        let count = self.whole.tile.in_parts_of(tile);
         if self.clipped {
             let (held, moved) =
                 (self.cut.held(self.axis, tile, self.whole.held), self.cut.moved_at(self.axis, tile, count));
@@ -147,13 +157,10 @@ impl<'a> Line<'a> {
         if fit < self.least || fit == 0 {
             return None;
         }
-        let even = self.size(balanced(self.whole.tile, fit).max(self.least));
-        // A larger one may leave smaller tiles outside whole.
-        let large = Some(fit).filter(|&fit| self.ragged && fit > even.tile).map(|fit| self.size(fit));
-        large.filter(|large| large.count < even.count).or(Some(even))
+        Some(self.size(self.even(fit).max(self.least)))
     }
 
-    /// Half of the tile outside.
+    /// Half of the axis.
     pub(super) fn halved(&self) -> Size {
         let [half, _] = self.half;
         self.size(half)

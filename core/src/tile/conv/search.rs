@@ -8,9 +8,11 @@
 //! ```
 //! So none with these channels moves less than ca · X + cb · ⌈(kc · P + ka · X) / room⌉ + fixed, P and X all positions: that says which
 //! are tried, from the relaxed optimum outwards. Whole images come first; else for each width the height has a closed form.
+//!
+//! Where there is a level inside, tiles are made of whole ones of it, so that no edge cuts them: all extents are in units of those.
 
 use super::line::{LISTED, Line, Size};
-use super::{Candidate, Order, Problem, Sizes, State, Stays, Want};
+use super::{Candidate, Order, Problem, Sizes, Stays};
 use crate::nest::Operand;
 use crate::tile::Buffer;
 use crate::tile::cut::balanced;
@@ -23,83 +25,98 @@ use terms::{Terms, halo};
 /// Most whole images of a tile for which parts of more images are tried too: of more, a part weighs little.
 const FEW: u64 = 3;
 
-/// Most numbers of tiles of input channels beside one of output channels, where there are levels inside.
-const TRIED: usize = 6;
-
-/// Numbers of tiles of the channels that pass that are tried for the levels inside.
-const PASSING: usize = 2;
-
 /// Share of the least traffic, as a shift, above which a bound ends the walk towards fewer tiles: it rises that way but for whole numbers.
 const ROUNDED: u32 = 4;
 
 /// Numbers of tiles of channels up to about which each is tried; beyond, steps grow with them.
 const DENSE: u64 = 32;
 
+/// The same for channels that pass while an operand stays.
+const PASSING: u64 = 2;
+
+/// What a level is made of: the tile of the level inside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit {
+    pub(super) tile: Sizes,
+    /// Bytes that the levels inside move for each tile of this one: of positions, of output, of input channels.
+    pub(super) more: [u64; 3],
+    /// The operand that stays there, where its loop has to step there.
+    pub(super) steps: Option<Operand>,
+}
+
 /// What a level is searched for.
 pub(super) struct Goal<'a> {
     /// The operand that stays, if one has to.
     pub(super) only: Option<Operand>,
-    /// What the levels inside would do alone: what they move beyond that, because tiles outside are smaller, counts too.
-    pub(super) wants: &'a [Want],
+    pub(super) unit: &'a Unit,
     /// Bytes from which on nothing is of interest.
     pub(super) limit: u64,
 }
 
-/// The best tiling of a level inside that of a state; none where nothing fits, or nothing is below the limit. `lines` are those of the
-/// state, once they are needed.
-pub(super) fn search<'a>(
-    problem: &'a Problem,
-    state: &'a State,
-    lines: &mut Option<[Line<'a>; 3]>,
+/// The best tiling of a level; none where nothing fits, or nothing is below the limit. The lines are those of the unit.
+pub(super) fn search(
+    problem: &Problem,
+    lines: &mut [Line<'_>; 3],
     buffer: &Buffer,
     goal: &Goal<'_>,
 ) -> Option<Candidate> {
-    if let Some(whole) = whole(problem, state, buffer) {
+    if let Some(whole) = whole(problem, buffer, goal) {
         return Some(whole);
     }
-    let lines = lines.get_or_insert_with(|| super::line::lines(problem, state));
-    let mut search = Search::new(problem, state, buffer, goal, lines);
+    let mut search = Search::new(problem, buffer, goal, lines);
     let tried = |operand| goal.only.is_none_or(|only| only == operand);
-    for stationary in [Operand::C, Operand::A, Operand::B].into_iter().filter(|&operand| tried(operand)) {
+    // Weights stay more often the larger a level is.
+    let order = if goal.unit.more.iter().any(|&more| more > 0) {
+        [Operand::B, Operand::C, Operand::A]
+    } else {
+        [Operand::C, Operand::A, Operand::B]
+    };
+    for stationary in order.into_iter().filter(|&operand| tried(operand)) {
         search.kept(stationary);
     }
-    search.grown()
+    search.best
 }
 
-/// The whole tile outside, or as many of its whole groups as fit; where that is possible.
-fn whole(problem: &Problem, state: &State, buffer: &Buffer) -> Option<Candidate> {
-    let (tile, room) = (state.tile, buffer.capacity.0);
+/// One tile of all there is, or as many whole groups as fit; where that is possible.
+fn whole(problem: &Problem, buffer: &Buffer, goal: &Goal<'_>) -> Option<Candidate> {
+    let (tile, room) = (problem.whole, buffer.capacity.0);
     let bytes = |group, stays: Stays| {
-        super::footprint(problem, &Sizes { group, ..tile }, state.held, stays.times(buffer.double_buffered))
+        super::footprint(problem, &Sizes { group, ..tile }, problem.held, stays.times(buffer.double_buffered))
     };
+    let [more_p, more_co, more_ci] = goal.unit.more;
+    let cost = problem.once.saturating_add(more_p).saturating_add(more_co).saturating_add(more_ci);
     let order = Order::new(Operand::C);
-    let cost = state.traffic.iter().fold(0_u64, |sum, &bytes| sum.saturating_add(bytes));
-    if bytes(tile.group, state.stays) <= room {
-        return Some(Candidate { tile, order, stays: state.stays, held: state.held, cost });
+    if bytes(tile.group, problem.one) <= room {
+        return Some(Candidate { tile, order, stays: Stays::All, cost });
     }
-    let most = tile.group.saturating_sub(1);
-    let fit = if most == 0 { 0 } else { room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(most) };
-    let tile = Sizes { group: balanced(tile.group, fit), ..tile };
-    (fit > 0).then_some(Candidate { tile, order, stays: Stays::Nothing, held: state.held, cost })
+    if tile.group <= 1 {
+        return None;
+    }
+    let fit = room.checked_div(bytes(1, Stays::Nothing)).unwrap_or(0).min(tile.group.saturating_sub(1));
+    let group = even(tile.group, goal.unit.tile.group, fit);
+    (fit >= goal.unit.tile.group).then_some(Candidate {
+        tile: Sizes { group, ..tile },
+        order,
+        stays: Stays::Nothing,
+        cost,
+    })
 }
 
 struct Search<'a, 'b> {
     problem: &'a Problem,
-    state: &'a State,
     room: u64,
     double: bool,
-    goal: &'a Goal<'a>,
+    unit: &'a Unit,
     /// Depth, height, width.
     lines: &'a mut [Line<'b>; 3],
     /// Bytes of B for each input and output channel.
     beta: u64,
-    /// Numbers of tiles outside: of positions, output and input channels.
-    outer: [u64; 3],
     /// Input and output positions of the whole nest, and of the smallest tile.
     all: [u64; 2],
     one: [u64; 2],
-    /// Input positions that the tiles outside move, images counted once.
+    /// Input positions, images counted once, and bytes of A.
     moved: u64,
+    whole: u64,
     /// Input positions that tiles of the two axes move, the halo not counted, and those of the halo of both; where there are two.
     halo: Option<[u64; 2]>,
     /// Traffic from which on nothing is of interest.
@@ -108,35 +125,22 @@ struct Search<'a, 'b> {
 }
 
 impl<'a, 'b> Search<'a, 'b> {
-    fn new(
-        problem: &'a Problem,
-        state: &'a State,
-        buffer: &Buffer,
-        goal: &'a Goal<'a>,
-        lines: &'a mut [Line<'b>; 3],
-    ) -> Self {
-        let times =
-            |of: fn(&Line<'_>) -> u64| lines.iter().fold(1_u64, |product, line| product.saturating_mul(of(line)));
-        let moved = times(|line| line.whole.moved);
+    fn new(problem: &'a Problem, buffer: &Buffer, goal: &'a Goal<'a>, lines: &'a mut [Line<'b>; 3]) -> Self {
+        let moved = lines.iter().fold(1_u64, |product, line| product.saturating_mul(line.whole.moved));
         let one = lines
             .iter()
             .map(Line::smallest)
-            .fold([1_u64; 2], |[x, p], size| [x.saturating_mul(size.held), p.saturating_mul(size.tile)]);
+            .fold([goal.unit.tile.batch; 2], |[x, p], size| [x.saturating_mul(size.held), p.saturating_mul(size.tile)]);
         Self {
             problem,
-            state,
             room: buffer.capacity.0,
             double: buffer.double_buffered,
-            goal,
+            unit: goal.unit,
             beta: problem.sizes.b.saturating_mul(problem.taps),
-            outer: [
-                times(|line| line.whole.count).saturating_mul(state.batch.count()),
-                state.c_out.count(),
-                state.c_in.count(),
-            ],
             all: [moved.saturating_mul(problem.images), problem.positions],
             one,
             moved,
+            whole: problem.a_unit.saturating_mul(moved),
             halo: halo(lines),
             least: goal.limit,
             best: None,
@@ -144,127 +148,146 @@ impl<'a, 'b> Search<'a, 'b> {
         }
     }
 
-    /// A or C stays while weights pass: as many of its channels as leave the best room for positions, one of the others at a time.
+    /// Tries all tiles under which this operand stays.
     fn kept(&mut self, stationary: Operand) {
-        if stationary == Operand::B {
-            return self.weights_kept();
-        }
-        let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.state.tile);
-        let [[x, p], [x_all, p_all]] = [self.one, self.all];
-        let [_, n_co, n_ci] = self.outer;
-        let twice = u64::from(self.double).saturating_add(1);
-        let (a, partial) = (problem.sizes.a, problem.sizes.partial);
-        // Bytes of a channel that stays, of one that passes, of all positions; and what one more tile of channels moves.
-        let (extent, passing, kept, pass, all, slope) = match stationary {
-            Operand::A => {
-                let spill = problem.spill(2).saturating_mul(n_ci);
-                (c_in, c_out, a.saturating_mul(x), partial.saturating_mul(p), a.saturating_mul(x_all), spill)
-            }
-            Operand::B | Operand::C => {
-                let again = problem.a_unit.saturating_mul(self.moved).saturating_mul(n_co);
-                (c_out, c_in, partial.saturating_mul(p), a.saturating_mul(x), partial.saturating_mul(p_all), again)
-            }
+        let ([_, more_co, more_ci], whole, unit) = (self.unit.more, self.problem.whole, self.unit.tile);
+        let (extent, unit, more) = match stationary {
+            Operand::A => (whole.c_out, unit.c_out, more_co),
+            Operand::B => return self.weights_kept(),
+            Operand::C => (whole.c_in, unit.c_in, more_ci),
         };
-        let left = self.room.saturating_sub(pass.saturating_mul(twice));
-        let fit = left.checked_div(self.beta.saturating_mul(twice).saturating_add(kept)).unwrap_or(0).min(extent);
-        if fit == 0 || passing < 2 {
-            return;
-        }
-        let fewest = extent.in_parts_of(fit);
-        // slope · q + B · all · extent / (q · room) is least where its parts are equal.
-        let tiles = all.saturating_mul(extent).checked_div(self.room).unwrap_or(0);
-        let relaxed = problem.b.saturating_mul(tiles).checked_div(slope).unwrap_or(0).isqrt();
-        let start = relaxed.max(fewest).min(extent);
-        let tried = |search: &mut Self, trips: u64| {
-            let channels = extent.in_parts_of(trips);
-            let pair = |passing| if stationary == Operand::A { [passing, channels] } else { [channels, passing] };
-            let [co, ci] = pair(1);
-            let least = search.channels(stationary, co, ci);
-            // More of those that pass leave the levels inside more to keep.
-            if let Some(most) = search.passing(stationary) {
-                let mut trips = most;
-                for _ in 0..PASSING {
-                    let [co, ci] = pair(passing.in_parts_of(trips));
-                    if trips >= passing {
-                        break;
-                    }
-                    search.channels(stationary, co, ci);
-                    trips = trips.saturating_mul(2);
-                }
-            }
-            least
-        };
-        let mut trips = start;
-        while trips <= extent {
-            let [floor, _] = tried(self, trips);
-            if floor >= self.least {
+        // Channels that pass are as few as they can be, but for what the levels inside move for each tile of them.
+        let least = if self.unit.steps == Some(stationary) { unit.saturating_mul(2) } else { unit };
+        let units = extent.in_parts_of(unit);
+        let [more_p, more_co, more_ci] = self.unit.more;
+        let once =
+            [more_p, more_co, more_ci].into_iter().fold(self.problem.once, u64::saturating_add).saturating_sub(more);
+        let mut trips = if more == 0 { units.in_parts_of(least.in_parts_of(unit)) } else { 2 };
+        while trips <= units {
+            let passing = unit.saturating_mul(units.in_parts_of(trips));
+            if passing < least || passing >= extent || once.saturating_add(more.saturating_mul(trips)) >= self.least {
                 break;
             }
-            trips = next(extent, trips);
+            self.beside(stationary, passing);
+            trips = next(units, trips, PASSING);
+        }
+    }
+
+    /// A or C stays while so many channels of weights pass at a time: as many of its own as leave the best room for positions.
+    fn beside(&mut self, stationary: Operand, passing: u64) {
+        let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.problem.whole);
+        let [[x, p], [x_all, p_all]] = [self.one, self.all];
+        let twice = u64::from(self.double).saturating_add(1);
+        let (a, partial) = (problem.sizes.a, problem.sizes.partial);
+        let [more_p, more_co, more_ci] = self.unit.more;
+        // Bytes of a channel that stays, of one that passes, of all positions; and what one more tile of channels moves.
+        let (extent, unit, kept, pass, all, slope) = match stationary {
+            Operand::A => {
+                let spill = problem.spill(2).saturating_add(more_ci);
+                (
+                    c_in,
+                    self.unit.tile.c_in,
+                    a.saturating_mul(x),
+                    partial.saturating_mul(p),
+                    a.saturating_mul(x_all),
+                    spill,
+                )
+            }
+            Operand::B | Operand::C => {
+                let again = self.whole.saturating_add(more_co);
+                let all = partial.saturating_mul(p_all);
+                (c_out, self.unit.tile.c_out, partial.saturating_mul(p), a.saturating_mul(x), all, again)
+            }
+        };
+        let left = self.room.saturating_sub(pass.saturating_mul(passing).saturating_mul(twice));
+        let channel = self.beta.saturating_mul(passing).saturating_mul(twice).saturating_add(kept);
+        let fit = left.checked_div(channel.saturating_mul(unit)).unwrap_or(0);
+        if fit == 0 {
+            return;
+        }
+        let units = extent.in_parts_of(unit);
+        let fewest = units.in_parts_of(fit.min(units));
+        // slope · q + cb · all · extent / (q · room) is least where its parts are equal.
+        let tiles = all.saturating_mul(extent).checked_div(self.room).unwrap_or(0);
+        let relaxed = problem.b.saturating_add(more_p).saturating_mul(tiles).checked_div(slope).unwrap_or(0).isqrt();
+        let start = relaxed.max(fewest).min(units);
+        let tried = |search: &mut Self, trips: u64| {
+            let channels = unit.saturating_mul(units.in_parts_of(trips)).min(extent);
+            let [co, ci] = if stationary == Operand::A { [passing, channels] } else { [channels, passing] };
+            search.channels(stationary, co, ci)
+        };
+        let (mut trips, mut last) = (start, u64::MAX);
+        while trips <= units {
+            let [floor, bound] = tried(self, trips);
+            if floor >= self.least || bound > last && bound >> 1 >= self.least {
+                break;
+            }
+            (trips, last) = (next(units, trips, DENSE), bound);
         }
         let mut trips = start;
         while trips > fewest {
             trips = trips.saturating_sub(trips.checked_div(DENSE).unwrap_or(0).max(1)).max(fewest);
             let [_, bound] = tried(self, trips);
-            if bound >= self.least.saturating_add(self.least >> ROUNDED) {
+            if bound >= self.rounded() {
                 break;
             }
         }
     }
 
-    /// Fewest tiles of the channels that pass that suit all levels inside.
-    fn passing(&self, stationary: Operand) -> Option<u64> {
-        let wants = self.goal.wants.iter();
-        wants.map(|Want { counts: [_, c_out, c_in], .. }| if stationary == Operand::A { *c_out } else { *c_in }).min()
+    /// What a bound that rises but for whole numbers has to reach to end a walk.
+    const fn rounded(&self) -> u64 {
+        self.least.saturating_add(self.least >> ROUNDED)
     }
 
     /// Weights stay while positions pass: as many of both channels as fit.
     fn weights_kept(&mut self) {
-        let (problem, Sizes { c_out, c_in, .. }) = (self.problem, self.state.tile);
+        let (problem, Sizes { c_out, c_in, .. }, unit) = (self.problem, self.problem.whole, self.unit.tile);
         let [x, p] = self.one;
         let twice = u64::from(self.double).saturating_add(1);
         let (pass, drop) = (
             problem.sizes.a.saturating_mul(x).saturating_mul(twice),
             problem.sizes.partial.saturating_mul(p).saturating_mul(twice),
         );
-        let most = |of: u64, beside: u64, channels: u64, extent: u64| {
+        let most = |of: u64, beside: u64, channels: u64| {
             let room = self.room.saturating_sub(beside.saturating_mul(channels));
-            room.checked_div(self.beta.saturating_mul(channels).saturating_add(of)).unwrap_or(0).min(extent)
+            room.checked_div(self.beta.saturating_mul(channels).saturating_add(of)).unwrap_or(0)
         };
-        let fit = most(drop, pass, 1, c_out);
+        let (outer_units, inner_units) = (c_out.in_parts_of(unit.c_out), c_in.in_parts_of(unit.c_in));
+        let fit = most(drop, pass, unit.c_in).checked_div(unit.c_out).unwrap_or(0).min(outer_units);
         if fit == 0 {
             return;
         }
-        let mut outer = c_out.in_parts_of(fit);
-        while outer <= c_out {
-            let co = c_out.in_parts_of(outer);
-            if self.floor(&self.terms(Operand::B, co, c_in)) >= self.least {
+        let mut outer = outer_units.in_parts_of(fit);
+        while outer <= outer_units {
+            let co = unit.c_out.saturating_mul(outer_units.in_parts_of(outer)).min(c_out);
+            if self.floor(Operand::B, [c_out.in_parts_of(co), 1]) >= self.least {
                 break;
             }
             let room = self.room.saturating_sub(drop.saturating_mul(co));
-            let fit = room.checked_div(self.beta.saturating_mul(co).saturating_add(pass)).unwrap_or(0).min(c_in);
-            let mut inner = if fit > 0 { c_in.in_parts_of(fit) } else { u64::MAX };
-            let mut tries = 0_usize;
-            while inner <= c_in && (tries < TRIED || self.goal.wants.is_empty()) {
-                tries = tries.saturating_add(1);
-                let [floor, _] = self.channels(Operand::B, co, c_in.in_parts_of(inner));
+            let fit = room.checked_div(self.beta.saturating_mul(co).saturating_add(pass)).unwrap_or(0);
+            let fit = if fit >= c_in { inner_units } else { fit.checked_div(unit.c_in).unwrap_or(0) };
+            let mut inner = if fit > 0 { inner_units.in_parts_of(fit) } else { u64::MAX };
+            while inner <= inner_units {
+                let ci = unit.c_in.saturating_mul(inner_units.in_parts_of(inner)).min(c_in);
+                let [floor, _] = self.channels(Operand::B, co, ci);
                 if floor >= self.least {
                     break;
                 }
-                inner = next(c_in, inner);
+                inner = next(inner_units, inner, DENSE);
             }
-            outer = next(c_out, outer);
+            outer = next(outer_units, outer, DENSE);
         }
     }
 
     /// Tries the best positions with these channels, unless they move too much whatever the positions. Returns what moves at least, with
     /// tiles of any size and with those that fit.
     fn channels(&mut self, stationary: Operand, co: u64, ci: u64) -> [u64; 2] {
-        let terms = self.terms(stationary, co, ci);
-        let floor = self.floor(&terms);
+        let numbers = [self.problem.whole.c_out.in_parts_of(co), self.problem.whole.c_in.in_parts_of(ci)];
+        let floor = self.floor(stationary, numbers);
         if floor >= self.least {
             return [floor, floor];
         }
+        let terms = self.terms(stationary, [co, ci], numbers);
         let [x, p] = self.all;
         if terms.room == 0 {
             return [floor, u64::MAX];
@@ -272,23 +295,20 @@ impl<'a, 'b> Search<'a, 'b> {
         let fewest =
             |x: u64| terms.ka.saturating_mul(x).saturating_add(terms.kc.saturating_mul(p)).in_parts_of(terms.room);
         let (mut least, mut moved) = (fewest(x), self.moved);
-        if least > self.problem.images {
+        if least > self.problem.images && terms.bytes(moved, least) < self.least {
             moved = self.moved_by(least);
             least = fewest(moved.saturating_mul(self.problem.images));
         }
-        let fewest = least;
-        let [positions, ..] = self.outer;
-        let bound = self.bytes(&terms, moved, fewest.max(positions));
-        let bound = bound.saturating_add(terms.fixed.min(terms.uncut));
+        let bound = terms.bytes(moved, least.max(1));
         if bound < self.least {
-            self.positions(&terms, fewest);
+            self.positions(&terms, least);
         }
         [floor, bound]
     }
 
     /// Tries tiles of positions: whole images, or parts of as many as may fill the room better.
     fn positions(&mut self, terms: &Terms, fewest: u64) {
-        let images = self.state.tile.batch;
+        let (images, unit) = (self.problem.images, self.unit.tile.batch);
         let [x, p] = self.lines.iter().fold([terms.ka, terms.kc], |[x, p], line| {
             [x.saturating_mul(line.whole.held), p.saturating_mul(line.whole.tile)]
         });
@@ -299,32 +319,31 @@ impl<'a, 'b> Search<'a, 'b> {
         let [depth, height, width] = &*self.lines;
         let axes = [depth.whole, height.whole, width.whole];
         if fit == images && terms.stationary != Operand::B {
-            let [n_p, ..] = self.outer;
-            let cost = self.bytes(terms, self.moved, n_p);
-            return self.offer(terms, cost.saturating_add(terms.uncut), images, axes);
+            return self.offer(terms, terms.bytes(self.moved, 1), images, axes);
         }
-        if fit > 0 {
-            let batch = balanced(images, fit);
-            self.tile(terms, batch, self.state.batch.count_at(batch), axes);
+        if fit >= unit {
+            let batch = even(images, unit, fit);
+            self.tile(terms, batch, images.in_parts_of(batch), axes);
         } else {
-            self.parts(terms, 1, fewest);
+            self.parts(terms, unit, fewest);
         }
         // Parts of several images may leave less room unused, where whole ones or parts of one leave much.
-        if terms.cb.max(terms.more) > 0 && fit <= FEW && terms.room.saturating_mul(FEW) >= image {
+        if terms.cb > 0 && fit <= FEW && terms.room.saturating_mul(FEW) >= image {
             let most = if fit == 0 { FEW } else { fit.saturating_mul(2).saturating_add(1) };
-            let mut batch = fit.saturating_add(1).max(2);
+            let mut batch = if fit >= unit { fit.saturating_sub(fit.checked_rem(unit).unwrap_or(0)) } else { unit };
+            batch = batch.saturating_add(unit);
             while batch <= most.min(images) {
                 self.parts(terms, batch, fewest);
-                batch = batch.saturating_add(1);
+                batch = batch.saturating_add(unit);
             }
         }
     }
 
     /// Tries parts of so many images: for each depth and width as many rows as fit.
     fn parts(&mut self, terms: &Terms, batch: u64, fewest: u64) {
-        let images = self.state.batch.count_at(batch);
+        let images = self.problem.images.in_parts_of(batch);
         let (ka, kc) = (terms.ka.saturating_mul(batch), terms.kc.saturating_mul(batch));
-        let step = batch < self.state.tile.batch || terms.stationary != Operand::B;
+        let step = batch < self.problem.images || terms.stationary != Operand::B;
         let [outer_depth, outer_height, outer_width] = &*self.lines;
         let (whole, uneven, rows_uneven) = (outer_height.whole, outer_width.uneven, outer_height.uneven);
         let [tile_depth, tile_width] = [outer_depth.whole.tile, outer_width.whole.tile];
@@ -333,14 +352,13 @@ impl<'a, 'b> Search<'a, 'b> {
             let Some(depth) = depths.listed(depth_place) else { break };
             let (x_depth, p_depth) = (ka.saturating_mul(depth.held), kc.saturating_mul(depth.tile));
             let moved_depth = depth.moved.saturating_mul(whole.moved);
-            let count_depth = images.saturating_mul(depth.count).saturating_mul(whole.count);
+            let count_depth = images.saturating_mul(depth.count);
             for width_place in 0..LISTED {
                 let [_, _, widths] = &mut *self.lines;
                 let Some(width) = widths.listed(width_place) else { break };
                 let (x, p) = (x_depth.saturating_mul(width.held), p_depth.saturating_mul(width.tile));
                 let count = count_depth.saturating_mul(width.count);
-                let bytes = self.bytes(terms, moved_depth.saturating_mul(width.moved), count.max(fewest));
-                if bytes.saturating_add(terms.fixed) >= self.least {
+                if terms.bytes(moved_depth.saturating_mul(width.moved), count.max(fewest)) >= self.least {
                     if !uneven {
                         break;
                     }
@@ -377,54 +395,38 @@ impl<'a, 'b> Search<'a, 'b> {
     fn tile(&mut self, terms: &Terms, batch: u64, images: u64, [depth, height, width]: [Size; 3]) {
         let moved = depth.moved.saturating_mul(height.moved).saturating_mul(width.moved);
         let count = images.saturating_mul(depth.count).saturating_mul(height.count).saturating_mul(width.count);
-        let bytes = self.bytes(terms, moved, count);
-        self.offer(terms, bytes.saturating_add(terms.fixed), batch, [depth, height, width]);
+        self.offer(terms, terms.bytes(moved, count), batch, [depth, height, width]);
     }
 
     fn offer(&mut self, terms: &Terms, cost: u64, batch: u64, axes: [Size; 3]) {
-        if cost < self.least {
-            self.least = cost;
-            let axes = axes.map(|size| size.tile);
-            self.best = Some(Candidate {
-                tile: Sizes { group: 1, batch, c_out: terms.co, c_in: terms.ci, axes },
-                order: Order::new(terms.stationary),
-                stays: Stays::One(terms.stationary),
-                held: [0; 3],
-                cost,
-            });
+        if cost >= self.least {
+            return;
         }
-    }
-
-    /// The best, with the channels that pass made as many as fit: as much moves in fewer steps.
-    fn grown(&self) -> Option<Candidate> {
-        let mut best = self.best?;
-        let twice = u64::from(self.double).saturating_add(1);
-        best.held = self.state.held_by(self.problem, &best.tile);
-        let tile = &mut best.tile;
-        let [x, p] = best
-            .held
-            .iter()
-            .zip(tile.axes)
-            .fold([tile.batch; 2], |[x, p], (&held, tile)| [x.saturating_mul(held), p.saturating_mul(tile)]);
-        let (x, p) = (x.saturating_mul(self.problem.sizes.a), p.saturating_mul(self.problem.sizes.partial));
-        let most = |kept: u64, passing: u64, others: u64, extent: u64| {
-            let unit = self.beta.saturating_mul(others).saturating_add(passing).saturating_mul(twice);
-            let fit = self.room.saturating_sub(kept.saturating_mul(others)).checked_div(unit).unwrap_or(0);
-            balanced(extent, fit.max(1).min(extent.saturating_sub(1).max(1)))
+        let axes = axes.map(|size| size.tile);
+        let (tile, unit) = (Sizes { group: 1, batch, c_out: terms.co, c_in: terms.ci, axes }, &self.unit.tile);
+        let steps = match self.unit.steps {
+            Some(Operand::A) => tile.c_out > unit.c_out,
+            Some(Operand::B) => tile.batch > unit.batch || tile.axes != unit.axes,
+            Some(Operand::C) => tile.c_in > unit.c_in,
+            None => true,
         };
-        match best.order.stationary {
-            Operand::C => tile.c_in = most(p, x, tile.c_out, self.state.tile.c_in),
-            Operand::A => tile.c_out = most(x, p, tile.c_in, self.state.tile.c_out),
-            Operand::B => {}
+        if steps {
+            self.least = cost;
+            let stays = Stays::One(terms.stationary);
+            self.best = Some(Candidate { tile, order: Order::new(terms.stationary), stays, cost });
         }
-        Some(best)
     }
 }
 
+/// The smallest tile of whole units that cuts an extent into as many as the longest one up to this.
+pub(super) fn even(extent: u64, unit: u64, fit: u64) -> u64 {
+    unit.saturating_mul(balanced(extent.in_parts_of(unit), fit.checked_div(unit).unwrap_or(0))).min(extent)
+}
+
 /// The next number of tiles of a loop: each that is the fewest for its size, beyond the first few in steps that grow.
-fn next(extent: u64, trips: u64) -> u64 {
+fn next(extent: u64, trips: u64, dense: u64) -> u64 {
     let smaller = extent.in_parts_of(trips).saturating_sub(1);
-    let wanted = trips.saturating_add(trips.checked_div(DENSE).unwrap_or(0).max(1));
+    let wanted = trips.saturating_add(trips.checked_div(dense).unwrap_or(0).max(1));
     match smaller.min(extent.in_parts_of(wanted)) {
         0 => u64::MAX,
         tile => extent.in_parts_of(tile),

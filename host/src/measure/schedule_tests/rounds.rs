@@ -78,6 +78,25 @@ fn beyond_its_cap_a_member_takes_turns_only_while_the_block_is_spread() {
 }
 
 #[test]
+fn what_is_done_can_leave_the_rounds_for_good() {
+    // Steady, so done after 50 kept runs; the other never narrows, and is capped after 10 s: at one run of 60 or 120 ms a round
+    // that is more than 100 rounds.
+    let configurations = || {
+        MockExecutor::new(vec![MockConfiguration::cycling([10 * MS]), MockConfiguration::cycling([60 * MS, 120 * MS])])
+    };
+    let kept = |finished_turns_every| {
+        let settings = Settings { time_cap_s: 10.0, finished_turns_every, ..unspread() };
+        let (_, kept) = sweep(&mut configurations(), &settings);
+        (kept.measured(0).summary.n, kept.measured(1).summary.n)
+    };
+    let (by_default, slow) = kept(4);
+    let (for_good, as_slow) = kept(u32::MAX);
+    // Chunks of about 30 ms, three runs.
+    assert!((50..=53).contains(&for_good) && by_default > for_good + 20, "{for_good}, {by_default}");
+    assert_eq!(slow, as_slow);
+}
+
+#[test]
 fn a_wide_interval_goes_on_until_it_is_narrow() {
     // Uniform over 90 to 110 ms: half width at n is about 0.98 · √n / n of the 20 % spread, so 2 %
     // is reached near n = 96.

@@ -24,21 +24,34 @@ pub(super) fn element_kind(data_type: DataType) -> Result<Kind, TorchError> {
 
 /// A tensor that no op computes. Real numbers are normal; truth values are half true; integers are valid indices below `limit`
 /// where they choose rows, and 1 or 2 else, so that nothing is divided by 0.
-pub(super) fn source(described: &Described, limit: Option<i64>) -> Result<Tensor, TorchError> {
+pub(super) fn source(described: &Described, limit: Option<i64>, device: Device) -> Result<Tensor, TorchError> {
     let kind = element_kind(described.data_type)?;
     let extents = long(described.shape.extents());
     if is_float(described.data_type) {
-        return Ok(Tensor::f_randn(extents, (kind, Device::Cpu))?);
+        return normal(&extents, (kind, device));
     }
     if described.data_type == DataType::Bool {
-        return Ok(Tensor::f_randint(2, extents, (Kind::Int64, Device::Cpu))?.f_to_kind(Kind::Bool)?);
+        return Ok(Tensor::f_randint(2, extents, (Kind::Int64, device))?.f_to_kind(Kind::Bool)?);
     }
-    let whole = (Kind::Int64, Device::Cpu);
+    let whole = (Kind::Int64, device);
     let values = match limit {
         Some(limit) => Tensor::f_randint(limit.max(1), extents, whole)?,
         None => Tensor::f_randint_low(1, 3, extents, whole)?,
     };
     Ok(values.f_to_kind(kind)?)
+}
+
+/// Normal random numbers. A large tensor repeats the first million: each number costs some 10 ns, and no kernel looks whether they come
+/// again.
+fn normal(extents: &[i64], options: (Kind, Device)) -> Result<Tensor, TorchError> {
+    const DIFFERENT: i64 = 1 << 20;
+    let count = extents.iter().fold(1_i64, |product, &extent| product.saturating_mul(extent));
+    if count <= 2 * DIFFERENT {
+        return Ok(Tensor::f_randn(extents, options)?);
+    }
+    let rounds = count / DIFFERENT + i64::from(count % DIFFERENT > 0);
+    let all = Tensor::f_randn([DIFFERENT], options)?.f_repeat([rounds])?;
+    Ok(all.f_narrow(0, 0, count)?.f_reshape(extents)?)
 }
 
 /// For each tensor, the number of rows that its elements may choose from; `None` where they are no indices.
@@ -73,6 +86,7 @@ pub(super) fn indices(
     operands: &[Described],
     result: &Described,
     given: bool,
+    device: Device,
 ) -> Result<Option<Tensor>, TorchError> {
     let shape = |position: usize| operands.get(position).map(|tensor| tensor.shape).ok_or(TorchError::Empty);
     let usable = |position: usize| {
@@ -80,7 +94,7 @@ pub(super) fn indices(
         given && matches!(kind, Some(DataType::Int32 | DataType::Int64))
     };
     let random = |rows: i64, extents: Vec<i64>| -> Result<Option<Tensor>, TorchError> {
-        Ok(Some(Tensor::f_randint(rows.max(1), extents, (Kind::Int64, Device::Cpu))?))
+        Ok(Some(Tensor::f_randint(rows.max(1), extents, (Kind::Int64, device))?))
     };
     match op {
         Op::Embedding(_) if usable(0) => Ok(None),
@@ -154,11 +168,11 @@ impl Parameter {
         Self { extents, fill: Fill::Zeros }
     }
 
-    fn tensor(&self, kind: Kind) -> Result<Tensor, TorchError> {
-        let (extents, options) = (self.extents.as_slice(), (kind, Device::Cpu));
+    fn tensor(&self, kind: Kind, device: Device) -> Result<Tensor, TorchError> {
+        let (extents, options) = (self.extents.as_slice(), (kind, device));
         Ok(match self.fill {
-            Fill::Normal(deviation) if is_real(kind) => Tensor::f_randn(extents, options)?.f_mul_scalar_(deviation)?,
-            Fill::Normal(_) => Tensor::f_randint_low(-1, 2, extents, (Kind::Int64, Device::Cpu))?.f_to_kind(kind)?,
+            Fill::Normal(deviation) if is_real(kind) => normal(extents, options)?.f_mul_scalar_(deviation)?,
+            Fill::Normal(_) => Tensor::f_randint_low(-1, 2, extents, (Kind::Int64, device))?.f_to_kind(kind)?,
             Fill::Ones => Tensor::f_ones(extents, options)?,
             Fill::Zeros => Tensor::f_zeros(extents, options)?,
         })
@@ -193,6 +207,7 @@ impl Parameters {
         operands: &[Described],
         result: &Described,
         shared: bool,
+        device: Device,
     ) -> Result<Vec<Tensor>, TorchError> {
         let described = parameters(op, operands);
         if described.is_empty() {
@@ -205,7 +220,7 @@ impl Parameters {
         let found = if shared { earlier().find(|held| held.op == *op).or_else(|| earlier().next()) } else { None };
         let tensors = match found {
             Some(held) => held.tensors.iter().map(Tensor::shallow_clone).collect(),
-            None => described.iter().map(|one| one.tensor(kind)).collect::<Result<Vec<_>, _>>()?,
+            None => described.iter().map(|one| one.tensor(kind, device)).collect::<Result<Vec<_>, _>>()?,
         };
         let copies = tensors.iter().map(Tensor::shallow_clone).collect();
         self.held.push(Held { op: *op, kind, described, tensors: copies });

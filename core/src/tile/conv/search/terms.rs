@@ -4,7 +4,6 @@ use super::Search;
 use crate::nest::Operand;
 use crate::tile::conv::Stays;
 use crate::tile::conv::line::Line;
-use crate::tile::cut::Cut;
 
 /// What the channels of a tile leave to its positions.
 pub(super) struct Terms {
@@ -15,67 +14,53 @@ pub(super) struct Terms {
     pub(super) ka: u64,
     pub(super) kc: u64,
     pub(super) room: u64,
-    /// Bytes for each input position moved, each tile of positions, each more than a level inside wants, and beside them.
+    /// Bytes for each input position moved, each tile of positions, and beside them.
     pub(super) ca: u64,
     pub(super) cb: u64,
-    pub(super) more: u64,
     pub(super) fixed: u64,
-    /// What moves if positions are not cut, but for `cb` of each tile outside.
-    pub(super) uncut: u64,
+}
+
+impl Terms {
+    /// What moves of so many input positions in so many tiles.
+    pub(super) fn bytes(&self, moved: u64, count: u64) -> u64 {
+        self.ca.saturating_mul(moved).saturating_add(self.cb.saturating_mul(count)).saturating_add(self.fixed)
+    }
 }
 
 impl Search<'_, '_> {
-    /// What moves at least, with tiles of any size.
-    pub(super) fn floor(&self, terms: &Terms) -> u64 {
-        let [positions, ..] = self.outer;
-        self.bytes(terms, self.moved, positions).saturating_add(terms.fixed.min(terms.uncut))
+    /// What moves at least with so many tiles of channels, of any positions.
+    pub(super) fn floor(&self, stationary: Operand, [n_co, n_ci]: [u64; 2]) -> u64 {
+        let [more_p, more_co, more_ci] = self.unit.more;
+        let (a, spills) = match stationary {
+            Operand::A => (1, n_ci),
+            Operand::B => (n_co, n_ci),
+            Operand::C => (n_co, 1),
+        };
+        self.whole
+            .saturating_mul(a)
+            .saturating_add(self.problem.b)
+            .saturating_add(self.problem.c_bytes(spills))
+            .saturating_add(more_p)
+            .saturating_add(more_co.saturating_mul(n_co))
+            .saturating_add(more_ci.saturating_mul(n_ci))
     }
 
-    /// What moves of so many input positions in so many tiles.
-    pub(super) fn bytes(&self, terms: &Terms, moved: u64, count: u64) -> u64 {
-        let bytes = terms.ca.saturating_mul(moved).saturating_add(terms.cb.saturating_mul(count));
-        self.goal.wants.iter().fold(bytes, |bytes, want| {
-            let [most, ..] = want.counts;
-            bytes.saturating_add(terms.more.saturating_mul(count.saturating_sub(most)))
-        })
-    }
-
-    /// The terms of these channels.
-    pub(super) fn terms(&self, stationary: Operand, co: u64, ci: u64) -> Terms {
-        let (problem, state) = (self.problem, self.state);
-        let [n_p, n_co_outer, n_ci_outer] = self.outer;
-        let [t_a, t_b, t_c] = state.traffic;
-        let count =
-            |cut: &Cut, tile: u64, extent: u64, outer: u64| if tile < extent { cut.count_at(tile) } else { outer };
-        let n_co = count(&state.c_out, co, state.tile.c_out, n_co_outer);
-        let n_ci = count(&state.c_in, ci, state.tile.c_in, n_ci_outer);
-        let (co_cut, ci_cut, groups) = (co < state.tile.c_out, ci < state.tile.c_in, state.tile.group > 1);
+    /// The terms of these channels: what the level moves, and what those inside move for each of its tiles.
+    pub(super) fn terms(&self, stationary: Operand, [co, ci]: [u64; 2], [n_co, n_ci]: [u64; 2]) -> Terms {
+        let problem = self.problem;
         let (a, b, c) = (problem.a_unit, problem.b, |n: u64| problem.c_bytes(n));
         let [x, y, z] = Stays::One(stationary).times(self.double);
         let weights = y.saturating_mul(self.beta).saturating_mul(co).saturating_mul(ci);
-        // The innermost loop of an operand that is cut says which loops around it bring its tiles again.
-        let (mut ca, cb, mut fixed, mut uncut) = match stationary {
-            Operand::C => {
-                let fixed = c(n_ci_outer);
-                (a.saturating_mul(n_co), b, fixed, if co_cut || groups { fixed } else { t_c })
-            }
-            Operand::A => (a.saturating_mul(n_co_outer), b, c(n_ci), c(n_ci)),
-            Operand::B => {
-                let weights = if co_cut || ci_cut || groups { b.saturating_mul(n_p) } else { t_b };
-                (a.saturating_mul(n_co), 0, weights.saturating_add(c(n_ci)), u64::MAX)
-            }
+        let (ca, cb, fixed) = match stationary {
+            Operand::C => (a.saturating_mul(n_co), b, c(1)),
+            Operand::A => (a, b, c(n_ci)),
+            Operand::B => (a.saturating_mul(n_co), 0, b.saturating_add(c(n_ci))),
         };
-        if stationary == Operand::A && !ci_cut && !groups {
-            uncut = uncut.saturating_add(t_a).saturating_sub(ca.saturating_mul(self.moved));
-        }
-        let mut more = 0_u64;
-        for want in self.goal.wants.iter() {
-            let [_, most_co, most_ci] = want.counts;
-            ca = ca.saturating_add(a.saturating_mul(n_co.saturating_sub(most_co)));
-            let spilled = problem.c_again.saturating_mul(n_ci.saturating_sub(most_ci));
-            (fixed, uncut) = (fixed.saturating_add(spilled), uncut.saturating_add(spilled));
-            more = b;
-        }
+        let [more_p, more_co, more_ci] = self.unit.more;
+        let more = more_co.saturating_mul(n_co).saturating_add(more_ci.saturating_mul(n_ci));
+        // Weights that are the same ones in the level inside stay there as well.
+        let same = stationary == Operand::B && [co, ci] == [self.unit.tile.c_out, self.unit.tile.c_in];
+        let (more_p, more) = if same { (0, more.saturating_add(more_p)) } else { (more_p, more) };
         Terms {
             stationary,
             co,
@@ -84,10 +69,8 @@ impl Search<'_, '_> {
             kc: z.saturating_mul(problem.sizes.partial).saturating_mul(co),
             room: self.room.saturating_sub(weights),
             ca,
-            cb,
-            more,
-            fixed,
-            uncut,
+            cb: cb.saturating_add(more_p),
+            fixed: fixed.saturating_add(more),
         }
     }
 
