@@ -151,9 +151,9 @@ impl Prior {
             let factor = Cholesky::new(covariance)?;
             prior.weights = factor.solve(&residual);
             prior.factor = Some(factor);
-            for place in 0..systems.len() {
-                let next = prior.mean(&systems[place], Some(place));
-                theta[place] += (next - theta[place]).map(|step| step.clamp(-1.0, 1.0));
+            for (place, (at, labels)) in theta.iter_mut().zip(systems).enumerate() {
+                let step = prior.mean(labels, Some(place)) - *at;
+                *at += step.map(|step| step.clamp(-1.0, 1.0));
             }
         }
         prior.weights.iter().all(|weight| weight.is_finite()).then_some(prior)
@@ -213,7 +213,8 @@ impl Belief {
             let factor = Cholesky::new(&across * shares.transpose() + noise)?;
             let step = across.transpose() * factor.solve(&residual);
             let next = self.mean + SVector::<f64, KINDS>::from_fn(|kind, _| step[kind]);
-            theta += (next - theta).map(|step| step.clamp(-1.0, 1.0));
+            let step = next - theta;
+            theta += step.map(|step| step.clamp(-1.0, 1.0));
             let known = across.transpose() * factor.solve(&across);
             covariance = self.covariance - SMatrix::<f64, KINDS, KINDS>::from_fn(|a, b| known[(a, b)]);
         }
