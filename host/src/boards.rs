@@ -5,5 +5,6 @@
 pub mod hierarchy;
 pub mod labels;
 pub mod live;
+pub mod model;
 pub mod network;
 pub mod results;

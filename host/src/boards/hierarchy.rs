@@ -70,6 +70,11 @@ pub struct Observation {
 /// Gauss–Newton steps; the last ones change nothing that is written.
 const STEPS: usize = 8;
 
+/// Standard deviations beyond which a timing is left out.
+pub const OUTLIER: f64 = 5.0;
+/// Share of the timings that may be left out; one may always be.
+pub const MOST_OUTLIERS: f64 = 0.05;
+
 /// What is believed of the logarithms of a system's cycles per MAC.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Belief {
@@ -157,6 +162,42 @@ impl Prior {
             }
         }
         prior.weights.iter().all(|weight| weight.is_finite()).then_some(prior)
+    }
+
+    /// As [`learn`](Self::learn), without the timings that the others contradict: one after the other, the largest leave-one-out error of
+    /// more than [`OUTLIER`] standard deviations is left out, at most [`MOST_OUTLIERS`] of all; with the places of those.
+    #[must_use]
+    pub fn learn_without_outliers(
+        systems: &[Labels],
+        observations: &[Observation],
+        hyper: &Hyper,
+    ) -> Option<(Self, Vec<usize>)> {
+        let mut places: Vec<usize> = (0..observations.len()).collect();
+        let mut rows = observations.to_vec();
+        let mut out = Vec::new();
+        loop {
+            let prior = Self::learn(systems, &rows, hyper)?;
+            let room = ((out.len() + 1) as f64) <= (MOST_OUTLIERS * observations.len() as f64).max(1.0);
+            match prior.worst().filter(|(_, score)| room && *score > OUTLIER) {
+                None => return Some((prior, out)),
+                Some((row, _)) => {
+                    rows.remove(row);
+                    out.push(places.remove(row));
+                }
+            }
+        }
+    }
+
+    /// The timing that the others foretell worst, and its error in standard deviations.
+    ///
+    /// ```text
+    /// z = [A⁻¹ r] / √[A⁻¹]      A = J K Jᵀ + noise² I, r residuals: the error of a timing as if it had been left out
+    /// ```
+    /// **Source**: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, 2006, equation 5.12.
+    fn worst(&self) -> Option<(usize, f64)> {
+        let inverse = self.factor.as_ref()?.inverse();
+        let scores = (0..self.weights.len()).map(|row| (row, (self.weights[row] / inverse[(row, row)].sqrt()).abs()));
+        scores.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Covariance of a kind of a system with a timing.

@@ -1,0 +1,189 @@
+//! Timings of networks on many systems, learnt from; and what they say of another system, or of a network that was never timed.
+//!
+//! Whether a runtime leaves dead channels out is a fact of its version. Where nobody says it, timings do:
+//!
+//! ```text
+//! margin(version) = Σ log N(log cycles; live prediction) − log N(log cycles; prediction with all channels)   [nat]
+//! removes         = margin ≥ ln 1000
+//! ```
+//! The sum is over timings of networks that have dead channels, on systems of that version; their predictions come from timings of
+//! networks that have none, which are the same under both. A version without such a timing does what most other versions do.
+
+use std::collections::BTreeMap;
+
+use super::hierarchy::{Belief, Hyper, Observation, Prior};
+use super::labels::Labels;
+use super::network::{KINDS, Network, Work};
+use super::results::System;
+
+/// Work of each network, by the name that timings have.
+pub type Works = BTreeMap<String, Work>;
+
+/// How much likelier it must be that dead channels are left out than that they are not: a thousand times, as a logarithm.
+pub const MARGIN: f64 = 6.907_755_278_982_137;
+
+/// Work of networks, under the costs beside MACs that are assumed.
+#[must_use]
+pub fn works(networks: &[Network], hyper: &Hyper) -> Works {
+    networks.iter().map(|network| (network.name.clone(), network.work(hyper.k0, hyper.n0))).collect()
+}
+
+/// A runtime and its version.
+type Version = (String, String);
+
+/// Timings of systems, learnt from.
+#[derive(Clone, Debug)]
+pub struct Model {
+    works: Works,
+    systems: Vec<Labels>,
+    prior: Prior,
+    /// Learnt from networks without dead channels alone.
+    without_dead: Prior,
+    margins: BTreeMap<Version, f64>,
+    said: BTreeMap<Version, bool>,
+    outliers: Vec<(usize, String)>,
+}
+
+/// What is known of a system.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Known {
+    /// Its cycles per MAC.
+    pub belief: Belief,
+    /// Whether its runtime leaves dead channels out.
+    pub removes_dead_channels: bool,
+}
+
+impl Known {
+    /// Cycles of a network, and the standard deviation of their logarithm.
+    #[must_use]
+    pub fn predict(&self, work: &Work) -> (f64, f64) {
+        self.belief.predict(work.of(self.removes_dead_channels))
+    }
+}
+
+fn version(labels: &Labels) -> Version {
+    (labels.runtime.clone(), labels.version.clone())
+}
+
+/// Whether a network has dead channels: only its timings tell who leaves them out.
+fn has_dead(work: &Work) -> bool {
+    work.dense.iter().zip(&work.live).any(|(dense, live)| dense > live)
+}
+
+/// Logarithm of a normal density but for a constant.
+fn log_likelihood(cycles: f64, (predicted, sd): (f64, f64)) -> f64 {
+    let z = (cycles / predicted).ln() / sd;
+    -0.5 * z * z - sd.ln()
+}
+
+/// Log-likelihood of live over all channels, of a system's timings of networks with dead channels; `None` where there are none.
+fn margin(belief: &Belief, system: &System, works: &Works) -> Option<f64> {
+    let timings = system.timings.iter().filter_map(|(network, timing)| Some((works.get(network)?, timing.cycles())));
+    let dead = timings.filter(|(work, _)| has_dead(work)).map(|(work, cycles)| {
+        log_likelihood(cycles, belief.predict(&work.live)) - log_likelihood(cycles, belief.predict(&work.dense))
+    });
+    dead.reduce(|a, b| a + b)
+}
+
+/// Timings of a system, as work and cycles: of networks without dead channels alone, or of all under a flag.
+fn timings(system: &System, works: &Works, removes: Option<bool>) -> Vec<(String, [f64; KINDS], f64)> {
+    let known = system.timings.iter().filter_map(|(network, timing)| Some((network, works.get(network)?, timing)));
+    let used = known.filter(|(_, work, _)| removes.is_some() || !has_dead(work));
+    used.map(|(network, work, timing)| (network.clone(), *work.of(removes == Some(true)), timing.cycles())).collect()
+}
+
+impl Model {
+    /// Learns from systems; timings of networks that are not in `works` are passed over. `None` where a work is not positive and finite.
+    #[must_use]
+    pub fn learn(systems: &[System], works: &Works, hyper: &Hyper) -> Option<Self> {
+        let labels: Vec<Labels> = systems.iter().map(|system| system.labels.clone()).collect();
+        let rows = |place: usize, removes: Option<bool>| {
+            let system = systems.get(place)?;
+            Some(timings(system, works, removes).into_iter().map(move |(network, work, cycles)| (network, Observation { system: place, work, cycles })))
+        };
+        let certain: Vec<Observation> = (0..systems.len()).filter_map(|place| rows(place, None)).flatten().map(|(_, row)| row).collect();
+        let (without_dead, _) = Prior::learn_without_outliers(&labels, &certain, hyper)?;
+        let (mut margins, mut said): (BTreeMap<Version, f64>, BTreeMap<Version, bool>) = Default::default();
+        for (place, system) in systems.iter().enumerate() {
+            if let Some(removes) = system.removes_dead_channels {
+                said.insert(version(&system.labels), removes);
+            }
+            if let Some(margin) = margin(&without_dead.belief(&system.labels, Some(place)), system, works) {
+                *margins.entry(version(&system.labels)).or_default() += margin;
+            }
+        }
+        let mut model =
+            Self { works: works.clone(), systems: labels, prior: without_dead.clone(), without_dead, margins, said, outliers: Vec::new() };
+        let flags: Vec<bool> = systems.iter().map(|system| model.removes(&system.labels, None)).collect();
+        let all: Vec<(String, Observation)> =
+            flags.into_iter().enumerate().filter_map(|(place, flag)| rows(place, Some(flag))).flatten().collect();
+        let observations: Vec<Observation> = all.iter().map(|(_, row)| *row).collect();
+        let (prior, outliers) = Prior::learn_without_outliers(&model.systems, &observations, hyper)?;
+        model.prior = prior;
+        model.outliers = outliers.into_iter().filter_map(|row| all.get(row)).map(|(network, row)| (row.system, network.clone())).collect();
+        Some(model)
+    }
+
+    /// Margin of each runtime and version that timings speak of, as `(runtime, version)`.
+    #[must_use]
+    pub const fn margins(&self) -> &BTreeMap<(String, String), f64> {
+        &self.margins
+    }
+
+    /// Timings that were left out, since the others contradict them: the system's place, and the network.
+    #[must_use]
+    pub fn outliers(&self) -> &[(usize, String)] {
+        &self.outliers
+    }
+
+    /// Whether a runtime leaves dead channels out, by what is said of its version, by `own` evidence with that of its version, or by most.
+    fn removes(&self, labels: &Labels, own: Option<f64>) -> bool {
+        let version = version(labels);
+        if let Some(&removes) = self.said.get(&version) {
+            return removes;
+        }
+        match (self.margins.get(&version), own) {
+            (None, None) => {
+                let removing = self.margins.values().filter(|&&margin| margin >= MARGIN).count();
+                removing * 2 > self.margins.len()
+            }
+            (others, own) => others.copied().unwrap_or_default() + own.unwrap_or_default() >= MARGIN,
+        }
+    }
+
+    /// What is known of a system that was not learnt from: by its labels and its own few timings. `None` where a timing makes no sense.
+    #[must_use]
+    pub fn with(&self, system: &System) -> Option<Known> {
+        let told = |rows: Vec<(String, [f64; KINDS], f64)>| rows.into_iter().map(|(_, work, cycles)| (work, cycles)).collect::<Vec<_>>();
+        let removes_dead_channels = match system.removes_dead_channels {
+            Some(removes) => removes,
+            None => {
+                let belief = self.without_dead.belief(&system.labels, None);
+                let belief = belief.with(&told(timings(system, &self.works, None)))?;
+                self.removes(&system.labels, margin(&belief, system, &self.works))
+            }
+        };
+        let belief = self.prior.belief(&system.labels, None);
+        let belief = belief.with(&told(timings(system, &self.works, Some(removes_dead_channels))))?;
+        Some(Known { belief, removes_dead_channels })
+    }
+
+    /// What is known of a system that was learnt from, by its place; `None` beyond them.
+    #[must_use]
+    pub fn learnt(&self, place: usize) -> Option<Known> {
+        let labels = self.systems.get(place)?;
+        Some(Known { belief: self.prior.belief(labels, Some(place)), removes_dead_channels: self.removes(labels, None) })
+    }
+}
+
+/// Systems without repeated measurements of the same software on the same board: the first of each.
+#[must_use]
+pub fn distinct(systems: &[System]) -> Vec<System> {
+    let mut kept: Vec<System> = Vec::new();
+    for system in systems {
+        if !kept.iter().any(|other| other.labels.same_system(&system.labels)) {
+            kept.push(system.clone());
+        }
+    }
+    kept
+}
