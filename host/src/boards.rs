@@ -2,6 +2,7 @@
 //!
 //! What is known of other boards, runtimes and kernel libraries stands beside the few timings, as a prior.
 
+pub mod cholesky;
 pub mod hierarchy;
 pub mod labels;
 pub mod live;

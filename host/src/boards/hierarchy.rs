@@ -9,8 +9,9 @@
 //! label share its term. θ is linear in them: a few Gauss–Newton steps find the most probable one, each with one Cholesky factor of the
 //! size of the timings. Labels are levels of a grouping, no more: no rule knows a network, a board or a runtime by name.
 
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn, SMatrix, SVector};
+use nalgebra::{DMatrix, DVector, SMatrix, SVector};
 
+use super::cholesky::Cholesky;
 use super::labels::Labels;
 use super::network::KINDS;
 
@@ -67,8 +68,10 @@ pub struct Observation {
     pub cycles: f64,
 }
 
-/// Gauss–Newton steps; the last ones change nothing that is written.
-const STEPS: usize = 8;
+/// Most Gauss–Newton steps.
+const STEPS: usize = 12;
+/// A step that is smaller, in the logarithm of a cost, is the last.
+const SMALL: f64 = 1e-6;
 
 /// Standard deviations beyond which a timing is left out.
 pub const OUTLIER: f64 = 5.0;
@@ -92,8 +95,8 @@ pub struct Prior {
     systems: Vec<Labels>,
     observations: Vec<Observation>,
     shares: Vec<[f64; KINDS]>,
-    factor: Option<Cholesky<f64, Dyn>>,
-    weights: DVector<f64>,
+    factor: Option<Cholesky>,
+    weights: Vec<f64>,
 }
 
 /// Log of the predicted cycles, and the share of each kind in them.
@@ -136,29 +139,57 @@ impl Prior {
             observations: observations.to_vec(),
             shares: vec![[0.0; KINDS]; count],
             factor: None,
-            weights: DVector::zeros(count),
+            weights: vec![0.0; count],
         };
+        let pairs: Vec<Vec<_>> = systems
+            .iter()
+            .enumerate()
+            .map(|(at, a)| systems[..=at].iter().enumerate().map(|(to, b)| hyper.covariance(a, b, at == to)).collect())
+            .collect();
+        let between = |a: usize, b: usize| &pairs[a.max(b)][a.min(b)];
+        if observations.iter().any(|seen| seen.system >= systems.len()) {
+            return None;
+        }
         for _ in 0..if count == 0 { 0 } else { STEPS } {
-            let mut residual = DVector::zeros(count);
+            let mut residual = vec![0.0; count];
             for (row, seen) in observations.iter().enumerate() {
                 let at = theta.get(seen.system)?;
                 let (log, shares) = predicted(at, &seen.work);
-                let moved: f64 = (0..KINDS).map(|kind| shares[kind] * (at[kind] - start[kind])).sum();
-                residual[row] = seen.cycles.ln() - log + moved;
+                let mut moved = seen.cycles.ln() - log;
+                for kind in 0..KINDS {
+                    moved += shares[kind] * (at[kind] - start[kind]);
+                }
+                residual[row] = moved;
                 prior.shares[row] = shares;
             }
-            let covariance = DMatrix::from_fn(count, count, |row, column| {
-                let (a, b) = (&observations[row], &observations[column]);
-                let (all, each) = hyper.covariance(&systems[a.system], &systems[b.system], a.system == b.system);
-                let each: f64 = (0..KINDS).map(|k| each[k] * prior.shares[row][k] * prior.shares[column][k]).sum();
-                all + each + if row == column { hyper.noise.powi(2) } else { 0.0 }
-            });
-            let factor = Cholesky::new(covariance)?;
+            let factor = Cholesky::of(count, |row, column| {
+                let (all, each) = between(observations[row].system, observations[column].system);
+                let (a, b) = (&prior.shares[row], &prior.shares[column]);
+                let mut sum = if row == column { all + hyper.noise * hyper.noise } else { *all };
+                for kind in 0..KINDS {
+                    sum += each[kind] * a[kind] * b[kind];
+                }
+                sum
+            })?;
             prior.weights = factor.solve(&residual);
             prior.factor = Some(factor);
-            for (place, (at, labels)) in theta.iter_mut().zip(systems).enumerate() {
-                let step = prior.mean(labels, Some(place)) - *at;
-                *at += step.map(|step| step.clamp(-1.0, 1.0));
+            let mut next = vec![start; systems.len()];
+            for (place, next) in next.iter_mut().enumerate() {
+                for (row, seen) in observations.iter().enumerate() {
+                    let (all, each) = between(place, seen.system);
+                    for kind in 0..KINDS {
+                        next[kind] += (all + each[kind] * prior.shares[row][kind]) * prior.weights[row];
+                    }
+                }
+            }
+            let mut largest: f64 = 0.0;
+            for (at, next) in theta.iter_mut().zip(next) {
+                let step = (next - *at).map(|step| step.clamp(-1.0, 1.0));
+                largest = largest.max(step.amax());
+                *at += step;
+            }
+            if largest < SMALL {
+                break;
             }
         }
         prior.weights.iter().all(|weight| weight.is_finite()).then_some(prior)
@@ -195,9 +226,9 @@ impl Prior {
     /// ```
     /// **Source**: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, 2006, equation 5.12.
     fn worst(&self) -> Option<(usize, f64)> {
-        let inverse = self.factor.as_ref()?.inverse();
-        let scores = (0..self.weights.len()).map(|row| (row, (self.weights[row] / inverse[(row, row)].sqrt()).abs()));
-        scores.max_by(|a, b| a.1.total_cmp(&b.1))
+        let variances = self.factor.as_ref()?.inverse_diagonal();
+        let scores = self.weights.iter().zip(variances).map(|(weight, variance)| (weight / variance.sqrt()).abs());
+        scores.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Covariance of a kind of a system with a timing.
@@ -225,9 +256,11 @@ impl Prior {
         }
         if let Some(factor) = &self.factor {
             let rows: Vec<_> = (0..self.observations.len()).map(|row| self.with_row(labels, place, row)).collect();
-            let across = DMatrix::from_fn(rows.len(), KINDS, |row, kind| rows[row][kind]);
-            let known = across.transpose() * factor.solve(&across);
-            covariance -= SMatrix::<f64, KINDS, KINDS>::from_fn(|a, b| known[(a, b)]);
+            let halves: [Vec<f64>; KINDS] =
+                std::array::from_fn(|kind| factor.forward(&rows.iter().map(|row| row[kind]).collect::<Vec<f64>>()));
+            covariance -= SMatrix::<f64, KINDS, KINDS>::from_fn(|a, b| {
+                halves[a].iter().zip(&halves[b]).map(|(a, b)| a * b).sum::<f64>()
+            });
         }
         Belief { mean: self.mean(labels, place), covariance, noise: self.hyper.noise }
     }
@@ -251,7 +284,7 @@ impl Belief {
             });
             let across = &shares * self.covariance;
             let noise = DMatrix::identity(count, count) * self.noise.powi(2);
-            let factor = Cholesky::new(&across * shares.transpose() + noise)?;
+            let factor = nalgebra::Cholesky::new(&across * shares.transpose() + noise)?;
             let step = across.transpose() * factor.solve(&residual);
             let next = self.mean + SVector::<f64, KINDS>::from_fn(|kind, _| step[kind]);
             let step = next - theta;

@@ -102,7 +102,7 @@ impl Model {
             Some(timings(system, works, removes).into_iter().map(move |(network, work, cycles)| (network, Observation { system: place, work, cycles })))
         };
         let certain: Vec<Observation> = (0..systems.len()).filter_map(|place| rows(place, None)).flatten().map(|(_, row)| row).collect();
-        let (without_dead, _) = Prior::learn_without_outliers(&labels, &certain, hyper)?;
+        let (without_dead, outliers) = Prior::learn_without_outliers(&labels, &certain, hyper)?;
         let (mut margins, mut said): (BTreeMap<Version, f64>, BTreeMap<Version, bool>) = Default::default();
         for (place, system) in systems.iter().enumerate() {
             if let Some(removes) = system.removes_dead_channels {
@@ -114,6 +114,9 @@ impl Model {
         }
         let mut model =
             Self { works: works.clone(), systems: labels, prior: without_dead.clone(), without_dead, margins, said, outliers: Vec::new() };
+        if !works.values().any(has_dead) {
+            return Some(model);
+        }
         let flags: Vec<bool> = systems.iter().map(|system| model.removes(&system.labels, None)).collect();
         let all: Vec<(String, Observation)> =
             flags.into_iter().enumerate().filter_map(|(place, flag)| rows(place, Some(flag))).flatten().collect();
