@@ -7,11 +7,12 @@
 //! removes         = margin ≥ ln 1000
 //! ```
 //! The sum is over timings of networks that have dead channels, on systems of that version; their predictions come from timings of
-//! networks that have none, which are the same under both. A version without such a timing does what most other versions do.
+//! networks that have none, which are the same under both. Repeated measurements of a system count once, and a timing that neither
+//! explains does not count. A version without such a timing does what most other versions do.
 
 use std::collections::BTreeMap;
 
-use super::hierarchy::{Belief, Hyper, Observation, Prior};
+use super::hierarchy::{Belief, Hyper, OUTLIER, Observation, Prior};
 use super::labels::Labels;
 use super::network::{KINDS, Network, Work};
 use super::results::System;
@@ -70,17 +71,19 @@ fn has_dead(work: &Work) -> bool {
     work.dense.iter().zip(&work.live).any(|(dense, live)| dense > live)
 }
 
-/// Logarithm of a normal density but for a constant.
-fn log_likelihood(cycles: f64, (predicted, sd): (f64, f64)) -> f64 {
+/// Error in standard deviations, and logarithm of a normal density but for a constant.
+fn log_likelihood(cycles: f64, (predicted, sd): (f64, f64)) -> (f64, f64) {
     let z = (cycles / predicted).ln() / sd;
-    -0.5 * z * z - sd.ln()
+    (z.abs(), -0.5 * z * z - sd.ln())
 }
 
 /// Log-likelihood of live over all channels, of a system's timings of networks with dead channels; `None` where there are none.
 fn margin(belief: &Belief, system: &System, works: &Works) -> Option<f64> {
     let timings = system.timings.iter().filter_map(|(network, timing)| Some((works.get(network)?, timing.cycles())));
-    let dead = timings.filter(|(work, _)| has_dead(work)).map(|(work, cycles)| {
-        log_likelihood(cycles, belief.predict(&work.live)) - log_likelihood(cycles, belief.predict(&work.dense))
+    let dead = timings.filter(|(work, _)| has_dead(work)).filter_map(|(work, cycles)| {
+        let [live, dense] = [&work.live, &work.dense].map(|work| log_likelihood(cycles, belief.predict(work)));
+        // What neither explains is a mistake, and tells nothing.
+        (live.0.min(dense.0) <= OUTLIER).then_some(live.1 - dense.1)
     });
     dead.reduce(|a, b| a + b)
 }
@@ -99,22 +102,48 @@ impl Model {
         let labels: Vec<Labels> = systems.iter().map(|system| system.labels.clone()).collect();
         let rows = |place: usize, removes: Option<bool>| {
             let system = systems.get(place)?;
-            Some(timings(system, works, removes).into_iter().map(move |(network, work, cycles)| (network, Observation { system: place, work, cycles })))
+            Some(
+                timings(system, works, removes)
+                    .into_iter()
+                    .map(move |(network, work, cycles)| (network, Observation { system: place, work, cycles })),
+            )
         };
-        let certain: Vec<Observation> = (0..systems.len()).filter_map(|place| rows(place, None)).flatten().map(|(_, row)| row).collect();
-        let (without_dead, outliers) = Prior::learn_without_outliers(&labels, &certain, hyper)?;
-        let (mut margins, mut said): (BTreeMap<Version, f64>, BTreeMap<Version, bool>) = Default::default();
+        let certain: Vec<(String, Observation)> =
+            (0..systems.len()).filter_map(|place| rows(place, None)).flatten().collect();
+        let observations: Vec<Observation> = certain.iter().map(|(_, row)| *row).collect();
+        let (without_dead, outliers) = Prior::learn_without_outliers(&labels, &observations, hyper)?;
+        let mut said = BTreeMap::new();
+        // Repeated measurements are evidence once: their mean.
+        let mut repeats: BTreeMap<&Labels, Vec<f64>> = BTreeMap::new();
         for (place, system) in systems.iter().enumerate() {
             if let Some(removes) = system.removes_dead_channels {
                 said.insert(version(&system.labels), removes);
             }
             if let Some(margin) = margin(&without_dead.belief(&system.labels, Some(place)), system, works) {
-                *margins.entry(version(&system.labels)).or_default() += margin;
+                repeats.entry(&system.labels).or_default().push(margin);
             }
         }
-        let mut model =
-            Self { works: works.clone(), systems: labels, prior: without_dead.clone(), without_dead, margins, said, outliers: Vec::new() };
+        let mut margins: BTreeMap<Version, f64> = BTreeMap::new();
+        for (labels, found) in repeats {
+            *margins.entry(version(labels)).or_default() += found.iter().sum::<f64>() / found.len() as f64;
+        }
+        let mut model = Self {
+            works: works.clone(),
+            systems: labels,
+            prior: without_dead.clone(),
+            without_dead,
+            margins,
+            said,
+            outliers: Vec::new(),
+        };
+        let name = |rows: Vec<usize>, all: &[(String, Observation)]| {
+            rows.into_iter()
+                .filter_map(|row| all.get(row))
+                .map(|(network, row)| (row.system, network.clone()))
+                .collect()
+        };
         if !works.values().any(has_dead) {
+            model.outliers = name(outliers, &certain);
             return Some(model);
         }
         let flags: Vec<bool> = systems.iter().map(|system| model.removes(&system.labels, None)).collect();
@@ -123,7 +152,7 @@ impl Model {
         let observations: Vec<Observation> = all.iter().map(|(_, row)| *row).collect();
         let (prior, outliers) = Prior::learn_without_outliers(&model.systems, &observations, hyper)?;
         model.prior = prior;
-        model.outliers = outliers.into_iter().filter_map(|row| all.get(row)).map(|(network, row)| (row.system, network.clone())).collect();
+        model.outliers = name(outliers, &all);
         Some(model)
     }
 
@@ -157,7 +186,9 @@ impl Model {
     /// What is known of a system that was not learnt from: by its labels and its own few timings. `None` where a timing makes no sense.
     #[must_use]
     pub fn with(&self, system: &System) -> Option<Known> {
-        let told = |rows: Vec<(String, [f64; KINDS], f64)>| rows.into_iter().map(|(_, work, cycles)| (work, cycles)).collect::<Vec<_>>();
+        let told = |rows: Vec<(String, [f64; KINDS], f64)>| {
+            rows.into_iter().map(|(_, work, cycles)| (work, cycles)).collect::<Vec<_>>()
+        };
         let removes_dead_channels = match system.removes_dead_channels {
             Some(removes) => removes,
             None => {
@@ -175,7 +206,10 @@ impl Model {
     #[must_use]
     pub fn learnt(&self, place: usize) -> Option<Known> {
         let labels = self.systems.get(place)?;
-        Some(Known { belief: self.prior.belief(labels, Some(place)), removes_dead_channels: self.removes(labels, None) })
+        Some(Known {
+            belief: self.prior.belief(labels, Some(place)),
+            removes_dead_channels: self.removes(labels, None),
+        })
     }
 }
 

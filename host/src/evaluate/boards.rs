@@ -77,10 +77,19 @@ impl Predictor {
     }
 }
 
-/// All evaluations of systems, each named network of which has its work in `networks`.
+/// Systems that timed every one of these networks.
+#[must_use]
+pub fn complete(systems: &[System], networks: &[Network]) -> Vec<System> {
+    let all = |system: &&System| networks.iter().all(|network| system.timings.contains_key(&network.name));
+    systems.iter().filter(all).cloned().collect()
+}
+
+/// All evaluations, on systems that timed every network.
 #[must_use]
 pub fn evaluate(systems: &[System], networks: &[Network]) -> Vec<HeldOut> {
-    let macs: BTreeMap<&str, f64> = networks.iter().map(|network| (network.name.as_str(), network.macs() as f64)).collect();
+    let systems = &complete(systems, networks)[..];
+    let macs: BTreeMap<&str, f64> =
+        networks.iter().map(|network| (network.name.as_str(), network.macs() as f64)).collect();
     let predictors = [
         Predictor::new(DERATE, KINDS, MICROCONTROLLERS, networks, false),
         Predictor::new(OP_CLASS, KINDS, RATIOS, networks, true),
@@ -117,7 +126,10 @@ pub fn evaluate(systems: &[System], networks: &[Network]) -> Vec<HeldOut> {
 type Row = (usize, String, Said);
 
 /// Timings of a system but that of one network.
-fn others<'a>(system: &'a System, network: &'a str) -> impl Iterator<Item = (&'a str, &'a crate::boards::results::Timing)> {
+fn others<'a>(
+    system: &'a System,
+    network: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a crate::boards::results::Timing)> {
     system.timings.iter().filter(move |(name, _)| *name != network).map(|(name, timing)| (name.as_str(), timing))
 }
 
@@ -133,7 +145,10 @@ fn without(system: &System, network: &str) -> System {
 }
 
 fn rows(systems: &[System], mut say: impl FnMut(usize, &System, &str) -> Option<Said>) -> Vec<Row> {
-    let all = systems.iter().enumerate().flat_map(|(place, system)| system.timings.keys().map(move |name| (place, system, name)));
+    let all = systems
+        .iter()
+        .enumerate()
+        .flat_map(|(place, system)| system.timings.keys().map(move |name| (place, system, name)));
     all.filter_map(|(place, system, network)| Some((place, network.clone(), say(place, system, network)?))).collect()
 }
 
@@ -143,7 +158,8 @@ fn new_system(systems: &[System], predictor: &Predictor) -> Vec<Row> {
     for system in systems {
         let labels = &system.labels;
         models.entry((&labels.board, &labels.runtime)).or_insert_with(|| {
-            let same = |other: &&System| (&other.labels.board, &other.labels.runtime) == (&labels.board, &labels.runtime);
+            let same =
+                |other: &&System| (&other.labels.board, &other.labels.runtime) == (&labels.board, &labels.runtime);
             let left: Vec<System> = systems.iter().filter(|other| !same(other)).cloned().collect();
             Model::learn(&distinct(&left), &predictor.works, &predictor.hyper)
         });
@@ -199,7 +215,12 @@ fn energies(systems: &[System], networks: &[Network], times: &[(&Predictor, Vec<
                 // Energy is measured at a clock of its own: its time is power's denominator, not the timing's.
                 let (energy, watts) = (timing.energy?, timing.power?);
                 let slower = energy / watts / timing.seconds;
-                Some(Prediction { measured: energy, predicted: power(system, network)? * seconds * slower, interval: None, ..prediction })
+                Some(Prediction {
+                    measured: energy,
+                    predicted: power(system, network)? * seconds * slower,
+                    interval: None,
+                    ..prediction
+                })
             })
             .collect();
         held_out
@@ -212,7 +233,8 @@ fn energies(systems: &[System], networks: &[Network], times: &[(&Predictor, Vec<
 
 /// Predictions in seconds, beside what was measured.
 fn table(holdout: &str, predictor: &Predictor, systems: &[System], networks: &[Network], rows: &[Row]) -> HeldOut {
-    let class: HashMap<&str, &'static str> = networks.iter().map(|network| (network.name.as_str(), most(network))).collect();
+    let class: HashMap<&str, &'static str> =
+        networks.iter().map(|network| (network.name.as_str(), most(network))).collect();
     let predictions = rows.iter().filter_map(|(place, network, (cycles, sd))| {
         let system = systems.get(*place)?;
         let timing = system.timings.get(network)?;
@@ -237,38 +259,8 @@ fn table(holdout: &str, predictor: &Predictor, systems: &[System], networks: &[N
 
 /// The kind of kernel that most MACs of a network are of.
 fn most(network: &Network) -> &'static str {
-    let of = |kind: Kind| network.layers.iter().filter(|layer| layer.kind == kind).map(|layer| layer.dense.macs).sum::<u64>();
+    let of = |kind: Kind| {
+        network.layers.iter().filter(|layer| layer.kind == kind).map(|layer| layer.dense.macs).sum::<u64>()
+    };
     Kind::ALL.into_iter().max_by_key(|&kind| of(kind)).map_or("", Kind::name)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::boards::results::{Selection, read};
-    use crate::import::Options;
-
-    #[test]
-    fn scratch() {
-        let data = PathBuf::from(std::env::var_os("DERATE_SHARED").expect("set")).join("data");
-        let systems = read(&data.join("truth/mlperf_tiny_results.csv"), Selection::Microcontrollers).expect("reads");
-        let systems: Vec<System> = systems.into_iter().filter(|system| system.timings.len() == 4).collect();
-        println!("{} systems, {} distinct, {} timings", systems.len(), distinct(&systems).len(), systems.iter().map(|s| s.timings.len()).sum::<usize>());
-        let files = [("AD", "ad01_int8"), ("KWS", "kws_ref_model"), ("IC", "pretrainedResnet_quant"), ("VWW", "vww_96_int8")];
-        let networks: Vec<Network> = files.iter().map(|(name, file)| {
-            let path = data.join(format!("mlperf_tiny/{file}.tflite"));
-            Network::read(&path.display().to_string(), name, &Options::default()).expect("reads")
-        }).collect();
-        for n in &networks { println!("{} {} {} {:?}", n.name, n.macs(), n.live_macs(), n.uncounted); }
-        let start = std::time::Instant::now();
-        let model = Model::learn(&systems, &works(&networks, &MICROCONTROLLERS), &MICROCONTROLLERS).expect("learns");
-        println!("margins {:?} outliers {:?} {:?}", model.margins(), model.outliers(), start.elapsed());
-        for h in evaluate(&systems, &networks) {
-            let e = |g: Option<&str>| { let v: Vec<f64> = h.predictions.iter().filter(|p| g.is_none_or(|g| p.group == g)).map(|p| (p.predicted / p.measured - 1.0).abs()).collect(); 100.0 * v.iter().sum::<f64>() / v.len() as f64 };
-            let inside = h.predictions.iter().filter(|p| p.interval.is_some_and(|[a, b]| a <= p.measured && p.measured <= b)).count();
-            println!("{:45} {:16} n {} {:.2}  {:?} in 90 %: {}", h.holdout, h.predictor, h.predictions.len(), e(None), ["AD", "KWS", "IC", "VWW"].map(|n| e(Some(n)).round()), inside);
-        }
-        println!("{:?}", start.elapsed());
-    }
 }
