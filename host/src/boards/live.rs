@@ -222,10 +222,11 @@ fn live_of(
         let sum = layer.weights.shape.iter().skip(1).product::<usize>().max(1);
         for (place, weight) in layer.weights.integers().enumerate() {
             let output = place / sum;
-            if weight != layer.weights.zero_point(output) && live.get(output) == Some(&true) {
-                if let Some(wanted) = wanted.get_mut(place % all_inputs) {
-                    *wanted = true;
-                }
+            if weight != layer.weights.zero_point(output)
+                && live.get(output) == Some(&true)
+                && let Some(wanted) = wanted.get_mut(place % all_inputs)
+            {
+                *wanted = true;
             }
         }
     }

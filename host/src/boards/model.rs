@@ -224,3 +224,53 @@ pub fn distinct(systems: &[System]) -> Vec<System> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards::hierarchy::MICROCONTROLLERS;
+    use crate::boards::results::Timing;
+
+    /// Two networks, the second with 3 of 4 million MACs dead, at 2 cycles a MAC: cycles of `dead` are given in millions.
+    fn system(version: &str, dead: f64) -> System {
+        let timing = |cycles: f64| Timing { seconds: cycles / 1e8, clock_hz: 1e8, energy: None, power: None };
+        System {
+            labels: Labels::of(version, version, &[]),
+            timings: [("plain".to_owned(), timing(2e6)), ("dead".to_owned(), timing(dead * 1e6))].into(),
+            ..System::default()
+        }
+    }
+
+    fn works() -> Works {
+        let work = |dense: f64, live: f64| Work { dense: [dense, 0.0, 0.0, 0.0], live: [live, 0.0, 0.0, 0.0] };
+        [("plain".to_owned(), work(1e6, 1e6)), ("dead".to_owned(), work(4e6, 1e6))].into()
+    }
+
+    #[test]
+    fn versions_that_remove_dead_channels_are_told() {
+        // 8 million cycles are all channels at the plain network's speed, 2 million the live ones; 2000 million are a mistake.
+        let systems = [system("a 1", 8.0), system("b 2", 2.0), system("c 3", 2000.0)];
+        let model = Model::learn(&systems, &works(), &MICROCONTROLLERS).expect("positive");
+        let removes = [0, 1, 2].map(|place| model.learnt(place).expect("a place").removes_dead_channels);
+        assert_eq!(removes, [false, true, false], "{:?}", model.margins());
+        assert_eq!(model.margins().len(), 2, "what neither explains tells nothing");
+        // A system without such a timing does as its version does, unless it says otherwise.
+        let mut new = system("b 2", 1.0);
+        new.timings.remove("dead");
+        let works = works();
+        let known = model.with(&new).expect("positive");
+        assert!(known.removes_dead_channels && (known.predict(&works["dead"]).0 / 2e6 - 1.0).abs() < 0.02);
+        new.removes_dead_channels = Some(false);
+        let known = model.with(&new).expect("positive");
+        assert!((known.predict(&works["dead"]).0 / 8e6 - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn a_repeated_measurement_is_evidence_once() {
+        let once = Model::learn(&[system("a 1", 8.0)], &works(), &MICROCONTROLLERS).expect("positive");
+        let twice = Model::learn(&[system("a 1", 8.0), system("a 1", 8.0)], &works(), &MICROCONTROLLERS);
+        let [once, twice] = [once, twice.expect("positive")].map(|model| model.margins().values().sum::<f64>());
+        // Twice the timings of the plain network make the prediction a little surer, not the evidence two.
+        assert!(twice / once < 1.6, "{once} {twice}");
+    }
+}
