@@ -1,5 +1,6 @@
 //! Evaluations: what a model says of rows that it was not fitted on, beside what was measured. Every figure of accuracy is a summary of these.
 
+pub mod boards;
 pub mod columns;
 pub mod cross;
 pub mod gemm;

@@ -1,5 +1,6 @@
 //! `derate` on the host: measures networks through libtorch, fits the coefficients of [`derate_core`], reports, applies and verifies them.
 
+pub mod boards;
 pub mod calibrate;
 pub mod cli;
 mod closest;

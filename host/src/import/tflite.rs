@@ -11,6 +11,7 @@ mod layers;
 mod layout;
 mod number;
 mod pointwise;
+pub mod quantized;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -40,27 +41,23 @@ pub(crate) const IDENTIFIER: &[u8] = b"TFL3";
 /// [`ImportError`] for a file that cannot be read or is no TFLite file, for open extents that nothing binds, and for operators
 /// whose operands and options do not go together.
 pub fn read(path: &Path, options: &Options) -> Result<Import, ImportError> {
-    let file = path.display().to_string();
-    let error = |message: String| ImportError { file: file.clone(), at: None, message };
+    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    parse(&mapped(path)?, &path.display().to_string(), &name, options)
+}
+
+/// The bytes of a file, read when they are looked at.
+fn mapped(path: &Path) -> Result<memmap2::Mmap, ImportError> {
+    let error = |message: String| ImportError { file: path.display().to_string(), at: None, message };
     let opened = File::open(path).map_err(|cause| error(format!("cannot be opened: {cause}")))?;
     // SAFETY: the mapping is read-only. Should another process shorten the file meanwhile, the system ends this one; it is no more
     // than a reader of a file that is being rewritten can hope for.
-    let bytes = unsafe { memmap2::Mmap::map(&opened) }.map_err(|cause| error(format!("cannot be read: {cause}")))?;
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    parse(&bytes, &file, &name, options)
+    unsafe { memmap2::Mmap::map(&opened) }.map_err(|cause| error(format!("cannot be read: {cause}")))
 }
 
 /// Reads the network of a file's bytes.
 fn parse(bytes: &[u8], file: &str, name: &str, options: &Options) -> Result<Import, ImportError> {
     let error = |message: String| ImportError { file: file.to_owned(), at: None, message };
-    if bytes.get(4..8) != Some(IDENTIFIER) {
-        let found = bytes.get(4..8).unwrap_or_default().escape_ascii();
-        return Err(error(format!("no TFLite file: its bytes 4 to 8 are \"{found}\", not \"TFL3\"")));
-    }
-    let model = schema::model(bytes).map_err(|cause| {
-        let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        error(format!("damaged TFLite file: {}", cause.chars().take(300).collect::<String>()))
-    })?;
+    let model = verified(bytes, file)?;
     let graphs = model.subgraphs().ok_or_else(|| error("the file holds no graph".to_owned()))?;
     let graph = graphs.iter().next().ok_or_else(|| error("the file holds no graph".to_owned()))?;
     let codes: Vec<Code> = model.operator_codes().into_iter().flatten().map(|code| Code::new(&code)).collect();
@@ -82,6 +79,19 @@ fn parse(bytes: &[u8], file: &str, name: &str, options: &Options) -> Result<Impo
         reader.operator(call)?;
     }
     reader.builder.finish()
+}
+
+/// The tables of a file's bytes, verified.
+fn verified<'a>(bytes: &'a [u8], file: &str) -> Result<schema::Model<'a>, ImportError> {
+    let error = |message: String| ImportError { file: file.to_owned(), at: None, message };
+    if bytes.get(4..8) != Some(IDENTIFIER) {
+        let found = bytes.get(4..8).unwrap_or_default().escape_ascii();
+        return Err(error(format!("no TFLite file: its bytes 4 to 8 are \"{found}\", not \"TFL3\"")));
+    }
+    schema::model(bytes).map_err(|cause| {
+        let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        error(format!("damaged TFLite file: {}", cause.chars().take(300).collect::<String>()))
+    })
 }
 
 /// An operation of the file.

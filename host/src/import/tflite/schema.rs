@@ -78,6 +78,7 @@ table! {
     SubGraph<'a> {
         tensors: 4, ForwardsUOffset<Vector<'a, ForwardsUOffset<Tensor<'a>>>>;
         inputs: 6, ForwardsUOffset<Vector<'a, i32>>;
+        outputs: 8, ForwardsUOffset<Vector<'a, i32>>;
         operators: 10, ForwardsUOffset<Vector<'a, ForwardsUOffset<Operator<'a>>>>;
     }
 }
@@ -88,8 +89,16 @@ table! {
         data_type: 6, i8, 0;
         buffer: 8, u32, 0;
         name: 10, ForwardsUOffset<&'a str>;
+        quantization: 12, ForwardsUOffset<Quantization<'a>>;
         is_variable: 14, bool, false;
         shape_signature: 18, ForwardsUOffset<Vector<'a, i32>>;
+    }
+}
+table! {
+    /// What the integers of a tensor stand for: scale · (integer − zero point), for the whole tensor or for each channel.
+    Quantization<'a> {
+        scale: 8, ForwardsUOffset<Vector<'a, f32>>;
+        zero_point: 10, ForwardsUOffset<Vector<'a, i64>>;
     }
 }
 table! {
