@@ -18,6 +18,9 @@ pub struct Evaluate {
     /// (`kernel,mr,nr,m,k,n,seconds`), which need nothing else.
     #[arg(long, required = true, num_args = 1.., value_name = "CSV")]
     pub truth: Vec<PathBuf>,
+    /// A network that a table of results of microcontrollers names (docs/formats.md), and its file; once for each, and nothing else.
+    #[arg(long = "network", value_name = "NAME=FILE", value_parser = named)]
+    pub networks: Vec<(String, String)>,
     /// Folder of the graphs that rows name.
     #[arg(long, value_name = "DIR")]
     pub graphs: Option<PathBuf>,
@@ -37,7 +40,7 @@ pub struct Evaluate {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: Option<u32>,
     /// What is held out together while the others are fitted.
-    #[arg(long, value_enum, required_unless_present = "profile", conflicts_with = "profile")]
+    #[arg(long, value_enum, required_unless_present_any = ["profile", "networks"], conflicts_with = "profile")]
     pub holdout: Option<Holdout>,
     /// Evaluate this stored calibration, and fit nothing.
     #[arg(long, value_name = "FILE")]
@@ -63,4 +66,10 @@ impl From<RuntimeArg> for Runtime {
             RuntimeArg::EagerGpu => Self::EagerGpu,
         }
     }
+}
+
+/// `NAME=FILE`.
+fn named(text: &str) -> Result<(String, String), String> {
+    let both = text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    both.map(|(name, file)| (name.to_owned(), file.to_owned())).ok_or_else(|| "the form is NAME=FILE".to_owned())
 }

@@ -7,19 +7,25 @@ use derate_core::calibration::{Machine, Protocol, Runtime};
 use derate_core::shape::Precision;
 
 use super::{Outcome, clock, hardware, json, print_json};
+use crate::boards::network::Network;
+use crate::boards::results;
 use crate::calibrate::model::Model;
 use crate::cli::{Evaluate, Format};
 use crate::evaluate::columns::Columns;
 use crate::evaluate::cross::{Depth, Holdout, evaluate, of_calibration};
 use crate::evaluate::report::{Provenance, Report};
 use crate::evaluate::truth::{Set, Source, Wanted, holds_kernels, read};
-use crate::evaluate::{Study, gemm, report};
+use crate::evaluate::{HeldOut, Study, boards, gemm, report};
 use crate::hardware_file::{DeviceKind, HardwareFile, write_atomic};
+use crate::import;
 use crate::on_device::{Mode, target};
 use crate::profile::{Belonging, Profile};
 
 pub(super) fn run(args: &Evaluate, format: Format) -> Result<Outcome> {
     let pages = args.report.clone().map(pages).transpose()?;
+    if !args.networks.is_empty() {
+        return microcontrollers(args, pages.as_ref(), format);
+    }
     if args.truth.iter().map(|path| holds_kernels(path)).collect::<Result<Vec<_>>>()?.iter().all(|holds| *holds) {
         return kernels(args, pages.as_ref(), format);
     }
@@ -101,6 +107,48 @@ fn said(provenance: Provenance, studies: &[Study], pages: Option<&[PathBuf; 2]>,
     Ok(Outcome::Done)
 }
 
+/// A study for each way of holding out, of predictions that come one predictor after another.
+fn studies_of(predictions: Vec<HeldOut>) -> Vec<Study> {
+    let mut groups: Vec<Vec<HeldOut>> = Vec::new();
+    for held_out in predictions {
+        match groups.last_mut() {
+            Some(group) if group[0].holdout == held_out.holdout => group.push(held_out),
+            _ => groups.push(vec![held_out]),
+        }
+    }
+    groups.into_iter().map(|group| Study::of(group[0].holdout.clone(), group)).collect()
+}
+
+/// Published results of microcontrollers: new systems from timings of other networks, new networks, energy.
+fn microcontrollers(args: &Evaluate, pages: Option<&[PathBuf; 2]>, format: Format) -> Result<Outcome> {
+    let networks = args.networks.iter().map(|(name, file)| Network::read(file, name, &import::Options::default()));
+    let networks = networks.collect::<Result<Vec<_>, _>>()?;
+    let mut systems = Vec::new();
+    let mut sources = Vec::new();
+    for path in &args.truth {
+        let read = results::read(path, results::Selection::Microcontrollers)?;
+        let read = boards::complete(&read, &networks);
+        ensure!(!read.is_empty(), "{}: no system timed all of these networks", path.display());
+        sources.push(Source {
+            file: path.display().to_string(),
+            sha256: Columns::read(path)?.sha256,
+            form: "microcontrollers",
+            rows: read.iter().map(|system| system.timings.len()).sum(),
+        });
+        systems.extend(read);
+    }
+    let provenance = Provenance {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        hardware: format!("{} microcontrollers", systems.len()),
+        thermal_profile: "-".to_owned(),
+        runtime: "embedded",
+        threads: 1,
+        profile: None,
+        sources,
+    };
+    said(provenance, &studies_of(boards::evaluate(&systems, &networks)), pages, format)
+}
+
 /// Timings of micro-kernels of one core: five folds by shape, of products of matrices and of a matrix and a vector.
 fn kernels(args: &Evaluate, pages: Option<&[PathBuf; 2]>, format: Format) -> Result<Outcome> {
     if args.profile.is_some() || args.holdout.is_some_and(|holdout| holdout != Holdout::Configuration) {
@@ -119,16 +167,7 @@ fn kernels(args: &Evaluate, pages: Option<&[PathBuf; 2]>, format: Format) -> Res
         rows.extend(read);
     }
     let (vectors, matrices): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.gemm.n == 1);
-    let mut studies: Vec<Study> = Vec::new();
-    let mut titles: Vec<String> = Vec::new();
-    for held_out in gemm::evaluate(&matrices, &vectors)? {
-        if titles.last() == Some(&held_out.holdout) {
-            studies.last_mut().expect("as many as titles").held_out.push(held_out);
-        } else {
-            titles.push(held_out.holdout.clone());
-            studies.push(Study::of(held_out.holdout.clone(), vec![held_out]));
-        }
-    }
+    let studies = studies_of(gemm::evaluate(&matrices, &vectors)?);
     let provenance = Provenance {
         tool_version: env!("CARGO_PKG_VERSION"),
         hardware: "one core".to_owned(),
