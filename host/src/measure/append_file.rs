@@ -9,6 +9,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -41,12 +42,24 @@ pub(super) struct AppendFile {
     len: u64,
 }
 
+/// Tries to lock a file, again for a moment where it is locked: a process that this one starts holds what it inherits until it runs
+/// its own program.
+fn locked(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..20 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+    file.try_lock()
+}
+
 impl AppendFile {
     /// Opens or creates `path` and locks it; also what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>), FileError> {
         let failed = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open it"))?;
-        match file.try_lock() {
+        match locked(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let path = path.to_owned();
