@@ -10,7 +10,7 @@
 //! is a second stage, from where the first ends, at the scale of the errors that the first leaves.
 //! **Source**: Charbonnier et al., IEEE Trans. Image Processing 6(2), 1997 (pseudo-Huber); Beaton and Tukey, Technometrics 16(2), 1974
 //! (biweight); Huber and Ronchetti, "Robust Statistics", 2009, chapters 6 and 7 (scale by the median, re-weighted least squares).
-//! The descent is in [`descend`].
+//! The descent is in `fit/descend.rs`.
 
 mod descend;
 #[cfg(test)]
