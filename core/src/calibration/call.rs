@@ -6,7 +6,7 @@ use crate::op::{Op, Windows};
 use crate::units::to_f32;
 use crate::work::{Class, Gemm, Work};
 
-/// The routine that a call ends in; each has its own equation in [`super::time`].
+/// The routine that a call ends in; each has its own equation in the docs of [`crate::calibration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

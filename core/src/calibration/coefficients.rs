@@ -1,6 +1,6 @@
 //! The coefficients: names, units, meanings, and the values that switch their terms off.
 
-/// What a coefficient is and where it may lie at all; a device narrows it down (see [`super::priors`]).
+/// What a coefficient is and where it may lie at all; a device narrows it down (see [`super::priors()`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coefficient {
     /// Name in profiles and reports.
@@ -11,7 +11,7 @@ pub struct Coefficient {
     pub meaning: &'static str,
     /// Value before anything is known of a device: of calls, the one that switches its term off.
     pub value: f32,
-    /// Standard deviation of the prior about that value, of the natural logarithm; 0 where [`super::priors`] has one of its own.
+    /// Standard deviation of the prior about that value, of the natural logarithm; 0 where [`super::priors()`] has one of its own.
     pub sd: f32,
     /// Lowest value that makes sense on any device.
     pub low: f32,
