@@ -117,6 +117,8 @@ fn cpu(m: &Machine, evidence: Evidence) -> Priors {
     let (shapes, operators) = (evidence != Evidence::Networks, evidence == Evidence::Operators);
     // Many shapes tell every coefficient; the few of networks need a firmer prior.
     let sd = if shapes { 0.7 } else { 0.3 };
+    // An op that is timed by itself is called through an interpreter of the network, one of a whole run by a few instructions.
+    let called = if m.protocol == Protocol::PerOp { 1.0 } else { 0.35 };
     let mut t = Table::new();
     set! { t, sd,
         conv_throughput: 0.45 * peak, 0.05 * peak, peak;
@@ -124,13 +126,14 @@ fn cpu(m: &Machine, evidence: Evidence) -> Priors {
         cache_bandwidth: 2.2 * dram, 0.3 * dram, 12.0 * dram;
         memory_bandwidth: 0.8 * dram, 0.1 * dram, 1.5 * dram;
         cache_capacity: 0.8 * m.cache, 0.2 * m.cache, 1.5 * m.cache;
-        dispatch: 6e-6, 0.5e-6, 20e-6;
-        reduction_dispatch: 15e-6, 1e-6, 100e-6;
-        norm_dispatch: 15e-6, 1e-6, 100e-6;
-        library_dispatch: 45e-6, 2e-6, 150e-6;
+        dispatch: 6e-6 * called, 0.5e-6, 20e-6;
+        reduction_dispatch: 15e-6 * called, 1e-6, 100e-6;
+        norm_dispatch: 15e-6 * called, 1e-6, 100e-6;
+        // A team of threads starts and joins around a product, the longer the more they are.
+        library_dispatch: (3.5e-6 * threads + 3e-6) * called, 1e-6, 150e-6;
         reorder_passes: 3.0, 0.5, 20.0;
         thread_bandwidth: 20e9, 5e9, 100e9;
-        fork: 5e-6, 0.5e-6, 50e-6;
+        fork: 0.4e-6 * threads, 0.1e-6, 50e-6;
         fault_bandwidth: 20e9, 1e9, 60e9;
         transcendental_rate: 0.5e9 * threads, 0.05e9, 50e9;
         pooling_rate: 0.25e9 * threads, 0.05e9, 50e9;
