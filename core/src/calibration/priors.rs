@@ -1,8 +1,7 @@
 //! Priors: what is expected of each coefficient before any measurement, from a device's description, and where it may lie there.
 //!
 //! Log-normal: a centre and a standard deviation of the natural logarithm. Centres are shares of the described peaks and bandwidths,
-//! and times that an eager runtime takes on cores of some GHz. Random factors of e^0.3 on all of them move held-out errors by less
-//! than a percent: they matter where data are few.
+//! and times that an eager runtime takes on cores of some GHz: they matter where data are few.
 
 use super::coefficients::{COEFFICIENTS, Coefficients};
 use super::machine::Machine;
